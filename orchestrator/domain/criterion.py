@@ -1,0 +1,137 @@
+"""A criterion from the line a person wrote to the verdict with its evidence."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What sort of claim a line makes."""
+
+    THRESHOLD = "threshold"
+    RANGE = "range"
+    COUNT_OR_PROGRESS = "count_or_progress"
+    EVENT_PRESENCE = "event_presence"
+    EVENT_ABSENCE = "event_absence"
+    ARTIFACT_EXISTS = "artifact_exists"
+    TREND = "trend"
+    RELATIVE_TO_BASELINE = "relative_to_baseline"
+    COMPARISON = "comparison_between_metrics"
+    PER_CLASS = "per_class_quantifier"
+    DURATION = "duration_or_time"
+    COMMAND_PASSES = "command_passes"
+    MANUAL = "manual"
+
+
+class Subject(StrEnum):
+    """What a clause looks at."""
+
+    METRIC = "metric"  # a named series
+    STEP = "step"  # the largest step of the run's attempts, in optimizer updates
+    EVENT = "event"  # events by name
+    LOG = "log"  # patterns in out.log and the cause of the exit
+    CHECKPOINT = "checkpoint"  # valid manifests
+    FILE = "file"  # a path or glob in the workspace or the run folder
+    RESOURCES = "resources"  # that teardown left no process behind
+
+
+class Decidable(StrEnum):
+    """Whether the machine may judge a line, and what is missing if not."""
+
+    YES = "yes"
+    DECLARE = "declare"
+    ASK = "ask"
+    MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clause:
+    """One test: `metric op value`. A percentage is a fraction with unit `%` (5% → 0.05).
+
+    `op` is one of `> >= < <= == != ~= between exists absent`; `aggregate` one of `latest best
+    final mean min max all any`; `anchor` bounds it in training time, as in `by step 2000`.
+    """
+
+    subject: Subject
+    metric: str | None
+    op: str
+    value: float | None = None
+    value2: float | None = None
+    unit: str | None = None
+    aggregate: str | None = None
+    anchor: str | None = None
+    quantifier: str | None = None
+    baseline: str | None = None
+    hold: int | None = None
+    tolerance: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What the machine understood of a line, always shown back to the person.
+
+    `predicate` is the canonical text of the clauses; `why` says why a line is not decidable.
+    """
+
+    kind: Kind
+    clauses: tuple[Clause, ...] = ()
+    polarity: str = "positive"
+    tier: str = "must"
+    note: str | None = None
+    decidable: Decidable = Decidable.MANUAL
+    why: str | None = None
+    predicate: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Criterion:
+    """One checkable line of a ticket, frozen with its reading when a run starts.
+
+    `key` identifies the line over edits of its box and its notes: the text and its occurrence.
+    `required` lines gate the ticket.
+    """
+
+    key: str
+    text: str
+    section: str
+    required: bool
+    reading: Reading
+
+
+class State(StrEnum):
+    """What the evidence says of a criterion."""
+
+    PENDING = "pending"
+    MET = "met"
+    FAILED = "failed"
+    NO_DATA = "no_data"
+    MANUAL = "manual"
+    WAIVED = "waived"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The point, event, file, log line or exit that decided."""
+
+    kind: str
+    text: str
+    source: str | None = None
+    line: int | None = None
+    step: int | None = None
+    time: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The state of a criterion; `final` means no further record can change it.
+
+    `margin` is the signed distance from the threshold in the threshold's unit, positive on the
+    side that meets it.
+    """
+
+    state: State
+    final: bool
+    why: str
+    value: float | None = None
+    margin: float | None = None
+    unit: str | None = None
+    evidence: Evidence | None = None

@@ -1,0 +1,180 @@
+"""A run and its attempts: where it is in its life, and how it ended."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from orchestrator.domain.criterion import Criterion
+
+
+class RunStatus(StrEnum):
+    """Where in its life a run is."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    ENDED = "ended"
+
+
+class Outcome(StrEnum):
+    """How a run ended; only an ended run has one."""
+
+    COMPLETED = "completed"
+    INCOMPLETE = "incomplete"  # exit 0, but fewer steps than planned or no final evaluation
+    FAILED = "failed"
+    STOPPED = "stopped"  # by a person, or because the ticket was decided
+    LOST = "lost"  # the shim vanished without an exit record
+
+
+class Phase(StrEnum):
+    """What a run is doing."""
+
+    REHEARSE = "rehearse"
+    TRAIN = "train"
+    EVAL = "eval"
+    CHECKPOINT = "checkpoint"
+    TEARDOWN = "teardown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A process that cannot be mistaken for a later one with the same pid."""
+
+    pid: int
+    start_ticks: int
+    boot_id: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One program of a run; the shim starts them in order until one fails."""
+
+    phase: Phase
+    argv: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseExit:
+    """How one command of an attempt ended; exactly one of `code` and `signal` is set."""
+
+    phase: Phase
+    code: int | None
+    signal: int | None
+    started: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitRecord:
+    """exit.json: how an attempt ended, written exactly once.
+
+    `code` and `signal` are those of the last command started; both are None when the shim itself
+    vanished and the watcher had to write the record. `max_rss` is in bytes. `leftovers` counts
+    descendants that had to be ended after the commands were done; `survivors` those that could
+    not be.
+    """
+
+    code: int | None
+    signal: int | None
+    started: float
+    ended: float
+    recorded_by: str
+    max_rss: int | None = None
+    oom_kill: int | None = None
+    leftovers: int = 0
+    survivors: int = 0
+    error: str | None = None
+    phases: tuple[PhaseExit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRequest:
+    """stop.json of an attempt: who asked for the end, and why."""
+
+    by: str
+    why: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitState:
+    """The snapshot a run started from; `patch` says whether snapshot.patch holds local changes."""
+
+    commit: str | None
+    branch: str | None
+    patch: bool
+    untracked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketRef:
+    """The ticket as it stood when the run started; `blob` is git's hash of its bytes."""
+
+    id: str
+    path: str
+    title: str
+    blob: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSpec:
+    """[metrics."NAME"]: the key it is logged under, its unit, goal and scale.
+
+    `scale` 100 says that logged values are percent of 100; 1 that they are fractions.
+    """
+
+    key: str | None = None
+    unit: str | None = None
+    goal: str | None = None
+    scale: float = 1.0
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """run.json: everything fixed at launch. Holds names of environment variables, no values."""
+
+    id: str
+    created: float
+    host: str
+    cwd: str
+    commands: tuple[Command, ...]
+    recorded_by: str = "exp"
+    ticket: TicketRef | None = None
+    experiment: str | None = None
+    executor: str = "local"
+    params: dict[str, Any] = field(default_factory=dict)
+    resources: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, MetricSpec] = field(default_factory=dict)
+    criteria: tuple[Criterion, ...] = ()
+    planned_steps: int | None = None
+    stop_when: str = "never"
+    grace: float = 30.0
+    seed: int | None = None
+    env_names: tuple[str, ...] = ()
+    git: GitState | None = None
+    commit_policy: str = "milestones"
+    on_exit: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptState:
+    """One attempt as its files tell it."""
+
+    number: int
+    started: float | None = None
+    process: Identity | None = None
+    exit: ExitRecord | None = None
+    stop: StopRequest | None = None
+    alive: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunState:
+    """A run at one moment, derived from its files and its processes and from nothing else."""
+
+    status: RunStatus
+    outcome: Outcome | None
+    attempt: AttemptState
+    why: str

@@ -1,0 +1,126 @@
+"""Files that are whole or absent: atomic writes, write-once records, locks."""
+
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import ConflictError, EnvironmentFailure, InvalidFileError
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Replace `path` by `data`; a reader sees the old bytes or the new ones, never a part.
+
+    The mode of an existing file is kept, and a symbolic link is written through, not replaced.
+
+    Raises:
+        EnvironmentFailure: the disk is full or the folder cannot be written; `path` is unchanged.
+    """
+    target = path.resolve()
+    with _failing_as_environment(path), _temporary_beside(target, data) as temporary:
+        if target.exists():
+            temporary.chmod(target.stat().st_mode & 0o7777)
+        temporary.replace(target)
+        sync_folder(target.parent)
+
+
+def write_once(path: Path, data: bytes) -> bool:
+    """Create `path` with `data` unless it exists; say whether this call created it.
+
+    Of several writers at once exactly one gets True: `os.link` fails if the name is taken.
+    """
+    with _failing_as_environment(path), _temporary_beside(path, data) as temporary:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        sync_folder(path.parent)
+        return True
+
+
+@contextmanager
+def _temporary_beside(path: Path, data: bytes) -> Iterator[Path]:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _failing_as_environment(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"cannot write {path}: {error.strerror}",
+            hint=f"df -h {path.parent}; ls -ld {path.parent}",
+        ) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and links in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def to_json(value: Any) -> bytes:
+    """Encode plain data as indented JSON with a final newline; equal data give equal bytes."""
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InvalidFileError: the file is torn or no JSON.
+        FileNotFoundError: there is none.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise InvalidFileError(f"{path} is no valid JSON: {error}") from error
+
+
+@contextmanager
+def locked(path: Path, *, busy: str, wait: bool = False) -> Iterator[None]:
+    """Hold an exclusive lock on `path`; the kernel frees it when the process dies.
+
+    Raises:
+        ConflictError: with the text `busy`, if somebody else holds it and `wait` is False.
+    """
+    descriptor = try_lock(path, wait=wait)
+    if descriptor is None:
+        raise ConflictError(busy)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def try_lock(path: Path, *, wait: bool = False) -> int | None:
+    """Take an exclusive lock and return its descriptor (close it to release), or None if held."""
+    with _failing_as_environment(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
