@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from orchestrator.domain.criterion import Criterion
+
+# What people write themselves is checked for unknown keys; records of ours ignore them, so that
+# an older reader can read what a newer writer wrote.
+STRICT = {"extra": "forbid"}
 
 
 class RunStatus(StrEnum):
@@ -123,6 +127,8 @@ class MetricSpec:
 
     `scale` 100 says that logged values are percent of 100; 1 that they are fractions.
     """
+
+    __pydantic_config__: ClassVar = STRICT
 
     key: str | None = None
     unit: str | None = None

@@ -1,0 +1,84 @@
+"""Plain data ↔ the frozen dataclasses of the domain, checked by pydantic.
+
+pydantic is loaded on first use: commands that read no record do not pay for it.
+"""
+
+from collections.abc import Hashable
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from orchestrator.errors import InvalidFileError
+from orchestrator.fsio import read_json, to_json
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter, ValidationError
+
+T = TypeVar("T")
+
+
+def encode(value: Any) -> bytes:
+    """Encode a domain dataclass as JSON; equal values give equal bytes."""
+    return to_json(asdict(value))
+
+
+def read_record(kind: type[T], path: Path) -> T:
+    """Read a JSON file as `kind`.
+
+    Raises:
+        InvalidFileError: torn, no JSON, or not of that shape; names file, key and value.
+        FileNotFoundError: there is none.
+    """
+    return decode(kind, read_json(path), source=str(path))
+
+
+def read_record_if_whole(kind: type[T], path: Path) -> T | None:
+    """Read a JSON file as `kind`, or None if it is absent."""
+    try:
+        return read_record(kind, path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def decode(kind: type[T], data: Any, *, source: str) -> T:
+    """Check plain data against `kind`.
+
+    Raises:
+        InvalidFileError: names source, key, value and what was expected.
+    """
+    from pydantic import ValidationError  # noqa: PLC0415 - 50 ms, only where records are read
+
+    try:
+        checked: T = _adapter(kind).validate_python(data)
+    except ValidationError as error:
+        raise InvalidFileError(_explain(error, source), hint=f"edit {source}") from error
+    return checked
+
+
+@cache
+def _adapter(kind: Hashable) -> "TypeAdapter[Any]":
+    from pydantic import TypeAdapter  # noqa: PLC0415 - see decode
+
+    return TypeAdapter(kind)
+
+
+def _explain(error: "ValidationError", source: str) -> str:
+    """One line a wrong key: `file: key = value: what is wrong`."""
+    lines = []
+    for problem in error.errors():
+        key = (
+            ".".join(str(part) for part in problem["loc"] if not _is_branch(part)) or "(top level)"
+        )
+        if problem["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
+            lines.append(f"{source}: {key}: unknown key")
+        elif problem["type"] in {"missing", "missing_argument"}:
+            lines.append(f"{source}: {key}: missing")
+        else:
+            lines.append(f"{source}: {key} = {problem['input']!r}: {problem['msg']}")
+    return "\n".join(dict.fromkeys(lines))
+
+
+def _is_branch(part: int | str) -> bool:
+    """Pydantic names the branch of a union it tried; people did not write that key."""
+    return isinstance(part, str) and (part.endswith(("]", ")")) or part in {"int", "float", "str"})

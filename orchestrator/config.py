@@ -1,0 +1,56 @@
+"""exp.toml of a workspace: what is the same for all its experiments."""
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from orchestrator.codec import decode
+from orchestrator.errors import InvalidFileError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitConfig:
+    """[git]: when the tool commits tickets and reports; it never pushes."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    commit: Literal["milestones", "manual", "never"] = "milestones"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceConfig:
+    """exp.toml; every key has a default, the file may be absent."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    git: GitConfig = field(default_factory=GitConfig)
+
+
+def load_config(root: Path) -> WorkspaceConfig:
+    """Read exp.toml of the workspace at `root`.
+
+    Raises:
+        InvalidFileError: names the line, or the key and value.
+    """
+    path = root / "exp.toml"
+    if not path.exists():
+        return WorkspaceConfig()
+    return decode(WorkspaceConfig, read_toml(path), source=str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        InvalidFileError: no UTF-8 or no TOML; names line and column.
+        FileNotFoundError: there is none.
+    """
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise InvalidFileError(
+            f"{path}: byte {error.start} is not UTF-8", hint=f"save {path} as UTF-8"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidFileError(f"{path}: no valid TOML: {error}", hint=f"edit {path}") from error

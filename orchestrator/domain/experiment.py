@@ -1,0 +1,82 @@
+"""An experiment: how to run, as its TOML spec says it. Times are in seconds, sizes in bytes."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from orchestrator.domain.run import STRICT, MetricSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """[train] and [evaluate]: an argv list; `nproc` > 1 starts it through torchrun."""
+
+    __pydantic_config__: ClassVar = STRICT
+    command: tuple[str, ...]
+    nproc: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainProgram(Program):
+    """[train]; `steps` is the planned number of optimizer updates (default: params.steps)."""
+
+    __pydantic_config__: ClassVar = STRICT
+    steps: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """[resources]."""
+
+    __pydantic_config__: ClassVar = STRICT
+    gpus: int = 0
+    gpu: str | None = None
+    cpus: int | None = None
+    memory: str | None = None
+    time_limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorChoice:
+    """[executor]; keys beside `name` are that executor's own options."""
+
+    __pydantic_config__: ClassVar = STRICT
+    name: Literal["local"] = "local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """[stop]: when the tool ends a run by itself, and how long SIGTERM may take."""
+
+    __pydantic_config__: ClassVar = STRICT
+    when: Literal["never", "decided", "failed"] = "never"
+    grace: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """[budget]: what the run may use up before it is stopped."""
+
+    __pydantic_config__: ClassVar = STRICT
+    gpu_hours: float | None = None
+    wall: float | None = None
+    idle: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """A whole spec; `path` is relative to the workspace."""
+
+    __pydantic_config__: ClassVar = STRICT
+    path: str
+    train: TrainProgram
+    evaluate: Program | None = None
+    resources: Resources = field(default_factory=Resources)
+    executor: ExecutorChoice = field(default_factory=ExecutorChoice)
+    params: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, MetricSpec] = field(default_factory=dict)
+    stop: Stop = field(default_factory=Stop)
+    budget: Budget = field(default_factory=Budget)
+    env: dict[str, str] = field(default_factory=dict)
+    retry: dict[str, Any] = field(default_factory=dict)
+    rehearse: dict[str, Any] = field(default_factory=dict)
+    mirror: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,144 @@
+"""Experiment specs: TOML in experiments/, checked, with parameters resolved."""
+
+import re
+import tomllib
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from orchestrator.codec import decode
+from orchestrator.config import read_toml
+from orchestrator.domain.experiment import Experiment
+from orchestrator.errors import InvalidFileError, NotFoundError, RefusedError, UsageError
+from orchestrator.workspace import Workspace
+
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_DURATIONS = {
+    ("resources", "time_limit"),
+    ("stop", "grace"),
+    ("budget", "wall"),
+    ("budget", "idle"),
+}
+# Sections whose keys are read and recorded, but that no code acts on yet.
+RECORDED_ONLY = ("retry", "rehearse", "mirror")
+
+
+def load_experiment(workspace: Workspace, path: str, settings: tuple[str, ...] = ()) -> Experiment:
+    """Read the spec at `path` (relative to the workspace) and apply `--set key=value` settings.
+
+    Raises:
+        NotFoundError: no such file.
+        RefusedError: the path leaves the workspace.
+        InvalidFileError: names file, line or key, value and fix.
+        UsageError: a setting is malformed or names no parameter.
+    """
+    file = (workspace.root / path).resolve()
+    if not file.is_relative_to(workspace.root.resolve()):
+        raise RefusedError(
+            f"experiment {path!r} leaves the workspace {workspace.root}",
+            hint="name a file below experiments/",
+        )
+    try:
+        data = read_toml(file)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise NotFoundError(
+            f"no experiment {path} in {workspace.root}", hint=_suggest_spec(workspace, path)
+        ) from error
+    _check_commands(data, path)
+    _read_durations(data, path)
+    experiment = decode(Experiment, {**data, "path": path}, source=path)
+    params = {**experiment.params, **_read_settings(settings, experiment)}
+    return replace(experiment, params=params)
+
+
+def planned_steps(experiment: Experiment) -> int | None:
+    """Planned optimizer updates: `[train] steps`, else the parameter `steps`, else unknown."""
+    if experiment.train.steps is not None:
+        return experiment.train.steps
+    steps = experiment.params.get("steps")
+    return steps if isinstance(steps, int) and not isinstance(steps, bool) else None
+
+
+def parse_duration(text: str) -> float:
+    """Read `90`, `90s`, `15min`, `8h` or `2d` as seconds.
+
+    Raises:
+        ValueError: none of these.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip())
+    if match is None or (match[2] and match[2] not in _SECONDS):
+        raise ValueError(text)
+    return float(match[1]) * _SECONDS.get(match[2], 1)
+
+
+def _suggest_spec(workspace: Workspace, path: str) -> str:
+    known = [
+        str(file.relative_to(workspace.root))
+        for file in sorted(workspace.experiments.rglob("*.toml"))
+    ]
+    close = get_close_matches(path, known, n=1, cutoff=0.4)
+    if close:
+        return f"did you mean {close[0]}? Correct **Experiment** in the ticket"
+    return f"create {path}, or correct **Experiment** in the ticket"
+
+
+def _check_commands(data: dict[str, Any], path: str) -> None:
+    """Refuse a command written as one string: splitting it would be a shell in disguise."""
+    for section in ("train", "evaluate"):
+        table = data.get(section)
+        command = table.get("command") if isinstance(table, dict) else None
+        if isinstance(command, str):
+            words = ", ".join(f'"{word}"' for word in command.split())
+            raise InvalidFileError(
+                f"{path}: {section}.command = {command!r}: a command is a list of arguments",
+                hint=f"write command = [{words}]",
+            )
+        if command == []:
+            raise InvalidFileError(
+                f"{path}: {section}.command = []: empty",
+                hint='write command = ["{python}", "train.py"]',
+            )
+
+
+def _read_durations(data: dict[str, Any], path: str) -> None:
+    for section, key in _DURATIONS:
+        table = data.get(section)
+        if not isinstance(table, dict) or not isinstance(table.get(key), str):
+            continue
+        try:
+            table[key] = parse_duration(table[key])
+        except ValueError as error:
+            raise InvalidFileError(
+                f"{path}: {section}.{key} = {table[key]!r}: no duration",
+                hint='write it like "90s", "15min", "8h" or "2d"',
+            ) from error
+
+
+def _read_settings(settings: tuple[str, ...], experiment: Experiment) -> dict[str, Any]:
+    resolved = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise UsageError(f"--set {setting}: no '='", hint="write --set lr=3e-4")
+        if key not in experiment.params:
+            close = get_close_matches(key, experiment.params, n=1)
+            raise UsageError(
+                f"--set {setting}: {experiment.path} has no parameter {key!r}",
+                hint=f"did you mean {close[0]!r}?" if close else f"add {key} under [params]",
+            )
+        resolved[key] = _read_value(text)
+    return resolved
+
+
+def _read_value(text: str) -> Any:
+    """Read a TOML value; what is none is a plain string, as people leave the quotes out."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def resolve_path(workspace: Workspace, experiment: Experiment) -> Path:
+    """The spec's file."""
+    return workspace.root / experiment.path
