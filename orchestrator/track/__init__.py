@@ -1,0 +1,182 @@
+"""Tracking for training programs: `from orchestrator import track`.
+
+    run = track.init(config={"lr": 3e-4})
+    run.log({"train/loss": loss}, step=step)
+    run.checkpoint(path, step)
+    run.finish()
+
+Standard library only. It must never hurt training: no network, database, lock, prompt or thread;
+every failure is caught and warned of once. A point is in the kernel when `log` returns.
+"""
+
+import atexit
+import json
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from orchestrator.track.checkpoints import newest_valid
+from orchestrator.track.place import Place, given_place, local_place, ranks
+from orchestrator.track.session import Run
+from orchestrator.track.warning import describe, harmless, warn_once
+
+__all__ = [
+    "Run",
+    "alert",
+    "checkpoint",
+    "checkpoint_dir",
+    "define_metric",
+    "finish",
+    "init",
+    "log",
+    "phase",
+    "resume_path",
+    "should_stop",
+    "summary",
+]
+
+_current: Run | None = None
+
+
+def init(config: Any = None, **labels: Any) -> Run:
+    """Begin to track this process, or return the run it already has.
+
+    `config` gives defaults (a mapping, or an object with attributes such as an argparse
+    namespace); what `exp` resolved for the run wins over them. Other keywords (`project`, `name`,
+    `tags`, ...) are kept as labels. Without `exp` around it, a local run is made. Never raises.
+    """
+    global _current  # noqa: PLW0603 - one run per process, as the module functions expect
+    defaults = _as_mapping(config)
+    if _current is not None and not _current.finished:
+        _current.config.update(defaults)
+        return _current
+    merged = _merge(defaults, _given_config())
+    rank = ranks()
+    _current = Run(_find_place(merged), rank, merged)
+    _current.describe_start(labels, rank.world_size)
+    return _current
+
+
+def current() -> Run:
+    """The run of this process; it is begun if nobody did."""
+    return _current if _current is not None and not _current.finished else init()
+
+
+def resume_path() -> Path | None:
+    """The newest valid checkpoint of this run as it was given to `checkpoint`, or None.
+
+    Valid means that every file has the size and hash of its manifest. Never raises.
+    """
+    return harmless(_resume_path)()
+
+
+def log(data: Mapping[str, Any], step: int | None = None, *, commit: bool = True) -> None:
+    """`Run.log` of the current run."""
+    current().log(data, step, commit=commit)
+
+
+def summary(values: Mapping[str, Any]) -> None:
+    """`Run.summary` of the current run."""
+    current().summary(values)
+
+
+def define_metric(
+    name: str, unit: str | None = None, goal: str | None = None, **about: Any
+) -> None:
+    """`Run.define_metric` of the current run."""
+    current().define_metric(name, unit, goal, **about)
+
+
+def phase(name: str) -> AbstractContextManager[None]:
+    """`Run.phase` of the current run."""
+    return current().phase(name)
+
+
+def checkpoint_dir(step: int) -> Path:
+    """`Run.checkpoint_dir` of the current run."""
+    return current().checkpoint_dir(step)
+
+
+def checkpoint(
+    path: str | os.PathLike[str], step: int, meta: Mapping[str, Any] | None = None
+) -> Path | None:
+    """`Run.checkpoint` of the current run."""
+    return current().checkpoint(path, step, meta)
+
+
+def should_stop() -> bool:
+    """`Run.should_stop` of the current run."""
+    return current().should_stop()
+
+
+def alert(title: str, text: str = "", level: str = "info") -> None:
+    """`Run.alert` of the current run."""
+    current().alert(title, text, level)
+
+
+def finish(exit_code: int | None = 0, error: str | None = None) -> None:
+    """`Run.finish` of the current run, if there is one."""
+    if _current is not None:
+        _current.finish(exit_code, error)
+
+
+def _resume_path() -> Path | None:
+    run = _current.dir if _current is not None else os.environ.get("EXP_RUN_DIR")
+    return newest_valid(Path(run) / "checkpoints") if run else None
+
+
+def _find_place(config: dict[str, Any]) -> Place | None:
+    try:
+        return given_place() or local_place(config)
+    except Exception as error:  # noqa: BLE001 - tracking must never hurt training
+        warn_once("init", f"nothing will be recorded: {describe(error)}")
+        return None
+
+
+def _as_mapping(config: Any) -> dict[str, Any]:
+    try:
+        return dict(config if isinstance(config, Mapping) else vars(config)) if config else {}
+    except Exception as error:  # noqa: BLE001 - a strange config is no reason to stop training
+        warn_once("config", f"config was not understood: {describe(error)}")
+        return {}
+
+
+def _given_config() -> dict[str, Any]:
+    """The parameters that `exp` resolved; they win over the program's defaults."""
+    path = os.environ.get("EXP_CONFIG")
+    if not path:
+        return {}
+    try:
+        return dict(json.loads(Path(path).read_bytes()))
+    except Exception as error:  # noqa: BLE001 - tracking must never hurt training
+        warn_once("config", f"{path} was not read, defaults are used: {describe(error)}")
+        return {}
+
+
+def _merge(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    merged = {**defaults, **given}
+    for key, value in defaults.items():
+        if isinstance(value, dict) and isinstance(given.get(key), dict):
+            merged[key] = _merge(value, given[key])
+    return merged
+
+
+@atexit.register
+def _at_exit() -> None:
+    """Close a run that nobody finished; an unhandled exception is part of how it ended."""
+    raised = getattr(sys, "last_value", None)
+    if raised is None:
+        finish()
+    else:
+        finish(1, describe(raised))
+
+
+def _after_fork() -> None:
+    if _current is not None:
+        _current.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)

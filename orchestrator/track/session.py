@@ -1,0 +1,304 @@
+"""A run as its training program sees it."""
+
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from orchestrator.track.channel import Channel
+from orchestrator.track.checkpoints import step_folder, write_manifest
+from orchestrator.track.lines import event_line, number, plain, point_line, quoted
+from orchestrator.track.place import Place, Ranks, close_place, hidden
+from orchestrator.track.values import Value, Waiting, read_values
+from orchestrator.track.warning import describe, harmless, warn_once
+
+STOP_LOOK = 0.5  # seconds between looks at stop.json
+LAST_WAIT = 10.0  # seconds that finish() waits for values still on a GPU
+MAX_WAITING = 512  # points under way; a GPU never runs that far behind its program
+
+_terminated = False
+
+
+class Settings(dict[str, Any]):
+    """The configuration: a dict whose keys can be read as attributes too."""
+
+    def __getattr__(self, name: str) -> Any:
+        """`config.lr` for `config["lr"]`."""
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+class Summary(dict[str, Any]):
+    """Final figures; each change is written down: `summary({...})` or `summary["best"] = 0.9`."""
+
+    def __init__(self, run: "Run") -> None:
+        super().__init__()
+        self._run = run
+
+    def __call__(self, values: Mapping[str, Any]) -> None:
+        """Set several figures in one event."""
+        self.update(values)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.update({key: value})
+
+    @harmless
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Set several figures in one event."""
+        values = dict(*args, **kwargs)
+        super().update(values)
+        self._run.write_event("summary", values)
+
+
+class Run:
+    """One process's part in a run; every method returns even when nothing can be written."""
+
+    def __init__(self, place: Place | None, rank: Ranks, config: Mapping[str, Any]) -> None:
+        """Use `track.init`; without a `place` the run accepts every call and keeps nothing."""
+        self.dir = place.run if place else Path.cwd()
+        self.id = place.run.name if place else "disabled"
+        self.rank = rank.rank
+        self.config = Settings(config)
+        self.summary = Summary(self)
+        self.finished = False
+        self._place = place
+        self._channel = channel_of(place, rank.rank) if place else None
+        self._owner = os.getpid()
+        self._started = time.time()
+        self._step = 0
+        self._waiting: deque[tuple[int, float, list[tuple[str, Value]]]] = deque()
+        self._looked = 0.0
+        self._stop = False
+
+    def log(self, data: Mapping[str, Any], step: int | None = None, *, commit: bool = True) -> None:
+        """Write one point per metric of `data`, at `step` or at the step after the last one.
+
+        Values are numbers: Python's, numpy's, or tensors of one element. Names of nested mappings
+        are joined by `/`. With `commit=False` the next call without a step stays at this step.
+        A tensor on a GPU is never waited for: its line, and those behind it, follow when its copy
+        has landed, at a later `log` or at `finish`.
+        """
+        try:
+            now = time.time()
+            if step is None:
+                step = self._step
+            elif type(step) is not int:
+                step = int(step)
+            self._step = step + 1 if commit else step
+            texts = []
+            for name, value in data.items():
+                # Plain floats and ints by hand: the only two types that need no second look.
+                kind = type(value)
+                if kind is float and value - value == 0:
+                    texts.append(quoted(name) + repr(value))
+                elif kind is int or kind is float:
+                    texts.append(quoted(name) + number(value))
+                else:
+                    self._log_slowly(data, step, now)
+                    return
+            if self._waiting:
+                self._waiting.append((step, now, [("", text) for text in texts]))
+                self._drain(0.0)
+            elif self._channel is not None:
+                self._channel.write(point_line(step, now, texts))
+        except Exception as error:  # noqa: BLE001 - tracking must never hurt training
+            warn_once("log", f"a point was not written: {describe(error)}")
+
+    def define_metric(
+        self, name: str, unit: str | None = None, goal: str | None = None, **about: Any
+    ) -> None:
+        """Say what a metric is: its unit, and whether `goal` is "min" or "max"."""
+        self.write_event("metric", {"name": name, "unit": unit, "goal": goal, **about})
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Mark what the program is doing: `with run.phase("eval"):`."""
+        begun = time.monotonic()
+        self.write_event("phase", {"phase": name, "state": "begin"})
+        error = None
+        try:
+            yield
+        except BaseException as raised:
+            error = describe(raised)
+            raise
+        finally:
+            seconds = time.monotonic() - begun
+            data = {"phase": name, "state": "end", "seconds": seconds}
+            self.write_event("phase", data | ({"error": error} if error else {}))
+
+    def checkpoint_dir(self, step: int) -> Path:
+        """Make and return `<run>/checkpoints/step_N/`, or a temporary folder if that fails."""
+        try:
+            if self._place is not None:
+                return step_folder(self.dir / "checkpoints", step)
+        except Exception as error:  # noqa: BLE001 - the program is about to save hours of work
+            warn_once("checkpoint_dir", f"checkpoints go to a temporary folder: {describe(error)}")
+        import tempfile  # noqa: PLC0415 - the last resort, not worth its import time
+
+        return Path(tempfile.mkdtemp(prefix=f"exp-checkpoint-{step}-"))
+
+    @harmless
+    def checkpoint(
+        self, path: str | os.PathLike[str], step: int, meta: Mapping[str, Any] | None = None
+    ) -> Path | None:
+        """Seal a saved file or folder: sync, hash, manifest last. Call it on one rank only.
+
+        Returns the manifest, or None if the checkpoint could not be sealed.
+        """
+        if self._place is None:
+            return None
+        folder = step_folder(self.dir / "checkpoints", step)
+        about = {"step": int(step), "attempt": self._place.attempt, "meta": meta or {}}
+        manifest = write_manifest(folder, Path(path), about)
+        size = sum(entry["bytes"] for entry in manifest["files"])
+        where = Path(path).absolute()
+        shown = where.relative_to(self.dir) if where.is_relative_to(self.dir) else where
+        data = {"path": str(shown), "bytes": size, "files": len(manifest["files"])}
+        self.write_event("checkpoint", data, int(step))
+        return folder / "manifest.json"
+
+    def should_stop(self) -> bool:
+        """Whether somebody asked for the end: stop.json is there, or SIGTERM came.
+
+        Looks at the disk at most twice a second. The first call installs a SIGTERM handler if the
+        program has none: by asking, the program says that it ends by itself.
+        """
+        now = time.monotonic()
+        if not self._looked:
+            self._looked = now
+            _listen()
+            self._stop = self._stop_requested()
+        elif not self._stop and now - self._looked >= STOP_LOOK:
+            self._looked = now
+            self._stop = self._stop_requested()
+        return self._stop or _terminated
+
+    def alert(self, title: str, text: str = "", level: str = "info") -> None:
+        """Tell a person something: level "info", "warn" or "error"."""
+        shown = str(getattr(level, "value", level)).lower()
+        self.write_event("alert", {"title": title, "text": text, "level": shown})
+
+    def finish(self, exit_code: int | None = 0, error: str | None = None) -> None:
+        """Write what is still under way and the `finish` event; only the first call counts."""
+        if self.finished or os.getpid() != self._owner:
+            return
+        self.finished = True
+        self._drain(LAST_WAIT)
+        self.write_event("finish", {"code": exit_code, "error": error})
+        if self._place is not None and self._place.local:
+            harmless(close_place)(self._place, self._started, exit_code, error)
+        if self._channel is not None:
+            self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        raised: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if raised is None:
+            self.finish()
+        elif isinstance(raised, SystemExit):
+            code = raised.code
+            self.finish(code if isinstance(code, int) else int(code is not None))
+        else:
+            self.finish(1, describe(raised))
+
+    @harmless
+    def write_event(self, name: str, data: Mapping[str, Any], step: int | None = None) -> None:
+        """Write an event of any name; readers ignore names they do not know."""
+        if self._channel is not None:
+            self._channel.write(event_line(name, time.time(), step, data))
+
+    def describe_start(self, labels: Mapping[str, Any], world_size: int) -> None:
+        """Write the `start` event: which process, on which versions, and its configuration."""
+        torch = sys.modules.get("torch")
+        data = {
+            "pid": os.getpid(),
+            "parent": os.getppid(),
+            "rank": self.rank,
+            "world_size": world_size,
+            "python": sys.version.split()[0],
+            "phase": os.environ.get("EXP_PHASE"),
+            "argv0": sys.argv[0] if sys.argv else None,
+            "torch": getattr(torch, "__version__", None),
+            "cuda": getattr(getattr(torch, "version", None), "cuda", None),
+        }
+        self.write_event("start", data | ({"labels": dict(labels)} if labels else {}))
+        if self.config:
+            self.write_event("config", hidden(plain(self.config)))
+
+    def after_fork(self) -> None:
+        """In the child: a file of its own; what the parent still has to write is the parent's."""
+        self._waiting.clear()
+        if self._channel is not None:
+            self._channel.forget()
+
+    @harmless
+    def _log_slowly(self, data: Mapping[Any, Any], step: int, now: float) -> None:
+        numbers, rest = read_values(data)
+        if numbers or not rest:
+            self._waiting.append((step, now, numbers))
+            self._drain(0.0)
+        for name, value in rest.items():
+            kind = type(value).__name__
+            warn_once(f"value {name}", f"{name!r} is no number ({kind}); kept as a text event")
+        if rest:
+            self.write_event("text", rest, step)
+
+    def _drain(self, seconds: float) -> None:
+        """Write the lines whose values have landed, in order; wait up to `seconds` for the rest."""
+        deadline = time.monotonic() + seconds
+        while self._waiting:
+            step, now, values = self._waiting[0]
+            under_way = [value for _, value in values if isinstance(value, Waiting)]
+            if not all(value.landed() for value in under_way) and len(self._waiting) < MAX_WAITING:
+                if time.monotonic() >= deadline:
+                    break
+                time.sleep(0.001)
+                continue
+            self._waiting.popleft()
+            texts = [
+                name + (value if isinstance(value, str) else value.text()) for name, value in values
+            ]
+            if self._channel is not None:
+                self._channel.write(point_line(step, now, texts))
+        if seconds and self._waiting:
+            warn_once("drain", f"{len(self._waiting)} points never arrived from the GPU")
+
+    def _stop_requested(self) -> bool:
+        try:
+            return self._place is not None and (self._place.attempt_folder / "stop.json").exists()
+        except OSError:
+            return False
+
+
+def channel_of(place: Place, rank: int) -> Channel:
+    """The event file of this process in `place`."""
+    host = "".join(c if c.isalnum() or c in "._" else "_" for c in os.uname().nodename) or "host"
+    return Channel(place.attempt_folder, f"events-{host}-{rank}")
+
+
+def _listen() -> None:
+    """Notice SIGTERM from now on, unless the program has a handler of its own."""
+    try:
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _note_termination)
+    except ValueError:
+        return  # not the main thread; stop.json is still looked at
+
+
+def _note_termination(_number: int, _frame: FrameType | None) -> None:
+    global _terminated  # noqa: PLW0603 - a signal has no other address
+    _terminated = True
