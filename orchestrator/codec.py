@@ -3,7 +3,6 @@
 pydantic is loaded on first use: commands that read no record do not pay for it.
 """
 
-from collections.abc import Hashable
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -50,14 +49,14 @@ def decode(kind: type[T], data: Any, *, source: str) -> T:
     from pydantic import ValidationError  # noqa: PLC0415 - 50 ms, only where records are read
 
     try:
-        checked: T = _adapter(kind).validate_python(data)
+        checked: T = _adapter(kind).validate_python(data)  # type: ignore[arg-type] # a class hashes
     except ValidationError as error:
         raise InvalidFileError(_explain(error, source), hint=f"edit {source}") from error
     return checked
 
 
 @cache
-def _adapter(kind: Hashable) -> "TypeAdapter[Any]":
+def _adapter(kind: Any) -> "TypeAdapter[Any]":
     from pydantic import TypeAdapter  # noqa: PLC0415 - see decode
 
     return TypeAdapter(kind)

@@ -55,17 +55,19 @@ def send_signal(identity: Identity, number: signal.Signals) -> bool:
     return True
 
 
-def kill_run(run_id: str) -> int:
-    """Kill every process that carries this run's id in its environment; return how many.
+def kill_run(run_folder: Path) -> int:
+    """Kill every process that carries this run folder in its environment; return how many.
 
-    For orphans only: while the shim lives, it ends its own tree.
+    For orphans only: while the shim lives, it ends its own tree. The folder and not the id, since
+    two workspaces on one machine both have an R-000001.
     """
     import psutil  # noqa: PLC0415 - 30 ms, and only after a shim was lost
 
     killed = 0
     for process in psutil.process_iter():
         try:
-            if process.environ().get("EXP_RUN_ID") == run_id and process.pid != os.getpid():
+            is_ours = process.environ().get("EXP_RUN_DIR") == str(run_folder)
+            if is_ours and process.pid != os.getpid():
                 process.kill()
                 killed += 1
         except psutil.Error:

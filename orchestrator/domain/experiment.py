@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from orchestrator.domain.run import STRICT, MetricSpec
+from orchestrator.domain.run import STRICT, Budget, MetricSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +50,6 @@ class Stop:
     __pydantic_config__: ClassVar = STRICT
     when: Literal["never", "decided", "failed"] = "never"
     grace: float = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """[budget]: what the run may use up before it is stopped."""
-
-    __pydantic_config__: ClassVar = STRICT
-    gpu_hours: float | None = None
-    wall: float | None = None
-    idle: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,8 +138,26 @@ class MetricSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """[budget]: what a run may use up before it is stopped; times in seconds.
+
+    `idle` is the longest time without a new point or log line.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+
+    gpu_hours: float | None = None
+    wall: float | None = None
+    idle: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """run.json: everything fixed at launch. Holds names of environment variables, no values."""
+    """run.json: everything fixed at launch.
+
+    `env` holds what the spec itself sets; a value `$NAME` is taken from the caller's environment
+    at launch, so that a secret is never written here.
+    """
 
     id: str
     created: float
@@ -152,13 +170,14 @@ class RunRecord:
     executor: str = "local"
     params: dict[str, Any] = field(default_factory=dict)
     resources: dict[str, Any] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
     metrics: dict[str, MetricSpec] = field(default_factory=dict)
     criteria: tuple[Criterion, ...] = ()
     planned_steps: int | None = None
     stop_when: str = "never"
     grace: float = 30.0
     seed: int | None = None
-    env_names: tuple[str, ...] = ()
+    env: dict[str, str] = field(default_factory=dict)
     git: GitState | None = None
     commit_policy: str = "milestones"
     on_exit: tuple[str, ...] = ()

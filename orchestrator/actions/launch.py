@@ -1,0 +1,204 @@
+"""`exp ticket start`: from a ticket to a run that lives on its own."""
+
+import shutil
+import socket
+import time
+from dataclasses import dataclass, replace
+
+from orchestrator import tickets
+from orchestrator.actions.claims import criteria_of
+from orchestrator.actions.programs import commands_of
+from orchestrator.codec import encode
+from orchestrator.config import load_config
+from orchestrator.domain.experiment import Experiment
+from orchestrator.domain.run import GitState, RunRecord, TicketRef
+from orchestrator.domain.ticket import Ticket, TicketPhase, TicketStatus
+from orchestrator.errors import ConflictError, RefusedError
+from orchestrator.executors import executor_for
+from orchestrator.executors.local import child_environment
+from orchestrator.fsio import locked, to_json, write_atomic, write_once
+from orchestrator.git import Repository
+from orchestrator.spec import RECORDED_ONLY, load_experiment, planned_steps
+from orchestrator.watch.daemon import ensure_watcher, watcher_command
+from orchestrator.watch.live import live_runs
+from orchestrator.workspace import RunFolder, Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchOptions:
+    """What `exp ticket start` may be told beside the ticket."""
+
+    settings: tuple[str, ...] = ()
+    force: bool = False
+    git: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launched:
+    """A run that lives; `warnings` are for the person who started it."""
+
+    run: RunFolder
+    record: RunRecord
+    warnings: tuple[str, ...]
+
+
+def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions) -> Launched:
+    """Launch the ticket's experiment; return once its shim lives.
+
+    Raises:
+        NotFoundError: ticket, experiment or program is missing.
+        InvalidFileError: ticket or spec is malformed.
+        RefusedError: dependencies are open, the ticket is done, or git is in the middle of a merge.
+        ConflictError: the ticket has a live run already, or is just being started.
+        EnvironmentFailure: the run folder cannot be written, or the shim did not come up.
+    """
+    ticket = tickets.find(workspace.tickets, ticket_text).ticket
+    workspace.prepare_state()
+    busy = f"{ticket.id} is being started by another exp process"
+    with locked(workspace.lock_file(ticket.id), busy=busy):
+        _refuse_second_run(workspace, ticket)
+        if not options.force:
+            _refuse_by_workflow(workspace, ticket)
+        experiment = load_experiment(workspace, _experiment_path(ticket), options.settings)
+        repository, warnings = _repository(workspace, options)
+        record = _plan(workspace, ticket, experiment, commit=repository is not None)
+        run = workspace.create_run()
+        try:
+            record = _write_run(run, record, repository)
+            _submit(workspace, run, record, ticket)
+        except BaseException:
+            # Nothing runs: an empty folder would only look like a lost run.
+            shutil.rmtree(run.path, ignore_errors=True)
+            raise
+    ensure_watcher(workspace)
+    return Launched(run=run, record=record, warnings=(*warnings, *_unsupported(experiment)))
+
+
+def _refuse_second_run(workspace: Workspace, ticket: Ticket) -> None:
+    for folder, record, state in live_runs(workspace):
+        if record.ticket is not None and record.ticket.id == ticket.id:
+            raise ConflictError(
+                f"{ticket.id} has a live run already: {folder.id} ({state.status})",
+                hint=f"exp run logs -f {folder.id}, or exp run stop {folder.id}",
+            )
+
+
+def _refuse_by_workflow(workspace: Workspace, ticket: Ticket) -> None:
+    if ticket.status == TicketStatus.DONE:
+        raise RefusedError(
+            f"{ticket.id} is DONE",
+            hint=f"exp ticket start {ticket.id} --force to run it again",
+        )
+    for dependency in ticket.after:
+        status = tickets.find(workspace.tickets, dependency).ticket.status
+        if status != TicketStatus.DONE:
+            raise RefusedError(
+                f"{ticket.id} comes after {dependency}, which is {status or 'without a status'}",
+                hint=f"finish {dependency}, or exp ticket start {ticket.id} --force",
+            )
+
+
+def _experiment_path(ticket: Ticket) -> str:
+    if ticket.experiment is None:
+        raise RefusedError(
+            f"{ticket.id} names no experiment",
+            hint=f"add the line '**Experiment**: experiments/NAME.toml' to {ticket.path}",
+        )
+    return ticket.experiment
+
+
+def _repository(
+    workspace: Workspace, options: LaunchOptions
+) -> tuple[Repository | None, tuple[str, ...]]:
+    """The repository to snapshot and to commit to, or None with the reason as a warning."""
+    if not options.git:
+        return None, ()
+    repository = Repository.find(workspace.root)
+    if repository is None:
+        return None, ("no git repository here: no snapshot, nothing will be committed",)
+    refusal = repository.commit_refusal()
+    if refusal is None:
+        return repository, ()
+    if repository.is_detached():
+        return repository, (f"the report will be written but not committed: {refusal}",)
+    # A ticket edited in the middle of a rebase or merge would end up inside it.
+    raise RefusedError(refusal, hint="finish it first, or start with --no-git")
+
+
+def _plan(
+    workspace: Workspace, ticket: Ticket, experiment: Experiment, *, commit: bool
+) -> RunRecord:
+    """Everything that is fixed at launch, except what the run folder and git add."""
+    seed = experiment.params.get("seed")
+    policy = load_config(workspace.root).git.commit
+    return RunRecord(
+        id="",
+        created=time.time(),
+        host=socket.gethostname(),
+        cwd=str(workspace.root),
+        commands=commands_of(workspace, experiment),
+        ticket=TicketRef(id=ticket.id, path=ticket.path, title=ticket.title, blob=ticket.blob),
+        experiment=experiment.path,
+        executor=experiment.executor.name,
+        params=experiment.params,
+        resources={
+            "gpus": experiment.resources.gpus,
+            "cpus": experiment.resources.cpus,
+            "memory": experiment.resources.memory,
+            "time_limit": experiment.resources.time_limit,
+        },
+        budget=experiment.budget,
+        metrics=experiment.metrics,
+        criteria=criteria_of(ticket),
+        planned_steps=planned_steps(experiment),
+        stop_when=experiment.stop.when,
+        grace=experiment.stop.grace,
+        seed=seed if isinstance(seed, int) else None,
+        env=experiment.env,
+        commit_policy=policy if commit else "never",
+        on_exit=tuple(watcher_command(workspace)),
+    )
+
+
+def _write_run(run: RunFolder, record: RunRecord, repository: Repository | None) -> RunRecord:
+    """Write the folder; run.json last, since a folder without it is no run yet."""
+    state = GitState(commit=None, branch=None, patch=False)
+    if repository is not None:
+        state = repository.snapshot(run.patch)
+    record = replace(record, id=run.id, git=state)
+    write_atomic(run.config_file, to_json(record.params))
+    run.attempt(1).path.mkdir()
+    write_once(run.record_file, encode(record))
+    return record
+
+
+def _submit(workspace: Workspace, run: RunFolder, record: RunRecord, ticket: Ticket) -> None:
+    """Mark the ticket ONGOING and start the shim; neither stays if the other fails."""
+    path = workspace.root / ticket.path
+    tickets.edit_file(path, _mark_ongoing)
+    try:
+        attempt = run.attempt(1)
+        env = child_environment(run, attempt, record, workspace=workspace.root)
+        executor_for(record.executor).submit(run, attempt, env)
+    except BaseException:
+        tickets.edit_file(path, lambda document: _unmark(document, ticket))
+        raise
+
+
+def _mark_ongoing(document: tickets.Document) -> tickets.Document:
+    document = document.set_field("Status", TicketStatus.ONGOING)
+    if document.ticket.phase not in set(TicketPhase):
+        document = document.set_field("Phase", TicketPhase.IMPLEMENTING)
+    return document
+
+
+def _unmark(document: tickets.Document, before: Ticket) -> tickets.Document:
+    return document.set_field("Status", before.status).set_field("Phase", before.phase)
+
+
+def _unsupported(experiment: Experiment) -> tuple[str, ...]:
+    return tuple(
+        f"[{section}] is recorded, but nothing acts on it yet"
+        for section in RECORDED_ONLY
+        if getattr(experiment, section)
+    )

@@ -1,0 +1,27 @@
+"""Where attempts execute. The folder on disk is the state; an executor only acts on it."""
+
+from typing import Protocol
+
+from orchestrator.executors.local import LocalExecutor
+from orchestrator.workspace import AttemptFolder, RunFolder
+
+
+class Executor(Protocol):
+    """What a place that runs attempts must be able to do."""
+
+    def submit(self, run: RunFolder, attempt: AttemptFolder, env: dict[str, str]) -> None:
+        """Start the attempt's shim; return once it has recorded its identity."""
+
+    def is_alive(self, attempt: AttemptFolder) -> bool:
+        """Whether the shim still runs."""
+
+    def stop(self, attempt: AttemptFolder) -> bool:
+        """Ask the shim to end its tree within the run's grace; False if there is none to ask."""
+
+    def reap(self, run: RunFolder, attempt: AttemptFolder) -> int:
+        """End what a lost shim left behind; return how many processes that were."""
+
+
+def executor_for(name: str) -> Executor:
+    """The executor that a run record names."""
+    return {"local": LocalExecutor}[name]()

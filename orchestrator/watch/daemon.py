@@ -1,0 +1,100 @@
+"""The watcher as a process: one a workspace, started on demand, gone when nothing is left to do."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import FrameType
+
+from orchestrator.errors import ConflictError
+from orchestrator.fsio import try_lock
+from orchestrator.watch.live import unpublished
+from orchestrator.workspace import Workspace
+
+TICK = 0.5  # seconds between two looks: a verdict is due within 1 s of its point
+_LOG_LIMIT = 1 << 20  # bytes of watcher.log after which a new one begins
+
+
+def watcher_command(workspace: Workspace) -> list[str]:
+    """The argv that starts a watcher for this workspace."""
+    return [sys.executable, "-m", "orchestrator.watch", str(workspace.root)]
+
+
+def ensure_watcher(workspace: Workspace) -> None:
+    """Start a watcher in the background unless one is at work; cheap and safe to call often."""
+    descriptor = try_lock(workspace.watcher_lock)
+    if descriptor is None:
+        return
+    os.close(descriptor)
+    with workspace.watcher_log.open("ab") as log:
+        subprocess.Popen(
+            watcher_command(workspace),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            start_new_session=True,
+        )
+
+
+def run_watcher(workspace: Workspace, *, forever: bool = False) -> None:
+    """Tick until nothing is left to do (or until a signal, with `forever`).
+
+    Raises:
+        ConflictError: another watcher holds the workspace.
+    """
+    workspace.prepare_state()
+    stop = _flag_on_signals()
+    _open_log(workspace)
+    watched = False
+    # A run that starts while the lock is being released found it held and started no watcher:
+    # so look once more after every release.
+    while not watched or (unpublished(workspace) and not stop):
+        descriptor = try_lock(workspace.watcher_lock)
+        if descriptor is None:
+            if watched:
+                return
+            raise ConflictError(
+                f"another watcher is at work in {workspace.root}", hint="nothing needs to be done"
+            )
+        watched = True
+        try:
+            _loop(workspace, stop, forever=forever)
+        finally:
+            os.close(descriptor)
+
+
+def _loop(workspace: Workspace, stop: list[int], *, forever: bool) -> None:
+    # sqlmodel costs half a second: only the process that writes the index pays for it.
+    from orchestrator.watch.watcher import Watcher  # noqa: PLC0415
+
+    with Watcher(workspace) as watcher:
+        while not stop:
+            busy = watcher.tick(time.time())
+            if not busy and not forever:
+                return
+            # A signal shortens nothing: the flag is seen at most one tick later.
+            time.sleep(TICK)
+
+
+def _flag_on_signals() -> list[int]:
+    """Signal handlers that only set a flag; between two ticks nothing can be torn."""
+    seen: list[int] = []
+
+    def remember(number: int, _frame: FrameType | None) -> None:
+        seen.append(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, remember)
+    return seen
+
+
+def _open_log(workspace: Workspace) -> None:
+    log = workspace.watcher_log
+    if log.exists() and log.stat().st_size > _LOG_LIMIT:
+        log.replace(log.with_suffix(".log.1"))
+    logging.basicConfig(
+        filename=log, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
