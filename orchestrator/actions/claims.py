@@ -17,9 +17,7 @@ def criteria_of(ticket: Ticket) -> tuple[Criterion, ...]:
 
 
 def _is_claim(box: Checkbox) -> bool:
-    return (
-        box.section.casefold() == GATING_SECTION or box.heading.casefold() == _CHECKED_HEADING
-    )
+    return box.section.casefold() == GATING_SECTION or box.heading.casefold() == _CHECKED_HEADING
 
 
 def _criterion(box: Checkbox) -> Criterion:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from orchestrator import tickets
 from orchestrator.errors import EnvironmentFailure
-from orchestrator.templates import template_folders
+from orchestrator.templates import shipped_templates
 from orchestrator.workspace import Workspace
 
 _EXAMPLE_TICKET = Path("tickets/T-0001.md")
@@ -53,7 +53,7 @@ def init_workspace(root: Path) -> Scaffold:
 
 
 def _scaffold_files() -> list[tuple[Path, bytes]]:
-    shipped = template_folders(None)[-1] / "scaffold"
+    shipped = shipped_templates() / "scaffold"
     return [
         (path.relative_to(shipped), path.read_bytes())
         for path in sorted(shipped.rglob("*"))

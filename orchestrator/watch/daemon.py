@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from types import FrameType
 
 from orchestrator.errors import ConflictError
@@ -14,6 +15,7 @@ from orchestrator.watch.live import unpublished
 from orchestrator.workspace import Workspace
 
 TICK = 0.5  # seconds between two looks: a verdict is due within 1 s of its point
+_KEEP_INTERVAL = 5.0  # seconds
 _LOG_LIMIT = 1 << 20  # bytes of watcher.log after which a new one begins
 
 
@@ -37,6 +39,22 @@ def ensure_watcher(workspace: Workspace) -> None:
             cwd="/",
             start_new_session=True,
         )
+
+
+def watcher_keeper(workspace: Workspace) -> Callable[[], None]:
+    """A function to call in a polling loop: it sees every few seconds that a watcher is at work.
+
+    Not at every call: a watcher that dies at its start must not be started five times a second.
+    """
+    due = 0.0
+
+    def keep() -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + _KEEP_INTERVAL
+            ensure_watcher(workspace)
+
+    return keep
 
 
 def run_watcher(workspace: Workspace, *, forever: bool = False) -> None:

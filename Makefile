@@ -1,0 +1,36 @@
+# demo: a real ticket from start to committed report · test: the whole suite · check: what pre-commit
+# runs · bench: measurements into benchmarks/RESULTS.md · clean: everything that make made
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Set when the environment's contents must follow pyproject.toml again.
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check bench clean
+.DEFAULT_GOAL := test
+
+$(STAMP): pyproject.toml
+	@test -x "$(BIN)/python" || $(PYTHON) -m venv "$(VENV)"
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable '.[train,gpu,dev]'
+	@touch "$(STAMP)"
+
+demo: $(STAMP)
+	@scripts/demo.sh
+
+test: $(STAMP)
+	"$(BIN)/python" -m pytest $(PYTEST_ARGS)
+
+check: $(STAMP)
+	"$(BIN)/ruff" format --check .
+	"$(BIN)/ruff" check .
+	"$(BIN)/mypy"
+	"$(BIN)/python" scripts/reference.py --check
+	"$(BIN)/python" -m pytest tests/shape
+
+bench: $(STAMP)
+	"$(BIN)/python" -m benchmarks
+
+clean:
+	rm -rf "$(VENV)" .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

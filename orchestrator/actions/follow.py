@@ -1,0 +1,101 @@
+"""Reading a run's log while it is written, until the run's end is written down."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from orchestrator.domain.run import RunRecord, RunState, RunStatus
+from orchestrator.errors import NotFoundError
+from orchestrator.watch.daemon import watcher_keeper
+from orchestrator.watch.lifecycle import read_run
+from orchestrator.watch.live import state_of
+from orchestrator.workspace import AttemptFolder, RunFolder, Workspace
+
+_POLL = 0.2  # seconds between two looks at a live log
+_CHUNK = 1 << 20
+_PUBLISH_LIMIT = 60.0  # seconds from a run's end until its report and commit must be there
+
+
+def require_record(folder: RunFolder) -> RunRecord:
+    """run.json of a run that has one.
+
+    Raises:
+        NotFoundError: the launch died before it wrote it.
+    """
+    record = read_run(folder)
+    if record is None:
+        raise NotFoundError(
+            f"{folder.path} holds no run.json: its launch died", hint="exp run list"
+        )
+    return record
+
+
+def log_lines(folder: RunFolder, *, attempt: int | None = None, last: int | None = None) -> str:
+    """The log of one attempt (default: the newest), whole or its `last` lines."""
+    attempts = folder.attempts()
+    chosen = folder.attempt(attempt) if attempt else (attempts[-1] if attempts else None)
+    if chosen is None or not chosen.log.exists():
+        raise NotFoundError(f"{folder.id} has no log yet", hint=f"exp run show {folder.id}")
+    if last is None:
+        return chosen.log.read_text(errors="replace")
+    return _tail(chosen.log, last)
+
+
+def _tail(path: Path, lines: int) -> str:
+    """The last lines without reading a log of many gigabytes."""
+    with path.open("rb") as file:
+        end = file.seek(0, 2)
+        start, found = end, b""
+        while start > 0 and found.count(b"\n") <= lines:
+            size = min(_CHUNK, start)
+            start -= size
+            file.seek(start)
+            found = file.read(size) + found
+    return "".join(found.decode(errors="replace").splitlines(keepends=True)[-lines:])
+
+
+def follow_log(workspace: Workspace, folder: RunFolder) -> Iterator[str]:
+    """Yield the log as it grows, over all attempts, until the run has ended."""
+    offsets: dict[int, int] = {}
+    record = require_record(folder)
+    keep_watcher = watcher_keeper(workspace)
+    while True:
+        ended = state_of(folder, record).status is RunStatus.ENDED
+        keep_watcher()
+        grown = False
+        for attempt in folder.attempts():
+            for text in _grown(attempt, offsets):
+                grown = True
+                yield text
+        if ended:
+            return
+        if not grown:
+            time.sleep(_POLL)
+
+
+def _grown(attempt: AttemptFolder, offsets: dict[int, int]) -> Iterator[str]:
+    try:
+        with attempt.log.open("rb") as file:
+            file.seek(offsets.get(attempt.number, 0))
+            while data := file.read(_CHUNK):
+                offsets[attempt.number] = file.tell()
+                yield data.decode(errors="replace")
+    except FileNotFoundError:
+        return
+
+
+def wait_until_published(workspace: Workspace, folder: RunFolder) -> bool:
+    """Wait until the watcher has written down the end of a run; False if that does not come."""
+    deadline = time.monotonic() + _PUBLISH_LIMIT
+    keep_watcher = watcher_keeper(workspace)
+    while not folder.published_file.exists():
+        if time.monotonic() > deadline:
+            return False
+        keep_watcher()
+        time.sleep(_POLL)
+    return True
+
+
+def final_state(folder: RunFolder, *, max_step: int | None) -> RunState:
+    """The state of a run, with its outcome once it has ended."""
+    return state_of(folder, require_record(folder), max_step=max_step)

@@ -1,0 +1,37 @@
+"""The tree of commands: nouns, then verbs."""
+
+import typer
+
+from orchestrator import __version__
+from orchestrator.cli import reports, runs, status, tickets, workspace
+
+app = typer.Typer(
+    name="exp",
+    help="Ticket-driven experiments: a ticket is a claim, a run is a measurement, "
+    "a tick is a verdict with evidence",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(tickets.app, name="ticket")
+app.add_typer(runs.app, name="run")
+app.add_typer(workspace.database, name="db")
+app.command("init")(workspace.init)
+app.command("status")(status.status)
+app.command("report")(reports.report)
+app.command("watch")(workspace.watch)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"exp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    _version: bool = typer.Option(
+        False, "--version", callback=_show_version, is_eager=True, help="Print the version and exit"
+    ),
+) -> None:
+    """Ticket-driven experiments."""
