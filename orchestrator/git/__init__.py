@@ -1,0 +1,5 @@
+"""The repository around a workspace: snapshots, ids over all branches, commits of our paths."""
+
+from orchestrator.git.repository import Repository, blob_id
+
+__all__ = ["Repository", "blob_id"]
