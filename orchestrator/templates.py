@@ -42,5 +42,5 @@ def sandbox(workspace_templates: Path | None) -> SandboxedEnvironment:
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # noqa: S701 - the output is Markdown, not HTML
+        autoescape=False,
     )
