@@ -24,7 +24,7 @@ _LOCK_PAUSE = 0.05
 
 @contextmanager
 def private_index(git_dir: Path) -> Iterator[Path]:
-    """A copy of the index to work on; it replaces the index if the body ends well.
+    """A copy of the index to work on; the caller may let it take the index's place.
 
     The lock file is created and removed as git itself does it, so that no git command of the user
     can change the index in between.
@@ -41,8 +41,6 @@ def private_index(git_dir: Path) -> Iterator[Path]:
         if index.exists():
             shutil.copy2(index, copy)
         yield copy
-        if copy.exists():
-            copy.replace(index)
     finally:
         lock.unlink(missing_ok=True)
         if folder:
@@ -75,19 +73,27 @@ def commit_only(git: Git, base: str, names: Sequence[str], message: str, limit: 
 
     `git` works on a private index; `base` is HEAD or the empty tree; `limit` bounds the hooks.
     """
-    specs = {name: f":(top,literal){name}" for name in names}
-    on_disk = [spec for name, spec in specs.items() if os.path.lexists(git.folder / name)]
-    if on_disk:
-        _insist(git.tell("add", "--", *on_disk), "add")
-    changes = git.tell("diff-index", "--cached", "--quiet", base, "--", *specs.values())
-    if changes.code == 0:
+    there = [name for name in names if os.path.lexists(git.folder / name)]
+    gone = [name for name in names if name not in there]
+    if there:
+        _insist(git.tell("add", "--", *_specs(there)), "add")
+    if gone:
+        git.ask("rm", "--cached", "--quiet", "--ignore-unmatch", "--", *_specs(gone))
+    how = ("--cached", "--name-only", "--no-renames", "-z")
+    changed = git.ask("diff-index", *how, base, "--", *_specs(names)).names
+    if not changed:
         return False
     _require_author(git)
     # Not --cleanup=strip: a line of the report's summary may start with `#`.
     how = ("--only", "--quiet", "--cleanup=whitespace", "--file=-")
-    answer = git.tell("commit", *how, "--", *specs.values(), stdin=message.encode(), limit=limit)
+    answer = git.tell("commit", *how, "--", *_specs(changed), stdin=message.encode(), limit=limit)
     _insist(answer, "commit")
     return True
+
+
+def _specs(names: Sequence[str]) -> list[str]:
+    """Pathspecs that mean these names and no pattern."""
+    return [f":(top,literal){name}" for name in names]
 
 
 def compose(subject: str, body: str, trailers: Mapping[str, str]) -> str:
@@ -116,7 +122,7 @@ def _refusal(verb: str, said: str) -> ExpError:
         return EnvironmentFailure(f"nothing committed: {said}", hint="df -h .; ls -ld .git")
     if "cannot lock ref" in said:
         return ConflictError(f"nothing committed: {said}", hint="try again")
-    if re.search(r"failed to sign|gpg failed|signing", said):
+    if re.search(r"failed to sign|gpg failed|signing|(public|private|secret) key", said):
         hint = "set user.signingkey, or: git config commit.gpgsign false"
     elif "ignored by one of your .gitignore" in said:
         hint = "take the file out of .gitignore, or use --no-git"

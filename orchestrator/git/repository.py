@@ -137,8 +137,10 @@ class Repository:
         message = compose(subject, body, trailers or {})
         with private_index(self.git_dir) as index:
             git = Git(folder=self.root, index=index)
-            done = commit_only(git, self._base(), names, message, self.hook_limit)
-            return self._head() if done else None
+            if not commit_only(git, self._base(), names, message, self.hook_limit):
+                return None
+            index.replace(self.git_dir / "index")
+            return self._head()
 
     def changed_files(self, since_commit: str) -> list[str]:
         """Tracked files that differ on disk from what they were at `since_commit`, sorted.
