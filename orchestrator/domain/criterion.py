@@ -49,6 +49,8 @@ class Clause:
 
     `op` is one of `> >= < <= == != ~= between exists absent`; `aggregate` one of `latest best
     final mean min max all any`; `anchor` bounds it in training time, as in `by step 2000`.
+    `qualifier` says on what it is measured ("validation", "held-out test set"); it is part of the
+    name that is looked up, never dropped.
     """
 
     subject: Subject
@@ -63,6 +65,7 @@ class Clause:
     baseline: str | None = None
     hold: int | None = None
     tolerance: float | None = None
+    qualifier: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,8 @@ class RunFacts:
 
     `ended` means that no further record can come. `find_files` resolves a path or glob against
     the workspace and the run folder and returns the matches, relative; it never leaves them.
+    `max_step` is the largest step of any point of any metric, None without points; `series` names
+    every metric logged so far, for suggestions where a criterion finds no series.
     """
 
     run: str
@@ -38,4 +40,6 @@ class RunFacts:
     planned_steps: int | None
     checkpoints: tuple[Checkpoint, ...] = ()
     metrics: dict[str, MetricSpec] = field(default_factory=dict)
+    max_step: int | None = None
+    series: tuple[str, ...] = ()
     find_files: Callable[[str], tuple[str, ...]] = lambda _pattern: ()
