@@ -169,7 +169,7 @@ def _at_exit() -> None:
     """Close a run that nobody finished; an unhandled exception is part of how it ended."""
     raised = getattr(sys, "last_value", None)
     if raised is None:
-        finish()
+        finish(None)
     else:
         finish(1, describe(raised))
 

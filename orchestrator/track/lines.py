@@ -6,6 +6,7 @@ from typing import Any
 
 MAX_DEPTH = 12
 MAX_TEXT = 10_000
+LARGEST = 1 << 1023  # beyond it a reader's float overflows
 
 _quoted: dict[str, str] = {}
 
@@ -23,10 +24,12 @@ def quoted(key: str) -> str:
 def number(value: float) -> str:
     """A number as JSON; `repr` round-trips every finite float exactly.
 
-    What JSON cannot say becomes the strings "NaN", "Infinity" and "-Infinity".
+    What a float cannot hold becomes one of the strings "NaN", "Infinity" and "-Infinity".
     """
     if isinstance(value, int):
-        return repr(int(value))  # bool too: a point is a number
+        if -LARGEST < value < LARGEST:
+            return repr(int(value))  # bool too: a point is a number
+        return '"Infinity"' if value > 0 else '"-Infinity"'
     value = float(value)
     if value - value == 0:
         return float.__repr__(value)

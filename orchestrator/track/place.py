@@ -163,7 +163,7 @@ def _start_ticks(pid: int) -> int:
         return 0
 
 
-def close_place(place: Place, started: float, code: int | None, error: str | None) -> bool:
+def close_place(place: Place, started: float, code: int, error: str | None) -> bool:
     """Write exit.json of a local run, unless it is there; say whether this call wrote it.
 
     Raises:

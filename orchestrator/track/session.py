@@ -4,9 +4,9 @@ import os
 import signal
 import sys
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -14,48 +14,15 @@ from typing import Any, Self
 from orchestrator.track.channel import Channel
 from orchestrator.track.checkpoints import step_folder, write_manifest
 from orchestrator.track.lines import event_line, number, plain, point_line, quoted
+from orchestrator.track.mappings import Config, Summary
 from orchestrator.track.place import Place, Ranks, close_place, hidden
-from orchestrator.track.values import Value, Waiting, read_values
+from orchestrator.track.values import Queue, read_values
 from orchestrator.track.warning import describe, harmless, warn_once
 
 STOP_LOOK = 0.5  # seconds between looks at stop.json
 LAST_WAIT = 10.0  # seconds that finish() waits for values still on a GPU
-MAX_WAITING = 512  # points under way; a GPU never runs that far behind its program
 
 _terminated = False
-
-
-class Settings(dict[str, Any]):
-    """The configuration: a dict whose keys can be read as attributes too."""
-
-    def __getattr__(self, name: str) -> Any:
-        """`config.lr` for `config["lr"]`."""
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(name) from None
-
-
-class Summary(dict[str, Any]):
-    """Final figures; each change is written down: `summary({...})` or `summary["best"] = 0.9`."""
-
-    def __init__(self, run: "Run") -> None:
-        super().__init__()
-        self._run = run
-
-    def __call__(self, values: Mapping[str, Any]) -> None:
-        """Set several figures in one event."""
-        self.update(values)
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.update({key: value})
-
-    @harmless
-    def update(self, *args: Any, **kwargs: Any) -> None:
-        """Set several figures in one event."""
-        values = dict(*args, **kwargs)
-        super().update(values)
-        self._run.write_event("summary", values)
 
 
 class Run:
@@ -66,15 +33,15 @@ class Run:
         self.dir = place.run if place else Path.cwd()
         self.id = place.run.name if place else "disabled"
         self.rank = rank.rank
-        self.config = Settings(config)
-        self.summary = Summary(self)
+        self.config = Config(config, write=self._write_config)
+        self.summary = Summary(write=partial(self.write_event, "summary"))
         self.finished = False
         self._place = place
         self._channel = channel_of(place, rank.rank) if place else None
         self._owner = os.getpid()
         self._started = time.time()
         self._step = 0
-        self._waiting: deque[tuple[int, float, list[tuple[str, Value]]]] = deque()
+        self._queue = Queue(self._write_line)
         self._looked = 0.0
         self._stop = False
 
@@ -86,31 +53,28 @@ class Run:
         A tensor on a GPU is never waited for: its line, and those behind it, follow when its copy
         has landed, at a later `log` or at `finish`.
         """
+        now = time.time()
+        if type(step) is not int:
+            step = self._step if step is None else self._read_step(step)
+        self._step = step + 1 if commit else step
         try:
-            now = time.time()
-            if step is None:
-                step = self._step
-            elif type(step) is not int:
-                step = int(step)
-            self._step = step + 1 if commit else step
             texts = []
             for name, value in data.items():
-                # Plain floats and ints by hand: the only two types that need no second look.
-                kind = type(value)
-                if kind is float and value - value == 0:
+                # Plain floats and ints by hand: the types that need no second look.
+                if type(value) is float and value - value == 0:
                     texts.append(quoted(name) + repr(value))
-                elif kind is int or kind is float:
+                elif type(value) is int:
                     texts.append(quoted(name) + number(value))
                 else:
                     self._log_slowly(data, step, now)
                     return
-            if self._waiting:
-                self._waiting.append((step, now, [("", text) for text in texts]))
-                self._drain(0.0)
-            elif self._channel is not None:
-                self._channel.write(point_line(step, now, texts))
-        except Exception as error:  # noqa: BLE001 - tracking must never hurt training
-            warn_once("log", f"a point was not written: {describe(error)}")
+        except Exception:  # noqa: BLE001 - a strange name or mapping; looked at with more care
+            self._log_slowly(data, step, now)
+            return
+        if self._queue.waiting:
+            self._queue.add(step, now, texts)
+        elif self._channel is not None:
+            self._channel.write(point_line(step, now, texts))
 
     def define_metric(
         self, name: str, unit: str | None = None, goal: str | None = None, **about: Any
@@ -187,14 +151,17 @@ class Run:
         self.write_event("alert", {"title": title, "text": text, "level": shown})
 
     def finish(self, exit_code: int | None = 0, error: str | None = None) -> None:
-        """Write what is still under way and the `finish` event; only the first call counts."""
+        """Write what is still under way and the `finish` event; only the first call counts.
+
+        `exit_code` None means that nobody said; a local run then counts as ended with 0.
+        """
         if self.finished or os.getpid() != self._owner:
             return
         self.finished = True
-        self._drain(LAST_WAIT)
+        self._queue.drain(LAST_WAIT)
         self.write_event("finish", {"code": exit_code, "error": error})
         if self._place is not None and self._place.local:
-            harmless(close_place)(self._place, self._started, exit_code, error)
+            harmless(close_place)(self._place, self._started, exit_code or 0, error)
         if self._channel is not None:
             self._channel.close()
 
@@ -237,45 +204,40 @@ class Run:
         }
         self.write_event("start", data | ({"labels": dict(labels)} if labels else {}))
         if self.config:
-            self.write_event("config", hidden(plain(self.config)))
+            self._write_config(self.config)
 
     def after_fork(self) -> None:
         """In the child: a file of its own; what the parent still has to write is the parent's."""
-        self._waiting.clear()
+        self._queue.waiting.clear()
         if self._channel is not None:
             self._channel.forget()
+
+    def _read_step(self, step: Any) -> int:
+        """A step of another type: numpy's, a tensor, a float; the next step if it is no number."""
+        try:
+            return int(step)
+        except Exception as error:  # noqa: BLE001 - the point itself is worth keeping
+            warn_once("step", f"step {step!r} was not understood: {describe(error)}")
+            return self._step
 
     @harmless
     def _log_slowly(self, data: Mapping[Any, Any], step: int, now: float) -> None:
         numbers, rest = read_values(data)
         if numbers or not rest:
-            self._waiting.append((step, now, numbers))
-            self._drain(0.0)
+            self._queue.add(step, now, numbers)
         for name, value in rest.items():
             kind = type(value).__name__
             warn_once(f"value {name}", f"{name!r} is no number ({kind}); kept as a text event")
         if rest:
             self.write_event("text", rest, step)
 
-    def _drain(self, seconds: float) -> None:
-        """Write the lines whose values have landed, in order; wait up to `seconds` for the rest."""
-        deadline = time.monotonic() + seconds
-        while self._waiting:
-            step, now, values = self._waiting[0]
-            under_way = [value for _, value in values if isinstance(value, Waiting)]
-            if not all(value.landed() for value in under_way) and len(self._waiting) < MAX_WAITING:
-                if time.monotonic() >= deadline:
-                    break
-                time.sleep(0.001)
-                continue
-            self._waiting.popleft()
-            texts = [
-                name + (value if isinstance(value, str) else value.text()) for name, value in values
-            ]
-            if self._channel is not None:
-                self._channel.write(point_line(step, now, texts))
-        if seconds and self._waiting:
-            warn_once("drain", f"{len(self._waiting)} points never arrived from the GPU")
+    @harmless
+    def _write_config(self, values: Mapping[str, Any]) -> None:
+        self.write_event("config", hidden(plain(values)))
+
+    def _write_line(self, line: str) -> None:
+        if self._channel is not None:
+            self._channel.write(line)
 
     def _stop_requested(self) -> bool:
         try:

@@ -1,0 +1,82 @@
+"""`run.config` and `run.summary`: dicts that write down their changes."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Any, Self
+
+from orchestrator.track.warning import harmless
+
+Write = Callable[[Mapping[str, Any]], None]
+
+
+class Recorded(dict[str, Any]):
+    """A dict that hands every change to `write`.
+
+    It pickles as a plain ordered dict: people save `run.config` inside checkpoints, and those must
+    load where this package is not, and under torch's `weights_only` too.
+    """
+
+    __slots__ = ("_write",)
+    _write: Write | None
+
+    def __init__(
+        self, values: Mapping[str, Any] | None = None, *, write: Write | None = None
+    ) -> None:
+        super().__init__(values or {})
+        object.__setattr__(self, "_write", write)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.update({key: value})
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """The value of `key`, set to `default` first if there is none."""
+        if key not in self:
+            self.update({key: default})
+        return self[key]
+
+    @harmless
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Set several values and write them down in one event."""
+        values = dict(*args, **kwargs)
+        super().update(values)
+        if self._write is not None and values:
+            self._write(values)
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc, override]  # dict's has overloads
+        self.update(other)
+        return self
+
+    def __copy__(self) -> Self:
+        return type(self)(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return type(self)(deepcopy(dict(self), memo))
+
+    def __reduce_ex__(self, _protocol: Any) -> Any:
+        return OrderedDict, (), None, None, iter(self.items())
+
+
+class Config(Recorded):
+    """The configuration; `config.lr` is `config["lr"]`."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.update({name: value})
+
+
+class Summary(Recorded):
+    """Final figures: `summary({"best": 0.9})` or `summary["best"] = 0.9`."""
+
+    __slots__ = ()
+
+    def __call__(self, values: Mapping[str, Any]) -> None:
+        """Set several figures in one event."""
+        self.update(values)
