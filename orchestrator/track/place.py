@@ -13,10 +13,11 @@ from orchestrator.track.checkpoints import replace_json, sync
 from orchestrator.track.lines import plain
 
 MARKERS = (".exp", "exp.toml", "tickets")
-RUN_NAME = re.compile(r"R-(\d{6,9})")
+RUN_NAME = r"R-(\d{6,9})"  # compiled where it is used: importing must stay light
 JOIN_SECONDS = 10.0
-SECRET = re.compile(
-    r"(?i)(^|[-_.])((api|access|auth|secret|private|bearer|hf|wandb)[-_]?(key|token)|password|passwd|secret)$"
+PRIVATE = (
+    r"(?i)(^|[-_.])"
+    r"((api|access|auth|secret|private|bearer|hf|wandb)[-_]?(key|token)|password|passwd|secret)$"
 )
 
 
@@ -110,14 +111,14 @@ def _wait_for(group: Path) -> Path | None:
     while time.monotonic() < deadline:
         if group.exists():
             name = str(json.loads(group.read_bytes()))
-            return group.parent / name if RUN_NAME.fullmatch(name) else None
+            return group.parent / name if re.fullmatch(RUN_NAME, name) else None
         time.sleep(0.05)
     return None
 
 
 def _next_run(runs: Path) -> Path:
-    matches = filter(None, map(RUN_NAME.fullmatch, os.listdir(runs)))  # noqa: PTH208 - names only
-    number = max((int(match[1]) for match in matches), default=0)
+    matches = [re.fullmatch(RUN_NAME, name) for name in os.listdir(runs)]  # noqa: PTH208 - names only
+    number = max((int(match[1]) for match in matches if match), default=0)
     while True:
         number += 1
         run = runs / f"R-{number:06d}"
@@ -196,7 +197,7 @@ def close_place(place: Place, started: float, code: int, error: str | None) -> b
 def hidden(config: dict[str, Any]) -> dict[str, Any]:
     """`config` with the texts of secrets replaced: names stay, values do not reach a file."""
     return {
-        key: "(hidden)" if isinstance(value, str) and SECRET.search(key) else value
+        key: "(hidden)" if isinstance(value, str) and re.search(PRIVATE, key) else value
         for key, value in config.items()
     }
 
@@ -207,7 +208,7 @@ def hidden_argv(argv: list[str]) -> list[str]:
     follows = False
     for word in argv:
         name, equals, _ = word.partition("=")
-        secret = word.startswith("-") and bool(SECRET.search(name.lstrip("-")))
+        secret = word.startswith("-") and bool(re.search(PRIVATE, name.lstrip("-")))
         if follows and not word.startswith("-"):
             shown.append("(hidden)")
         else:
