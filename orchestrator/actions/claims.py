@@ -13,10 +13,11 @@ def criteria_of(ticket: Ticket) -> tuple[Criterion, ...]:
 
     Only must lines of Acceptance Criteria gate the ticket.
     """
-    return tuple(_criterion(box) for box in ticket.checkboxes if _is_claim(box))
+    return tuple(_criterion(box) for box in ticket.checkboxes if is_claim(box))
 
 
-def _is_claim(box: Checkbox) -> bool:
+def is_claim(box: Checkbox) -> bool:
+    """Whether a checkbox is a criterion that runs are judged by."""
     return box.section.casefold() == GATING_SECTION or box.heading.casefold() == _CHECKED_HEADING
 
 

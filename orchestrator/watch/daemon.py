@@ -11,7 +11,7 @@ from types import FrameType
 
 from orchestrator.errors import ConflictError
 from orchestrator.fsio import try_lock
-from orchestrator.watch.live import unpublished
+from orchestrator.watch.live import pending
 from orchestrator.workspace import Workspace
 
 TICK = 0.5  # seconds between two looks: a verdict is due within 1 s of its point
@@ -66,35 +66,40 @@ def run_watcher(workspace: Workspace, *, forever: bool = False) -> None:
     workspace.prepare_state()
     stop = _flag_on_signals()
     _open_log(workspace)
-    watched = False
+    given_up: frozenset[str] | None = None
     # A run that starts while the lock is being released found it held and started no watcher:
     # so look once more after every release.
-    while not watched or (unpublished(workspace) and not stop):
+    while given_up is None or (_work_left(workspace, given_up) and not stop):
         descriptor = try_lock(workspace.watcher_lock)
         if descriptor is None:
-            if watched:
+            if given_up is not None:
                 return
             raise ConflictError(
                 f"another watcher is at work in {workspace.root}", hint="nothing needs to be done"
             )
-        watched = True
         try:
-            _loop(workspace, stop, forever=forever)
+            given_up = _loop(workspace, stop, forever=forever)
         finally:
             os.close(descriptor)
 
 
-def _loop(workspace: Workspace, stop: list[int], *, forever: bool) -> None:
+def _work_left(workspace: Workspace, given_up: frozenset[str]) -> bool:
+    return any(folder.id not in given_up for folder in pending(workspace))
+
+
+def _loop(workspace: Workspace, stop: list[int], *, forever: bool) -> frozenset[str]:
+    """Tick until there is nothing to wait for; return the runs that were given up."""
     # sqlmodel costs half a second: only the process that writes the index pays for it.
     from orchestrator.watch.watcher import Watcher  # noqa: PLC0415
 
     with Watcher(workspace) as watcher:
         while not stop:
-            busy = watcher.tick(time.time())
-            if not busy and not forever:
-                return
+            waiting = watcher.tick(time.time())
+            if not waiting and not forever:
+                break
             # A signal shortens nothing: the flag is seen at most one tick later.
             time.sleep(TICK)
+        return watcher.given_up
 
 
 def _flag_on_signals() -> list[int]:

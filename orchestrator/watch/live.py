@@ -1,4 +1,4 @@
-"""Runs that have not ended, found from files; the index only spares reading ended ones."""
+"""Which runs still need somebody, found from files; the index only spares reading ended ones."""
 
 import time
 from collections.abc import Iterator
@@ -12,7 +12,10 @@ from orchestrator.workspace import RunFolder, Workspace
 
 def live_runs(workspace: Workspace) -> Iterator[tuple[RunFolder, RunRecord, RunState]]:
     """Runs that have not ended, oldest first, whatever the index still says of them."""
-    for folder in unended(workspace):
+    ended = _ended(workspace)
+    for folder in workspace.run_folders():
+        if folder.id in ended:
+            continue
         record = read_run(folder)
         if record is None:
             continue
@@ -21,20 +24,20 @@ def live_runs(workspace: Workspace) -> Iterator[tuple[RunFolder, RunRecord, RunS
             yield folder, record, state
 
 
-def unpublished(workspace: Workspace) -> list[RunFolder]:
-    """Folders of runs whose end the watcher has not yet written down; its work to do."""
+def pending(workspace: Workspace) -> list[RunFolder]:
+    """Runs whose end is not yet both in the index and published: the watcher's work."""
+    ended = _ended(workspace)
     return [
         folder
         for folder in workspace.run_folders()
-        if not folder.published_file.exists() and folder.record_file.exists()
+        if folder.record_file.exists()
+        and not (folder.id in ended and folder.published_file.exists())
     ]
 
 
-def unended(workspace: Workspace) -> list[RunFolder]:
-    """Folders of runs that the index does not know as ended."""
+def _ended(workspace: Workspace) -> set[str]:
     with Reader(workspace.database) as reader:
-        ended = {row.id for row in reader.runs(status=RunStatus.ENDED)}
-    return [folder for folder in workspace.run_folders() if folder.id not in ended]
+        return {row.id for row in reader.runs(status=RunStatus.ENDED)}
 
 
 def state_of(folder: RunFolder, record: RunRecord, *, max_step: int | None = None) -> RunState:

@@ -1,0 +1,74 @@
+"""`exp status`: what runs, what is decided, what needs a person."""
+
+from dataclasses import dataclass
+
+from orchestrator.actions.reading import (
+    CriterionRow,
+    RunSummary,
+    TicketRow,
+    judged_rows,
+    list_runs,
+    load_tickets,
+    ticket_rows,
+)
+from orchestrator.domain.ticket import Ticket
+from orchestrator.store import Reader
+from orchestrator.watch.daemon import ensure_watcher
+from orchestrator.watch.live import pending
+from orchestrator.workspace import Workspace
+
+_RECENT = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOverview:
+    """A run with the criteria it is judged by."""
+
+    run: RunSummary
+    title: str
+    criteria: tuple[CriterionRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """The dashboard's facts; `needs` are sentences for a person, with the next command."""
+
+    root: str
+    tickets: tuple[TicketRow, ...]
+    runs: tuple[RunOverview, ...]
+    needs: tuple[str, ...]
+
+
+def overview(workspace: Workspace) -> Overview:
+    """Look at everything once; start a watcher if a run needs one."""
+    if workspace.state.is_dir() and pending(workspace):
+        ensure_watcher(workspace)
+    tickets = {ticket.id: ticket for ticket in load_tickets(workspace)}
+    everything = list_runs(workspace)
+    rows = ticket_rows(workspace, tickets.values(), everything)
+    live = [run for run in everything if run.status != "ended"]
+    recent = [run for run in everything if run.status == "ended"][: max(0, _RECENT - len(live))]
+    with Reader(workspace.database) as reader:
+        runs = tuple(
+            _overview_of(reader, run, tickets.get(run.ticket or "")) for run in live + recent
+        )
+    return Overview(root=str(workspace.root), tickets=tuple(rows), runs=runs, needs=_needs(rows))
+
+
+def _overview_of(reader: Reader, run: RunSummary, ticket: Ticket | None) -> RunOverview:
+    title = ticket.title if ticket else (run.experiment or "")
+    return RunOverview(run=run, title=title, criteria=judged_rows(reader, run.id, ticket))
+
+
+def _needs(tickets: list[TicketRow]) -> tuple[str, ...]:
+    needs = []
+    for ticket in tickets:
+        if ticket.status == "ONGOING" and ticket.run_status in {"failed", "lost", "incomplete"}:
+            needs.append(
+                f"{ticket.id}: {ticket.run} {ticket.run_status} (exp run logs {ticket.run})"
+            )
+        elif ticket.status == "ONGOING" and ticket.phase == "VERIFYING":
+            needs.append(f"{ticket.id}: criteria wait for a person (exp ticket show {ticket.id})")
+        elif ticket.status == "ONGOING" and ticket.run is None:
+            needs.append(f"{ticket.id}: ONGOING, but never started (exp ticket start {ticket.id})")
+    return tuple(needs)

@@ -1,0 +1,354 @@
+"""What the commands that only look show: tickets, runs, verdicts."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from orchestrator import tickets
+from orchestrator.actions.claims import criteria_of, is_claim
+from orchestrator.actions.follow import require_record
+from orchestrator.codec import read_record_if_whole
+from orchestrator.domain.criterion import Criterion, State, Verdict
+from orchestrator.domain.ticket import Ticket
+from orchestrator.errors import NotFoundError
+from orchestrator.store import Reader
+from orchestrator.store.rows import LatestValue, RunRow
+from orchestrator.watch.lifecycle import read_run
+from orchestrator.watch.live import state_of
+from orchestrator.watch.publish import Published
+from orchestrator.workspace import RunFolder, Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketRow:
+    """One line of `exp ticket list`."""
+
+    id: str
+    title: str
+    status: str
+    phase: str
+    after: tuple[str, ...]
+    met: int
+    criteria: int
+    run: str | None
+    run_status: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CriterionRow:
+    """A criterion with its box, its reading and, after a run, its verdict."""
+
+    text: str
+    section: str
+    required: bool
+    checked: bool
+    predicate: str | None
+    why_not: str | None
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketDetail:
+    """`exp ticket show`."""
+
+    ticket: Ticket
+    text: str
+    criteria: tuple[CriterionRow, ...]
+    run: str | None
+    run_status: str | None
+    why: str | None
+    unblocks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDetail:
+    """`exp run show`, and the end of `--follow`."""
+
+    id: str
+    ticket: str | None
+    title: str | None
+    experiment: str | None
+    status: str
+    outcome: str | None
+    why: str
+    attempts: int
+    step: int | None
+    planned_steps: int | None
+    started: float | None
+    ended: float | None
+    params: dict[str, object]
+    commands: tuple[str, ...]
+    criteria: tuple[CriterionRow, ...]
+    latest: dict[str, LatestValue]
+    folder: str
+    log: str
+    commit: str | None
+    report: str | None
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """One line of `exp run list` and of `exp status`."""
+
+    id: str
+    ticket: str | None
+    experiment: str | None
+    status: str
+    outcome: str | None
+    why: str
+    step: int | None
+    planned_steps: int | None
+    started: float | None
+    ended: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyTicket:
+    """One line of `exp ticket next`."""
+
+    id: str
+    title: str
+    unblocks: tuple[str, ...]
+
+
+def list_runs(
+    workspace: Workspace, *, ticket: str | None = None, limit: int | None = None
+) -> list[RunSummary]:
+    """Runs, newest first. What the index does not know as ended is looked up in the files."""
+    with Reader(workspace.database) as reader:
+        known = {row.id: row for row in reader.runs()}
+    rows = []
+    for folder in reversed(list(workspace.run_folders())):
+        row = known.get(folder.id)
+        summary = _known(row) if row is not None and row.status == "ended" else _live(folder, row)
+        if summary is not None and (ticket is None or summary.ticket == ticket):
+            rows.append(summary)
+        if limit is not None and len(rows) == limit:
+            break
+    return rows
+
+
+def _known(row: RunRow) -> RunSummary:
+    return RunSummary(
+        id=row.id,
+        ticket=row.ticket,
+        experiment=row.experiment,
+        status=row.status,
+        outcome=row.outcome,
+        why=row.why,
+        step=row.step,
+        planned_steps=row.planned_steps,
+        started=row.started,
+        ended=row.ended,
+    )
+
+
+def _live(folder: RunFolder, row: RunRow | None) -> RunSummary | None:
+    """A run as its files tell it, with the step that the index knows; None if it never began."""
+    record = read_run(folder)
+    if record is None:
+        return None
+    step = row.step if row is not None else None
+    state = state_of(folder, record, max_step=step)
+    ended = state.attempt.exit.ended if state.attempt.exit else None
+    return RunSummary(
+        id=folder.id,
+        ticket=record.ticket.id if record.ticket else None,
+        experiment=record.experiment,
+        status=state.status,
+        outcome=state.outcome,
+        why=state.why,
+        step=step,
+        planned_steps=record.planned_steps,
+        started=state.attempt.started,
+        ended=ended,
+    )
+
+
+def list_tickets(
+    workspace: Workspace, *, statuses: tuple[str, ...] = (), text: str | None = None
+) -> list[TicketRow]:
+    """Tickets by id, with the run that judged them last."""
+    wanted = {status.upper() for status in statuses}
+    chosen = [
+        ticket
+        for ticket in load_tickets(workspace)
+        if (not wanted or ticket.status.upper() in wanted)
+        and (text is None or text.casefold() in ticket.title.casefold())
+    ]
+    return ticket_rows(workspace, chosen, list_runs(workspace))
+
+
+def ticket_rows(
+    workspace: Workspace, chosen: Iterable[Ticket], runs: Iterable[RunSummary]
+) -> list[TicketRow]:
+    """Tickets beside the newest of `runs` (which come newest first)."""
+    newest: dict[str, RunSummary] = {}
+    for run in runs:
+        if run.ticket is not None:
+            newest.setdefault(run.ticket, run)
+    with Reader(workspace.database) as reader:
+        return [_ticket_row(ticket, newest.get(ticket.id), reader) for ticket in chosen]
+
+
+def load_tickets(workspace: Workspace) -> list[Ticket]:
+    """Every ticket of the workspace; files that the index knows unchanged are not read again."""
+    with Reader(workspace.database) as reader:
+        known = {row.ticket.path: row for row in reader.tickets()}
+    return tickets.load_all(workspace.root, known=known)
+
+
+def _ticket_row(ticket: Ticket, run: RunSummary | None, reader: Reader) -> TicketRow:
+    """Met criteria come from the newest run's verdicts, before any run from the boxes."""
+    claims = [box for box in ticket.checkboxes if is_claim(box)]
+    met = sum(box.checked for box in claims)
+    total = len(claims)
+    if run is not None and (verdicts := reader.verdicts(run.id)):
+        met = sum(row.verdict.state is State.MET for row in verdicts)
+        total = len(verdicts)
+    return TicketRow(
+        id=ticket.id,
+        title=ticket.title,
+        status=ticket.status,
+        phase=ticket.phase,
+        after=ticket.after,
+        met=met,
+        criteria=total,
+        run=run.id if run else None,
+        run_status=(run.outcome or run.status) if run else None,
+    )
+
+
+def show_ticket(workspace: Workspace, text: str) -> TicketDetail:
+    """A ticket with its criteria and what the newest run says of each.
+
+    Raises:
+        NotFoundError: there is no such ticket.
+    """
+    document = tickets.find(workspace.root, text)
+    ticket = document.ticket
+    runs = list_runs(workspace, ticket=ticket.id, limit=1)
+    run = runs[0] if runs else None
+    rows = _criterion_rows(workspace, criteria_of(ticket), run.id if run else None, ticket)
+    return TicketDetail(
+        ticket=ticket,
+        text=document.text,
+        criteria=rows,
+        run=run.id if run else None,
+        run_status=(run.outcome or run.status) if run else None,
+        why=run.why if run else None,
+        unblocks=tickets.unblocks(load_tickets(workspace), ticket.id),
+    )
+
+
+def _criterion_rows(
+    workspace: Workspace,
+    claims: tuple[Criterion, ...],
+    run: str | None,
+    ticket: Ticket | None,
+) -> tuple[CriterionRow, ...]:
+    """Criteria beside their verdicts; what was edited since the run began has none."""
+    verdicts: dict[str, Verdict] = {}
+    if run is not None:
+        with Reader(workspace.database) as reader:
+            verdicts = {row.key: row.verdict for row in reader.verdicts(run)}
+    checked = {box.key for box in ticket.checkboxes if box.checked} if ticket else set()
+    return tuple(
+        CriterionRow(
+            text=claim.text,
+            section=claim.section,
+            required=claim.required,
+            checked=claim.key in checked,
+            predicate=claim.reading.predicate,
+            why_not=claim.reading.why,
+            verdict=verdicts.get(claim.key),
+        )
+        for claim in claims
+    )
+
+
+def judged_rows(reader: Reader, run: str, ticket: Ticket | None) -> tuple[CriterionRow, ...]:
+    """The criteria of a run as last judged, from the index alone, with the boxes as they stand."""
+    checked = {box.key for box in ticket.checkboxes if box.checked} if ticket else set()
+    return tuple(
+        CriterionRow(
+            text=row.text,
+            section=row.section,
+            required=row.required,
+            checked=row.key in checked,
+            predicate=None,
+            why_not=None,
+            verdict=row.verdict,
+        )
+        for row in reader.verdicts(run)
+    )
+
+
+def run_detail(workspace: Workspace, text: str) -> RunDetail:
+    """One run with everything the index and its files know.
+
+    Raises:
+        NotFoundError: there is no such run.
+    """
+    folder = workspace.run(text)
+    record = require_record(folder)
+    with Reader(workspace.database) as reader:
+        row = reader.run(folder.id)
+        latest = reader.latest([folder.id]).get(folder.id, {})
+    summary = _live(folder, row)
+    assert summary is not None  # noqa: S101 - run.json was read a moment ago
+    published = read_record_if_whole(Published, folder.published_file)
+    ticket = _ticket_now(workspace, record.ticket.id) if record.ticket else None
+    attempts = folder.attempts()
+    return RunDetail(
+        id=folder.id,
+        ticket=record.ticket.id if record.ticket else None,
+        title=record.ticket.title if record.ticket else None,
+        experiment=record.experiment,
+        status=summary.status,
+        outcome=summary.outcome,
+        why=summary.why,
+        attempts=len(attempts),
+        step=summary.step,
+        planned_steps=record.planned_steps,
+        started=summary.started,
+        ended=summary.ended,
+        params=record.params,
+        commands=tuple(" ".join(command.argv) for command in record.commands),
+        criteria=_criterion_rows(workspace, record.criteria, folder.id, ticket),
+        latest=latest,
+        folder=str(folder.path),
+        log=str(attempts[-1].log) if attempts else "—",
+        commit=published.commit if published else None,
+        report=published.report if published else None,
+        problems=published.problems if published else (),
+    )
+
+
+def _ticket_now(workspace: Workspace, ticket_id: str) -> Ticket | None:
+    """The ticket as it stands, or None if somebody removed it."""
+    try:
+        return tickets.find(workspace.root, ticket_id).ticket
+    except NotFoundError:
+        return None
+
+
+def ready_tickets(workspace: Workspace) -> list[ReadyTicket]:
+    """READY tickets whose dependencies are DONE, with what they would free."""
+    everything = load_tickets(workspace)
+    return [
+        ReadyTicket(
+            id=ticket.id, title=ticket.title, unblocks=tickets.unblocks(everything, ticket.id)
+        )
+        for ticket in tickets.ready(everything)
+    ]
+
+
+def ticket_graph(workspace: Workspace, *, mermaid: bool) -> str:
+    """The dependencies as a text tree or as a Mermaid flowchart.
+
+    Raises:
+        RefusedError: they run in a circle, which is named.
+    """
+    everything = load_tickets(workspace)
+    return tickets.mermaid(everything) if mermaid else tickets.tree(everything)

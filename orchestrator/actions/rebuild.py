@@ -1,0 +1,40 @@
+"""`exp db rebuild`: the index from nothing but files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator import tickets
+from orchestrator.fsio import locked
+from orchestrator.store.index import Index
+from orchestrator.watch.lifecycle import read_run
+from orchestrator.watch.observer import Observer
+from orchestrator.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuilt:
+    """What the new index was made from."""
+
+    path: Path
+    tickets: int
+    runs: int
+
+
+def rebuild_index(workspace: Workspace, *, now: float) -> Rebuilt:
+    """Make the index again beside the old one, then put it in its place.
+
+    Raises:
+        ConflictError: a watcher is writing the present one.
+        EnvironmentFailure: the disk is full; the present index stays.
+    """
+    workspace.prepare_state()
+    busy = "a watcher is at work; it ends when no run is live"
+    with locked(workspace.watcher_lock, busy=busy), Index.recreate(workspace.database) as index:
+        known = tickets.refresh_cache(workspace.root, index)
+        runs = 0
+        for folder in workspace.run_folders():
+            record = read_run(folder)
+            if record is not None:
+                Observer(workspace, index, folder, record).look(now)
+                runs += 1
+    return Rebuilt(path=workspace.database, tickets=known, runs=runs)

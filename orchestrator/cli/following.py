@@ -1,0 +1,52 @@
+"""Showing a run's log until its end, and what came of it."""
+
+import sys
+from contextlib import suppress
+
+import typer
+
+from orchestrator.actions.follow import follow_log, wait_until_published
+from orchestrator.actions.reading import run_detail
+from orchestrator.cli import views
+from orchestrator.cli.console import clean, err, hint, note, warn
+from orchestrator.domain.run import Outcome
+from orchestrator.errors import RunFailedError
+from orchestrator.workspace import RunFolder, Workspace
+
+
+def follow_run(workspace: Workspace, run: RunFolder) -> None:
+    """Print the log as it grows, then the verdicts.
+
+    Raises:
+        RunFailedError: the run ended, but did not complete.
+        typer.Exit: with 130 after Ctrl-C, which ends the following and not the run.
+    """
+    try:
+        for text in follow_log(workspace, run):
+            sys.stdout.write(clean(text.replace("\r", "\n")))
+            sys.stdout.flush()
+        published = wait_until_published(workspace, run)
+    except KeyboardInterrupt:
+        with suppress(BrokenPipeError):
+            note(f"\n{run.id} goes on without you")
+            hint(f"exp run logs -f {run.id} to come back, exp run stop {run.id} to end it")
+        raise typer.Exit(130) from None
+    if not published:
+        warn(f"the end of {run.id} is not written down yet; see {workspace.watcher_log}")
+    show_end(workspace, run)
+
+
+def show_end(workspace: Workspace, run: RunFolder) -> None:
+    """Print how a run ended, its verdicts, and where they were written.
+
+    Raises:
+        RunFailedError: it did not complete.
+    """
+    detail = run_detail(workspace, run.id)
+    err().print(views.run_end(detail))
+    for problem in detail.problems:
+        warn(problem)
+    if detail.outcome != Outcome.COMPLETED:
+        raise RunFailedError(
+            f"{run.id} {detail.outcome}: {detail.why}", hint=f"exp run logs {run.id}"
+        )

@@ -1,0 +1,99 @@
+"""`exp run …`."""
+
+import sys
+
+import typer
+
+app = typer.Typer(help="Runs: one execution of a ticket's experiment", no_args_is_help=True)
+
+RUN = typer.Argument(help="Run id: R-000042, or 42", show_default=False)
+AS_JSON = typer.Option(False, "--json", help="Print JSON on stdout")
+
+
+@app.command("list")
+def list_(
+    ticket: str | None = typer.Option(None, "--ticket", "-t", help="Only runs of this ticket"),
+    limit: int = typer.Option(20, "--limit", "-n", help="At most so many, newest first"),
+    as_json: bool = AS_JSON,
+) -> None:
+    """List runs, newest first"""
+    from orchestrator.actions.reading import list_runs
+    from orchestrator.cli import views
+    from orchestrator.cli.console import out, show_json
+    from orchestrator.ids import ticket_id, ticket_number
+    from orchestrator.workspace import find_workspace
+
+    chosen = ticket_id(ticket_number(ticket)) if ticket else None
+    rows = list_runs(find_workspace(), ticket=chosen, limit=limit)
+    if as_json:
+        show_json(rows)
+    else:
+        out().print(views.run_table(rows))
+
+
+@app.command("show")
+def show(run: str = RUN, as_json: bool = AS_JSON) -> None:
+    """Show a run: state, parameters, metrics, verdicts, where its files are"""
+    from orchestrator.actions.reading import run_detail
+    from orchestrator.cli import views
+    from orchestrator.cli.console import out, show_json
+    from orchestrator.workspace import find_workspace
+
+    detail = run_detail(find_workspace(), run)
+    if as_json:
+        show_json(detail)
+    else:
+        out().print(views.run_detail(detail))
+
+
+@app.command("logs")
+def logs(
+    run: str = RUN,
+    follow: bool = typer.Option(False, "--follow", "-f", help="Go on until the run ends"),
+    last: int | None = typer.Option(None, "--tail", "-n", help="Only the last lines"),
+    attempt: int | None = typer.Option(None, "--attempt", help="Which attempt (default: newest)"),
+) -> None:
+    """Print what the run's programs printed"""
+    from orchestrator.cli.console import clean
+    from orchestrator.workspace import find_workspace
+
+    workspace = find_workspace()
+    folder = workspace.run(run)
+    if follow:
+        from orchestrator.cli.following import follow_run
+
+        follow_run(workspace, folder)
+    else:
+        from orchestrator.actions.follow import log_lines
+
+        text = log_lines(folder, attempt=attempt, last=last)
+        # A pipe gets the bytes as they are; a terminal must not be driven by them.
+        sys.stdout.write(clean(text) if sys.stdout.isatty() else text)
+
+
+@app.command("stop")
+def stop(
+    run: str | None = typer.Argument(None, help="Run id: R-000042, or 42"),
+    every: bool = typer.Option(False, "--all", help="Stop every live run of the workspace"),
+    why: str = typer.Option("stopped by hand", "--why", help="Reason, kept with the run"),
+) -> None:
+    """End a run: SIGTERM, its grace, then the whole tree"""
+    from orchestrator.actions.stop import stop_all, stop_run
+    from orchestrator.cli.console import note
+    from orchestrator.errors import UsageError
+    from orchestrator.workspace import find_workspace
+
+    if (run is None) != every:
+        raise UsageError("name one run, or --all", hint="exp run list")
+    workspace = find_workspace()
+    if run is None:
+        stopped = stop_all(workspace, why=why)
+    else:
+        stopped = [stop_run(workspace, workspace.run(run), why=why)]
+    for each in stopped:
+        state = each.state.outcome or each.state.status
+        note(
+            f"{each.run.id} {state}: {each.state.why}" if each.asked else f"{each.run.id} had ended"
+        )
+    if not stopped:
+        note("no live runs")

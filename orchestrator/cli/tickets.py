@@ -1,0 +1,154 @@
+"""`exp ticket …`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from orchestrator.actions.launch import Launched
+    from orchestrator.workspace import Workspace
+
+app = typer.Typer(help="Tickets: what is claimed, and what the evidence says", no_args_is_help=True)
+
+TICKET = typer.Argument(help="Ticket id: T-0017, or 17", show_default=False)
+AS_JSON = typer.Option(False, "--json", help="Print JSON on stdout")
+
+
+@app.command("new")
+def new(
+    title: str = typer.Argument(help="What is claimed, in one line", show_default=False),
+    after: list[str] = typer.Option([], "--after", help="Ticket that must be DONE first"),
+    experiment: Path | None = typer.Option(None, "--experiment", help="Spec that proves it"),
+) -> None:
+    """Write a new ticket and print its path"""
+    from orchestrator.actions.writing import new_ticket
+    from orchestrator.cli.console import hint
+    from orchestrator.workspace import find_workspace
+
+    path = new_ticket(find_workspace(), title, after=tuple(after), experiment=experiment)
+    typer.echo(path)
+    hint(f"$EDITOR {path}")
+
+
+@app.command("list")
+def list_(
+    status: list[str] = typer.Option([], "--status", "-s", help="Only tickets of this status"),
+    text: str | None = typer.Option(None, "--grep", help="Only tickets with this in their title"),
+    as_json: bool = AS_JSON,
+) -> None:
+    """List tickets with their criteria met"""
+    from orchestrator.actions.reading import list_tickets
+    from orchestrator.cli import views
+    from orchestrator.cli.console import out, show_json
+    from orchestrator.workspace import find_workspace
+
+    rows = list_tickets(find_workspace(), statuses=tuple(status), text=text)
+    if as_json:
+        show_json(rows)
+    else:
+        out().print(views.ticket_table(rows))
+
+
+@app.command("show")
+def show(ticket: str = TICKET, as_json: bool = AS_JSON) -> None:
+    """Show a ticket, its criteria, their verdicts and the evidence"""
+    from orchestrator.actions.reading import show_ticket
+    from orchestrator.cli import views
+    from orchestrator.cli.console import out, show_json
+    from orchestrator.workspace import find_workspace
+
+    detail = show_ticket(find_workspace(), ticket)
+    if as_json:
+        show_json(detail)
+    else:
+        out().print(views.ticket_detail(detail))
+
+
+@app.command("lint")
+def lint(
+    tickets: list[str] | None = typer.Argument(None, help="Ticket ids (default: all)"),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Check tickets; exit 1 if one has an error"""
+    from orchestrator.actions.linting import lint_tickets
+    from orchestrator.cli import views
+    from orchestrator.cli.console import note, out, show_json
+    from orchestrator.workspace import find_workspace
+
+    result = lint_tickets(find_workspace(), tuple(tickets or ()))
+    if as_json:
+        show_json(result.findings)
+    elif result.findings:
+        out().print(views.findings(result.findings))
+    if not as_json:
+        note(f"{result.tickets} tickets, {result.errors} errors, {result.warnings} warnings")
+    if result.errors:
+        raise typer.Exit(1)
+
+
+@app.command("next")
+def next_(as_json: bool = AS_JSON) -> None:
+    """List tickets that are ready: READY, and all before them DONE"""
+    from orchestrator.actions.reading import ready_tickets
+    from orchestrator.cli import views
+    from orchestrator.cli.console import out, show_json
+    from orchestrator.workspace import find_workspace
+
+    ready = ready_tickets(find_workspace())
+    if as_json:
+        show_json(ready)
+    else:
+        out().print(views.ready_table(ready))
+
+
+@app.command("graph")
+def graph(
+    mermaid: bool = typer.Option(False, "--mermaid", help="Print a Mermaid flowchart"),
+) -> None:
+    """Show which ticket comes after which"""
+    from orchestrator.actions.reading import ticket_graph
+    from orchestrator.cli.console import clean
+    from orchestrator.workspace import find_workspace
+
+    typer.echo(clean(ticket_graph(find_workspace(), mermaid=mermaid)))
+
+
+@app.command("start")
+def start(
+    ticket: str = TICKET,
+    follow: bool = typer.Option(False, "--follow", "-f", help="Show the log until the run ends"),
+    settings: list[str] = typer.Option([], "--set", help="Override a parameter: --set lr=3e-4"),
+    force: bool = typer.Option(False, "--force", help="Start a DONE ticket, or out of order"),
+    git: bool = typer.Option(
+        True, "--git/--no-git", help="Snapshot the code and commit the report"
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print the run's record on stdout"),
+) -> None:
+    """Launch the ticket's training and evaluation"""
+    from orchestrator.actions.launch import LaunchOptions, start_ticket
+    from orchestrator.cli.console import show_json
+    from orchestrator.workspace import find_workspace
+
+    workspace = find_workspace()
+    options = LaunchOptions(settings=tuple(settings), force=force, git=git)
+    launched = start_ticket(workspace, ticket, options)
+    if as_json:
+        show_json(launched.record)
+    _announce(workspace, launched)
+    if follow:
+        from orchestrator.cli.following import follow_run
+
+        follow_run(workspace, launched.run)
+
+
+def _announce(workspace: "Workspace", launched: "Launched") -> None:
+    from orchestrator.cli.console import hint, note, warn
+
+    for warning in launched.warnings:
+        warn(warning)
+    record, run = launched.record, launched.run
+    name = f"{record.ticket.id}: {record.ticket.title}" if record.ticket else run.id
+    note(f"started {run.id} for {name}")
+    note(f"  run folder {run.path.relative_to(workspace.root)}")
+    hint(f"exp run logs -f {run.id}   exp status --watch   exp run stop {run.id}")

@@ -1,0 +1,49 @@
+"""Criteria with their verdicts and evidence."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.actions.reading import CriterionRow
+from orchestrator.cli.views.words import plain, verdict_mark
+from orchestrator.domain.criterion import State
+
+
+def criteria_table(rows: Sequence[CriterionRow]) -> Table:
+    """One line a criterion: box, verdict, text, evidence."""
+    table = Table(box=box.SIMPLE_HEAD, expand=False, pad_edge=False)
+    table.add_column("box", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("criterion", ratio=2)
+    table.add_column("evidence", ratio=3)
+    section = None
+    for row in rows:
+        if section is not None and row.section != section:
+            table.add_section()
+        section = row.section
+        text = (
+            plain(row.text)
+            if row.required
+            else Text.assemble(plain(row.text), ("  optional", "dim"))
+        )
+        table.add_row(
+            "[x]" if row.checked else "[ ]", verdict_mark(row.verdict), text, evidence(row)
+        )
+    for column in table.columns[:1]:
+        column.style = "dim"
+    return table
+
+
+def evidence(row: CriterionRow) -> Text:
+    """Why the verdict is what it is; before any run, how the line was read."""
+    if row.verdict is None or (row.verdict.state is State.MANUAL and row.why_not):
+        reason = f"reads: {row.predicate}" if row.predicate else (row.why_not or "")
+        return Text.assemble((plain(reason).plain, "dim"))
+    text = plain(row.verdict.why)
+    found = row.verdict.evidence
+    if found is not None and found.source:
+        place = f"{found.source}:{found.line}" if found.line else found.source
+        text.append(f"\n{plain(place).plain}", style="dim cyan")
+    return text

@@ -1,0 +1,91 @@
+"""Runs on the terminal."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.actions.reading import RunDetail, RunSummary
+from orchestrator.cli.views.criteria import criteria_table
+from orchestrator.cli.views.words import ago, number, plain, progress, took, word
+
+
+def run_table(rows: Sequence[RunSummary]) -> RenderableType:
+    """`exp run list`."""
+    if not rows:
+        return Text("no runs", style="dim")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("run", "state", "ticket", "progress", "started", "took"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("experiment", ratio=1)
+    for row in rows:
+        table.add_row(
+            Text(row.id, "bold"),
+            word(row.outcome or row.status),
+            row.ticket or "—",
+            progress(row.step, row.planned_steps),
+            ago(row.started),
+            took(row.started, row.ended),
+            plain(row.experiment or "—"),
+        )
+    return table
+
+
+def run_end(detail: RunDetail) -> RenderableType:
+    """The end of `--follow`: outcome, verdicts, where they were written."""
+    state = detail.outcome or detail.status
+    head = Text.assemble("\n", (detail.id, "bold"), " ", word(state))
+    head.append(f" after {took(detail.started, detail.ended)}: ")
+    head.append_text(plain(detail.why))
+    lines: list[RenderableType] = [head]
+    if detail.criteria:
+        lines.append(criteria_table(detail.criteria))
+    if detail.report:
+        lines.append(Text.assemble("report  ", (plain(detail.report).plain, "cyan")))
+    if detail.commit:
+        lines.append(Text.assemble("commit  ", (detail.commit[:10], "cyan")))
+    return Group(*lines)
+
+
+def run_detail(detail: RunDetail) -> RenderableType:
+    """`exp run show`."""
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    ticket = f"{detail.ticket}: {detail.title}" if detail.ticket else "—"
+    rows = {
+        "ticket": ticket,
+        "experiment": detail.experiment or "—",
+        "why": detail.why,
+        "progress": progress(detail.step, detail.planned_steps),
+        "attempts": str(detail.attempts),
+        "started": ago(detail.started),
+        "took": took(detail.started, detail.ended),
+        "params": ", ".join(f"{key}={value}" for key, value in detail.params.items()) or "—",
+        "commands": "\n".join(detail.commands),
+        "folder": detail.folder,
+        "log": detail.log,
+        "commit": detail.commit or "—",
+        "report": detail.report or "—",
+    }
+    for name, value in rows.items():
+        facts.add_row(name, plain(value))
+    head = Text.assemble((detail.id, "bold"), " ", word(detail.outcome or detail.status))
+    parts: list[RenderableType] = [head, facts]
+    if detail.latest:
+        parts.append(_metrics(detail))
+    if detail.criteria:
+        parts.append(criteria_table(detail.criteria))
+    return Group(*parts)
+
+
+def _metrics(detail: RunDetail) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("metric")
+    table.add_column("latest", justify="right")
+    table.add_column("step", justify="right")
+    for name, latest in sorted(detail.latest.items()):
+        table.add_row(plain(name), number(latest.value), f"{latest.step:,}")
+    return table

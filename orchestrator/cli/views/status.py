@@ -1,0 +1,44 @@
+"""`exp status` on the terminal."""
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.actions.overview import Overview, RunOverview
+from orchestrator.cli.views.criteria import criteria_table
+from orchestrator.cli.views.tickets import ticket_table
+from orchestrator.cli.views.words import ago, plain, progress, took, word
+
+
+def dashboard(seen: Overview) -> RenderableType:
+    """Runs with their criteria, then tickets, then what needs a person."""
+    parts: list[RenderableType] = [Text.assemble(("runs", "bold"), ("  " + seen.root, "dim"))]
+    if not seen.runs:
+        parts.append(Padding(Text("no runs yet: exp ticket start", style="dim"), (0, 2)))
+    for run in seen.runs:
+        parts += [_run_head(run), Padding(criteria_table(run.criteria), (0, 4))]
+    parts += [Text("tickets", style="bold"), ticket_table(seen.tickets)]
+    if seen.needs:
+        parts.append(Text("needs a person", style="bold yellow"))
+        parts += [Padding(plain(need), (0, 2)) for need in seen.needs]
+    return Group(*parts)
+
+
+def _run_head(seen: RunOverview) -> Table:
+    run = seen.run
+    line = Table(box=box.SIMPLE, show_header=False, show_edge=False, pad_edge=False)
+    for _ in range(5):
+        line.add_column(no_wrap=True)
+    title = f"{run.ticket}: {seen.title}" if run.ticket else seen.title
+    bar: RenderableType = ""
+    if run.planned_steps:
+        bar = ProgressBar(total=run.planned_steps, completed=run.step or 0, width=16)
+    spent = f"{took(run.started, run.ended)}, started {ago(run.started)}"
+    line.add_row(
+        Text(run.id, "bold"), word(run.outcome or run.status), bar,
+        Text(f"{progress(run.step, run.planned_steps)}  {spent}"), plain(title),
+    )  # fmt: skip
+    return line

@@ -1,0 +1,90 @@
+"""States as words, marks and colours; each is readable without colour."""
+
+import time
+
+from rich.text import Text
+
+from orchestrator.cli.console import clean
+from orchestrator.clock import format_duration
+from orchestrator.domain.criterion import State, Verdict
+
+_STATE = {
+    State.MET: ("✔", "green"),
+    State.FAILED: ("✘", "bold red"),
+    State.PENDING: ("…", "yellow"),
+    State.NO_DATA: ("?", "yellow"),
+    State.MANUAL: ("☞", "cyan"),
+    State.WAIVED: ("~", "dim"),
+}
+_LABEL = {State.NO_DATA: "no data", State.MANUAL: "a person"}
+_STYLE = {
+    "DONE": "green",
+    "ONGOING": "cyan",
+    "READY": "bold",
+    "BLOCKED": "yellow",
+    "FAILED": "red",
+    "IDEA": "dim",
+    "completed": "green",
+    "running": "cyan",
+    "starting": "cyan",
+    "stopping": "yellow",
+    "stopped": "yellow",
+    "incomplete": "yellow",
+    "failed": "red",
+    "lost": "red",
+    "error": "red",
+    "warning": "yellow",
+}
+
+
+def word(text: str) -> Text:
+    """A status word in its colour."""
+    return Text(clean(text), style=_STYLE.get(text, ""))
+
+
+def plain(text: str) -> Text:
+    """Somebody's text: no markup, no control characters."""
+    return Text(clean(text))
+
+
+def verdict_mark(verdict: Verdict | None) -> Text:
+    """`✔ met`, `✔ met so far`, `✘ failed`, …"""
+    if verdict is None:
+        return Text("· no run", style="dim")
+    mark, style = _STATE[verdict.state]
+    label = _LABEL.get(verdict.state, str(verdict.state))
+    if verdict.state in {State.MET, State.FAILED} and not verdict.final:
+        label += " so far"
+    return Text(f"{mark} {label}", style=style)
+
+
+def number(value: float | None) -> str:
+    """A number as short as it stays honest: 0.0512, 12.3, 41,960, 1.2e-05."""
+    if value is None:
+        return "—"
+    if value == int(value) if abs(value) < 1e15 else False:
+        return f"{int(value):,}"
+    if 1e-4 <= abs(value) < 1e6:
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.1f}"
+    return f"{value:.3g}"
+
+
+def progress(step: int | None, planned: int | None) -> str:
+    """`1,200 / 1,500 (80%)`, or what is known of it."""
+    if step is None:
+        return "—"
+    if not planned:
+        return f"step {step:,}"
+    return f"{step:,} / {planned:,} ({min(step / planned, 1):.0%})"
+
+
+def ago(when: float | None) -> str:
+    """How long since a moment."""
+    return "—" if when is None else f"{format_duration(time.time() - when)} ago"
+
+
+def took(started: float | None, ended: float | None) -> str:
+    """How long something has taken, up to now if it goes on."""
+    if started is None:
+        return "—"
+    return format_duration((time.time() if ended is None else ended) - started)

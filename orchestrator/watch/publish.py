@@ -1,0 +1,91 @@
+"""The end of a run, written down for people: boxes, evidence, report, commit. Exactly once.
+
+Each step gives the same bytes when it is done again, and published.json is written last: a
+watcher killed in between leaves nothing lost and nothing twice.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from orchestrator.codec import encode
+from orchestrator.domain.criterion import State
+from orchestrator.errors import ExpError
+from orchestrator.fsio import write_atomic
+from orchestrator.git import Repository
+from orchestrator.watch.observer import Observation
+from orchestrator.watch.reporting import write_report
+from orchestrator.watch.ticketing import write_end
+from orchestrator.workspace import Workspace
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """published.json: what was written at the end of a run, and what stood in the way."""
+
+    time: float
+    commit: str | None = None
+    report: str | None = None
+    problems: tuple[str, ...] = ()
+
+
+def publish_end(workspace: Workspace, seen: Observation, *, now: float) -> Published:
+    """Write an ended run into its ticket and its report, commit both, and note that it is done.
+
+    What stands in the way (a hook, a rebase, a missing ticket) is recorded and not raised: the
+    run's own facts are safe, and `exp report --commit` can be asked again.
+    """
+    problems: list[str] = []
+    changed: list[str] = []
+    paths: list[str] = []
+    commit = None
+    if seen.record.ticket is not None:
+        changed = _attempt(problems, lambda: write_end(workspace, seen)) or []
+        paths = _attempt(problems, lambda: write_report(workspace, seen.record.ticket)) or []
+    if seen.record.commit_policy == "milestones" and (changed or paths):
+        commit = _attempt(problems, lambda: commit_run(workspace, seen, [*changed, *paths]))
+    published = Published(
+        time=now, commit=commit, report=paths[0] if paths else None, problems=tuple(problems)
+    )
+    write_atomic(seen.folder.published_file, encode(published))
+    return published
+
+
+def commit_run(workspace: Workspace, seen: Observation, paths: Sequence[str]) -> str | None:
+    """Commit the files that a run's end changed; None if git has them already.
+
+    Raises:
+        RefusedError: git is in the middle of something, detached, or a hook said no.
+    """
+    repository = Repository.find(workspace.root)
+    ticket = seen.record.ticket
+    if repository is None or ticket is None:
+        return None
+    met = sum(verdict.state is State.MET for verdict in seen.verdicts)
+    subject = (
+        f"{ticket.id}: {seen.folder.id} {seen.state.outcome}, "
+        f"{met} of {len(seen.verdicts)} criteria met"
+    )
+    body = "\n".join(
+        f"- {verdict.state}: {' '.join(criterion.text.split())} ({verdict.why})"
+        for criterion, verdict in zip(seen.record.criteria, seen.verdicts, strict=True)
+    )
+    return repository.commit(
+        [workspace.root / path for path in paths],
+        subject=subject,
+        body=body,
+        trailers={"Ticket": ticket.id, "Run": seen.folder.id},
+    )
+
+
+def _attempt(problems: list[str], step: Callable[[], T]) -> T | None:
+    try:
+        return step()
+    except ExpError as error:
+        log.warning("publish: %s", error, exc_info=True)
+        problems.append(f"{error}; {error.hint}" if error.hint else str(error))
+        return None

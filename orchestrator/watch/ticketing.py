@@ -1,0 +1,128 @@
+"""What a run writes into its ticket: boxes, machine blocks, status. People's words stay theirs."""
+
+from collections.abc import Iterable
+
+from orchestrator import tickets
+from orchestrator.clock import format_duration, format_utc
+from orchestrator.domain.criterion import Criterion, State, Verdict
+from orchestrator.domain.run import Outcome
+from orchestrator.domain.ticket import Ticket, TicketPhase, TicketStatus
+from orchestrator.tickets import Document
+from orchestrator.watch.observer import Observation
+from orchestrator.workspace import Workspace
+
+_WORDS = {
+    State.MET: "met",
+    State.FAILED: "**failed**",
+    State.PENDING: "still open",
+    State.NO_DATA: "no data",
+    State.MANUAL: "for a person to judge",
+    State.WAIVED: "waived",
+}
+
+
+def tick_boxes(workspace: Workspace, seen: Observation) -> list[str]:
+    """Tick the boxes whose verdict is met for good; return the files that changed."""
+    assert seen.record.ticket is not None  # noqa: S101 - callers hold runs of tickets only
+    met = [c for c, v in _judged(seen) if v.state is State.MET and v.final]
+    path = tickets.find(workspace.tickets, seen.record.ticket.id).ticket.path
+    return _edited(workspace, path, lambda document: _tick(document, met))
+
+
+def write_end(workspace: Workspace, seen: Observation) -> list[str]:
+    """Write the end of a run into its ticket, and free the tickets that waited for it.
+
+    Returns the files that changed, relative to the workspace.
+
+    Raises:
+        NotFoundError: the ticket is gone.
+        InvalidFileError: its machine blocks are broken.
+        EnvironmentFailure: it cannot be written.
+    """
+    assert seen.record.ticket is not None  # noqa: S101 - callers hold runs of tickets only
+    ticket_id = seen.record.ticket.id
+    path = tickets.find(workspace.tickets, ticket_id).ticket.path
+    changed = _edited(workspace, path, lambda document: _with_end(document, seen))
+    if tickets.find(workspace.tickets, ticket_id).ticket.status == TicketStatus.DONE:
+        for waiting in tickets.freed_by(tickets.load_all(workspace.tickets), ticket_id):
+            changed += _edited(workspace, waiting.path, _ready)
+    return changed
+
+
+def _edited(workspace: Workspace, path: str, edit: tickets.Edit) -> list[str]:
+    return [path] if tickets.edit_file(workspace.root / path, edit) else []
+
+
+def _ready(document: Document) -> Document:
+    return document.set_field("Status", TicketStatus.READY)
+
+
+def _judged(seen: Observation) -> Iterable[tuple[Criterion, Verdict]]:
+    return zip(seen.record.criteria, seen.verdicts, strict=True)
+
+
+def _tick(document: Document, met: Iterable[Criterion]) -> Document:
+    """Tick boxes that stand as they were when the run started; an edited line is another claim."""
+    boxes = {box.key: box for box in document.ticket.checkboxes}
+    for criterion in met:
+        box = boxes.get(criterion.key)
+        if box is not None and not box.checked:
+            document = document.set_box(criterion.key, checked=True)
+    return document
+
+
+def _with_end(document: Document, seen: Observation) -> Document:
+    document = _tick(document, [c for c, v in _judged(seen) if v.state is State.MET])
+    run = seen.folder.id
+    document = document.set_block("Evidence", f"evidence {run}", _evidence(document.ticket, seen))
+    if seen.state.outcome in {Outcome.FAILED, Outcome.LOST, Outcome.INCOMPLETE}:
+        trouble = f"{run} {seen.state.outcome}: {seen.state.why} (`exp run logs {run}`)"
+        document = document.set_block("Obstacles", f"obstacle {run}", trouble)
+    document = document.set_block("Outcome", f"outcome {run}", _outcome(seen))
+    return _with_status(document, seen)
+
+
+def _evidence(ticket: Ticket, seen: Observation) -> str:
+    boxes = {box.key: box for box in ticket.checkboxes}
+    lines = [f"Run {seen.folder.id}, judged by the criteria as they stood at its start:", ""]
+    for criterion, verdict in _judged(seen):
+        line = f"- {_one_line(criterion.text)}: {_WORDS[verdict.state]}. {verdict.why}"
+        evidence = verdict.evidence
+        if evidence is not None and evidence.source is not None:
+            place = f"{evidence.source}:{evidence.line}" if evidence.line else evidence.source
+            line += f" (`{place}`)"
+        box = boxes.get(criterion.key)
+        if box is None:
+            line += ". **Edited since the start: the box was left alone**"
+        elif box.checked and verdict.state is State.FAILED:
+            line += ". **Ticked by a person against this evidence**"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _outcome(seen: Observation) -> str:
+    ended = seen.state.attempt.exit
+    met = sum(verdict.state is State.MET for verdict in seen.verdicts)
+    when = format_utc(ended.ended) if ended else "at an unknown time"
+    took = f" after {format_duration(ended.ended - ended.started)}" if ended else ""
+    return (
+        f"{seen.folder.id} {seen.state.outcome} on {when}{took}: {seen.state.why}. "
+        f"{met} of {len(seen.verdicts)} criteria met."
+    )
+
+
+def _with_status(document: Document, seen: Observation) -> Document:
+    """Move an ONGOING ticket on; a status that a person has set meanwhile stays."""
+    if document.ticket.status != TicketStatus.ONGOING:
+        return document
+    open_states = [v.state for c, v in _judged(seen) if c.required and v.state is not State.MET]
+    if not open_states and seen.verdicts and seen.state.outcome is Outcome.COMPLETED:
+        return document.set_field("Status", TicketStatus.DONE).set_field("Phase", "—")
+    waits_for_person = all(state in {State.MANUAL, State.WAIVED} for state in open_states)
+    if seen.state.outcome is Outcome.COMPLETED and waits_for_person:
+        return document.set_field("Phase", TicketPhase.VERIFYING)
+    return document.set_field("Phase", TicketPhase.DEBUGGING)

@@ -1,0 +1,101 @@
+"""Reading logs in pieces, and when the tool stops a run."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.domain.criterion import Criterion, Reading, State, Verdict
+from orchestrator.domain.criterion import Kind as CriterionKind
+from orchestrator.domain.run import Budget, RunRecord
+from orchestrator.watch.logs import LogCursor
+from orchestrator.watch.policy import stop_reason
+
+
+@given(pieces=st.lists(st.sampled_from(["a\n", "b", "\n", "ccc\r", "é\n", "\x1b[2K"]), max_size=30))
+def test_a_log_read_while_it_grows_is_the_log(tmp_path_factory, pieces):
+    """However a log grows, its lines arrive once, in order, with their numbers."""
+    path = tmp_path_factory.mktemp("log") / "out.log"
+    cursor, seen = LogCursor(), []
+    with path.open("a", newline="") as log:
+        for piece in pieces:
+            log.write(piece)
+            log.flush()
+            seen += cursor.read(path, whole=False)
+    seen += cursor.read(path, whole=True)
+    whole = path.read_bytes().decode()
+    assert "".join(text for _, text in seen) == whole
+    for first, text in seen:
+        before = whole[: sum(len(t) for f, t in seen if f < first)]
+        assert first == before.count("\n") + 1
+        assert text
+
+
+def test_a_line_without_end_is_read_in_bounded_pieces(tmp_path):
+    """A progress bar that never ends its line is taken in nevertheless."""
+    path = tmp_path / "out.log"
+    path.write_bytes(b"x" * 200_000)
+    assert sum(len(text) for _, text in LogCursor().read(path, whole=False)) == 200_000
+
+
+def record(stop_when="never", budget=None, resources=None):
+    criterion = Criterion(
+        key="k",
+        text="loss < 1",
+        section="Acceptance Criteria",
+        required=True,
+        reading=Reading(kind=CriterionKind.THRESHOLD),
+    )
+    return RunRecord(
+        id="R-000001",
+        created=0.0,
+        host="h",
+        cwd="/",
+        commands=(),
+        criteria=(criterion,),
+        stop_when=stop_when,
+        budget=budget or Budget(),
+        resources=resources or {},
+    )
+
+
+def verdict(state, *, final):
+    return (Verdict(state=state, final=final, why=""),)
+
+
+@pytest.mark.parametrize(
+    ("stop_when", "state", "final", "said"),
+    [
+        ("never", State.FAILED, True, None),
+        ("failed", State.FAILED, True, "has failed for good"),
+        ("failed", State.FAILED, False, None),
+        ("failed", State.MET, True, None),
+        ("decided", State.MET, True, "no required criterion can change"),
+        ("decided", State.MET, False, None),
+        ("decided", State.FAILED, True, "failed for good"),
+    ],
+)
+def test_a_decided_ticket_stops_its_run_if_asked_to(stop_when, state, final, said):
+    """The spec's stop.when says which verdicts end a run."""
+    reason = stop_reason(record(stop_when), verdict(state, final=final), elapsed=1, idle=1)
+    assert (reason is None) if said is None else (said in reason)
+
+
+@pytest.mark.parametrize(
+    ("budget", "gpus", "elapsed", "idle", "said"),
+    [
+        (Budget(wall=60), 0, 61, 0, "wall budget of 1 min 00 s"),
+        (Budget(wall=60), 0, 59, 0, None),
+        (Budget(idle=60), 0, 100, 61, "idle budget"),
+        (Budget(gpu_hours=1), 2, 1801, 0, "GPU budget of 30 min"),
+        (Budget(gpu_hours=1), 0, 1e6, 0, None),
+    ],
+)
+def test_a_used_up_budget_stops_the_run(budget, gpus, elapsed, idle, said):
+    """Each budget names itself when it is used up."""
+    reason = stop_reason(
+        record(budget=budget, resources={"gpus": gpus}),
+        verdict(State.PENDING, final=False),
+        elapsed=elapsed,
+        idle=idle,
+    )
+    assert (reason is None) if said is None else (said in reason)
