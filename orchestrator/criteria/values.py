@@ -1,0 +1,151 @@
+"""Numbers as people write them, and back to text."""
+
+import math
+from decimal import Decimal, InvalidOperation
+
+PERCENT = "%"
+
+_SCALES = {"k": 3, "K": 3, "M": 6, "B": 9}
+_LARGEST_EXPONENT = 400  # beyond any float; keeps 1e999999999 from becoming a billion digits
+
+_OPERATORS = {
+    "≤": "<=",
+    "=<": "<=",
+    "≥": ">=",
+    "=>": ">=",
+    "=": "==",
+    "below": "<",
+    "under": "<",
+    "above": ">",
+    "over": ">",
+    "exceed": ">",
+    "exceeds": ">",
+    "exceeding": ">",
+    "at least": ">=",
+    "a minimum of": ">=",
+    "at most": "<=",
+    "up to": "<=",
+    "a maximum of": "<=",
+}
+_SMALLER = ("less", "fewer", "lower", "smaller")
+
+_UNITS = {
+    "second": "s",
+    "seconds": "s",
+    "mins": "min",
+    "minute": "min",
+    "minutes": "min",
+    "hour": "h",
+    "hours": "h",
+    "day": "days",
+    "iterations/s": "it/s",
+    "its/s": "it/s",
+    "×": "x",
+    "fps": "FPS",
+}
+
+
+def read_number(text: str, *, percent: bool = False, negative: bool = False) -> float:
+    """Read `52,000`, `0.62`, `45k`, `100M`, `1e-4`; a percentage becomes a fraction.
+
+    Raises ValueError for what is no finite float.
+    """
+    digits = text.replace(",", "")
+    shift = _SCALES.get(digits[-1:], 0)
+    try:
+        number = Decimal(digits[:-1] if shift else digits)
+    except InvalidOperation:
+        raise ValueError(f"{text!r} is no number") from None
+    if not number.is_finite() or abs(number.adjusted()) > _LARGEST_EXPONENT:
+        raise ValueError(f"{text!r} is beyond every float")
+    value = float(number.scaleb(shift - (2 if percent else 0)))
+    if not math.isfinite(value):
+        raise ValueError(f"{text!r} is beyond every float")
+    return -value if negative else value
+
+
+def write_number(value: float, unit: str | None) -> str:
+    """The shortest text that `read_number` reads back to the same value: 0.05, % → `5%`."""
+    exact = Decimal(repr(value))
+    if unit == PERCENT:
+        return _plain(exact.scaleb(2)) + PERCENT
+    return _plain(exact) + (f" {unit}" if unit else "")
+
+
+def _plain(number: Decimal) -> str:
+    number = number.normalize()
+    return f"{number:f}" if abs(number.adjusted()) <= 15 else str(number)
+
+
+def read_operator(text: str) -> str:
+    """One of `> >= < <= == !=` for a symbol or words such as `at least` and `no more than`."""
+    words = " ".join(text.casefold().split())
+    if words in _OPERATORS:
+        return _OPERATORS[words]
+    if not words.endswith(" than"):
+        return words
+    smaller = any(word in words for word in _SMALLER)
+    if words.startswith(("no ", "not ")):
+        return ">=" if smaller else "<="
+    return "<" if smaller else ">"
+
+
+def read_unit(text: str | None) -> str | None:
+    """One spelling for a unit: `seconds` → `s`, `×` → `x`."""
+    return None if text is None else _UNITS.get(text.casefold(), text)
+
+
+def holds(op: str, value: float, bound: float, other: float | None, tolerance: float) -> bool:
+    """Whether `value op bound` is true; `between` includes both ends; NaN meets nothing."""
+    return not math.isnan(value) and signed_margin(op, value, bound, other, tolerance)[1]
+
+
+def signed_margin(
+    op: str, value: float, bound: float, other: float | None, tolerance: float
+) -> tuple[float, bool]:
+    """Signed distance to the (nearer) bound, positive on the side that meets it, and whether it does.
+
+    `tolerance` is relative, for `~=` only.
+    """
+    if op == ">":
+        return value - bound, value > bound
+    if op == ">=":
+        return value - bound, value >= bound
+    if op == "<":
+        return bound - value, value < bound
+    if op == "<=":
+        return bound - value, value <= bound
+    if op == "==":
+        return -abs(value - bound), value == bound
+    if op == "!=":
+        return abs(value - bound), value != bound
+    if op == "~=":
+        slack = abs(bound) * tolerance
+        return slack - abs(value - bound), abs(value - bound) <= slack
+    if op == "between" and other is not None:
+        low, high = min(bound, other), max(bound, other)
+        return min(value - low, high - value), low <= value <= high
+    raise ValueError(f"unknown operator {op!r}")
+
+
+def shown(value: float, unit: str | None = None) -> str:
+    """A value for people: 0.1125, % → `11.25%`; 41444 → `41,444`."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("∞" if value > 0 else "-∞")
+    if unit == PERCENT:
+        return f"{_short(value * 100)}%"
+    return _short(value) + (f" {unit}" if unit and unit != "steps" else "")
+
+
+def shown_margin(margin: float, unit: str | None) -> str:
+    """A signed distance for people: 0.0625, % → `+6.25 pp`."""
+    sign = "+" if margin >= 0 else "-"
+    if unit == PERCENT:
+        return f"{sign}{_short(abs(margin) * 100)} pp"
+    return f"{sign}{shown(abs(margin), unit)}"
+
+
+def _short(value: float) -> str:
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:.6g}"
