@@ -2,8 +2,10 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
+from orchestrator.track.lines import event_line
 from orchestrator.track.warning import describe, warn_once
 
 CLOSED = -1
@@ -64,11 +66,15 @@ class Channel:
             self._reopen()
             if self._torn and not resume:
                 data = b"\n" + data  # what the full disk cut off stays one broken line
+            if self.lost and not resume:
+                data += event_line("lost", time.time(), None, {"lines": self.lost}).encode()
             while data:
                 data = data[os.write(self._descriptor, data) :]
                 self._torn = bool(data)
+            self.lost = 0
         except OSError as error:
             self.lost += 1
+            self.close()  # so that the next line comes here too, and starts on a line of its own
             warn_once("write", f"points are being lost, {self.path}: {describe(error)}")
 
     def _reopen(self) -> None:
