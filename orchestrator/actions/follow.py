@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from orchestrator.domain.run import RunRecord, RunState, RunStatus
 from orchestrator.errors import NotFoundError
 from orchestrator.watch.daemon import watcher_keeper
 from orchestrator.watch.lifecycle import read_run
 from orchestrator.watch.live import state_of
+from orchestrator.watch.logs import last_lines
 from orchestrator.workspace import AttemptFolder, RunFolder, Workspace
 
 _POLL = 0.2  # seconds between two looks at a live log
@@ -38,20 +38,7 @@ def log_lines(folder: RunFolder, *, attempt: int | None = None, last: int | None
         raise NotFoundError(f"{folder.id} has no log yet", hint=f"exp run show {folder.id}")
     if last is None:
         return chosen.log.read_text(errors="replace")
-    return _tail(chosen.log, last)
-
-
-def _tail(path: Path, lines: int) -> str:
-    """The last lines without reading a log of many gigabytes."""
-    with path.open("rb") as file:
-        end = file.seek(0, 2)
-        start, found = end, b""
-        while start > 0 and found.count(b"\n") <= lines:
-            size = min(_CHUNK, start)
-            start -= size
-            file.seek(start)
-            found = file.read(size) + found
-    return "".join(found.decode(errors="replace").splitlines(keepends=True)[-lines:])
+    return "".join(f"{line}\n" for line in last_lines(chosen.log, last))
 
 
 def follow_log(workspace: Workspace, folder: RunFolder) -> Iterator[str]:

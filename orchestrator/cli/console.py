@@ -43,7 +43,9 @@ def clean(text: str) -> str:
 
 def show_json(value: Any) -> None:
     """Print plain data or dataclasses as JSON on stdout."""
-    sys.stdout.write(json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n"
+    # Bytes of a ticket that are no UTF-8 arrive as lone surrogates: as \udcXX they are valid JSON.
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode())
 
 
 def _plain(value: Any) -> Any:

@@ -46,3 +46,18 @@ class LogCursor:
         if end == 0 and len(data) >= _LONGEST:
             return data
         return data[:end]
+
+
+def last_lines(path: Path, count: int) -> list[str]:
+    """The last lines of a log without reading all of it; none if there is no log."""
+    try:
+        with path.open("rb") as file:
+            start, found = file.seek(0, 2), b""
+            while start > 0 and found.count(b"\n") <= count:
+                size = min(_PIECE, start)
+                start -= size
+                file.seek(start)
+                found = file.read(size) + found
+    except FileNotFoundError:
+        return []
+    return found.decode(errors="replace").splitlines()[-count:]

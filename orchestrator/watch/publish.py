@@ -43,9 +43,10 @@ def publish_end(workspace: Workspace, seen: Observation, *, now: float) -> Publi
     changed: list[str] = []
     paths: list[str] = []
     commit = None
-    if seen.record.ticket is not None:
+    ticket = seen.record.ticket
+    if ticket is not None:
         changed = _attempt(problems, lambda: write_end(workspace, seen)) or []
-        paths = _attempt(problems, lambda: write_report(workspace, seen.record.ticket)) or []
+        paths = _attempt(problems, lambda: write_report(workspace, ticket.id, now=now)) or []
     if seen.record.commit_policy == "milestones" and (changed or paths):
         commit = _attempt(problems, lambda: commit_run(workspace, seen, [*changed, *paths]))
     published = Published(

@@ -74,11 +74,11 @@ def _tick(document: Document, met: Iterable[Criterion]) -> Document:
 def _with_end(document: Document, seen: Observation) -> Document:
     document = _tick(document, [c for c, v in _judged(seen) if v.state is State.MET])
     run = seen.folder.id
-    document = document.set_block("Evidence", f"evidence {run}", _evidence(document.ticket, seen))
+    document = document.set_block("Evidence", f"evidence-{run}", _evidence(document.ticket, seen))
     if seen.state.outcome in {Outcome.FAILED, Outcome.LOST, Outcome.INCOMPLETE}:
         trouble = f"{run} {seen.state.outcome}: {seen.state.why} (`exp run logs {run}`)"
-        document = document.set_block("Obstacles", f"obstacle {run}", trouble)
-    document = document.set_block("Outcome", f"outcome {run}", _outcome(seen))
+        document = document.set_block("Obstacles", f"obstacle-{run}", trouble)
+    document = document.set_block("Outcome", f"outcome-{run}", _outcome(seen))
     return _with_status(document, seen)
 
 
