@@ -3,24 +3,35 @@
 import re
 from dataclasses import dataclass
 
-_MARKER = re.compile(r"^\s*(?:[-*+•–]|\d{1,3}[.)])\s+(?=\S)")
+_MARKER = re.compile(r"^\s*(?:[-*+•\u2013]|\d{1,3}[.)])\s+(?=\S)")
 _BOX = re.compile(r"^\s*\[[ xX~-]?\]\s+")
 _EMOJI = re.compile(
     r"[\u2705\u274c\u2611\u2714\u2713\u26a0\ufe0f\u2b50\u2610\U0001f389\U0001f3af\U0001f534"
     r"\U0001f680\U0001f7e0-\U0001f7eb]"
 )
+# Full-width forms of the signs that the grammar knows, and dashes and spaces that look alike.
 _WIDE = str.maketrans(
-    {"（": "(", "）": ")", "：": ": ", "，": ", ", "＞": ">", "＜": "<", "％": "%", "；": "; ",
-     "\u00a0": " ", "‑": "-", "⩽": "≤", "⩾": "≥"}
-)  # fmt: skip
+    {
+        "\uff08": "(",
+        "\uff09": ")",
+        "\uff1a": ": ",
+        "\uff0c": ", ",
+        "\uff1b": "; ",
+        "\uff1e": ">",
+        "\uff1c": "<",
+        "\uff05": "%",
+        "\u00a0": " ",
+        "\u2011": "-",
+    }
+)
 _PREDICATE = re.compile(r"<!--\s*exp:(?!begin\b|end\b)(.*?)-->", re.DOTALL)
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_DASH = re.compile(r"\s+(?:[-–—]|--)\s+")
+_DASH = re.compile(r"\s+(?:[-\u2013\u2014]|--)\s+")
 _CODE = re.compile(r"`[^`\n]*`")
 _BLANK_TO_FILL = re.compile(r"_{2,}\s*%?")
 _COMPARES = re.compile(
     r"[<>≤≥]|(?<![\w.])[~≈=]\s*\d|\b(?:at least|at most|less than|more than|no more than|below|"
-    r"above|under|over|exceeds?|reaches|up to|between)\s+[\d.]|\d\s*%?\s*[-–]\s*\d[\d.]*\s*%",
+    r"above|under|over|exceeds?|reaches|up to|between)\s+[\d.]|\d\s*%?\s*[-\u2013]\s*\d[\d.]*\s*%",
     re.IGNORECASE,
 )
 _RESULT = re.compile(
@@ -32,8 +43,9 @@ _RESULT = re.compile(
 _SCOPES = re.compile(
     r"\b(?:on|for|in|at|by|after|before|within|until|during|over|only|each|every|all|any|per|"
     r"averaged?|mean|median|p\d\d|best|final|if|unless|when|except|excluding|across|consecutive|"
-    r"ep|epochs?|expected|steps?|seeds?|iterations?|episodes?|baseline|vs|relative|than|both|either|or|and|"
-    r"max|min|std|not|display|minutes|hours|days)\b|[×±→]",
+    r"ep|epochs?|expected|steps?|seeds?|iterations?|episodes?|baseline|vs|relative|than|both|"
+    r"either|or|and|"
+    r"max|min|std|not|display|minutes|hours|days)\b|[\u00d7±→]",
     re.IGNORECASE,
 )
 _GENERIC_LABEL = re.compile(
@@ -135,7 +147,7 @@ def _row(text: str) -> str:
     others = [cells[0], *cells[2:]]
     if len(cells) < 2 or any(compares(cell) or re.search(r"(?<!\w)\d", cell) for cell in others):
         return text
-    if re.match(r"\**\s*(?:[<>≤≥]|\d[\d.]*\s*%?\s*[-–]\s*\d)", cells[1]):
+    if re.match(r"\**\s*(?:[<>≤≥]|\d[\d.]*\s*%?\s*[-\u2013]\s*\d)", cells[1]):
         return f"{cells[0]} {cells[1]}"
     return text
 

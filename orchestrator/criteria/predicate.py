@@ -1,11 +1,38 @@
 """The canonical text of clauses: what the machine shows back, and what people may write."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from orchestrator.criteria.clauses import ABOUT, NotReadError, is_plain_name, parse
-from orchestrator.criteria.values import write_number
+from orchestrator.criteria.clauses import (
+    ABOUT,
+    HAZARDS,
+    checkpoint_clause,
+    event_clause,
+    file_clauses,
+    hazard_clause,
+    read_anchor,
+    read_range,
+    read_value,
+    resource_clauses,
+    step_clause,
+)
+from orchestrator.criteria.syntax import (
+    NotReadError,
+    children,
+    is_plain_name,
+    syntax_tree,
+    tokens,
+    trees,
+    types,
+)
+from orchestrator.criteria.values import read_number, read_operator, write_number
 from orchestrator.domain.criterion import Clause, Subject
 from orchestrator.errors import InvalidFileError
+
+if TYPE_CHECKING:
+    from lark import Token, Tree
+
+    Node: TypeAlias = Tree[Token]
 
 _LONGEST = 1000
 
@@ -18,8 +45,9 @@ def parse_predicate(text: str) -> tuple[Clause, ...]:
     if len(text) > _LONGEST:
         raise InvalidFileError(f"a predicate of {len(text):,} characters is too long")
     try:
-        return parse(" ".join(text.split()), "predicate")
-    except NotReadError as error:
+        tree = syntax_tree(" ".join(text.split()), "predicate")
+        return tuple(clause for rule in children(tree) for clause in _BUILD[str(rule.data)](rule))
+    except (NotReadError, ValueError) as error:
         raise InvalidFileError(
             f"the predicate {text!r} cannot be read: {error}",
             hint="see docs/criteria.md, section Explicit predicates",
@@ -75,3 +103,102 @@ def _test(clause: Clause, *, unit: str | None) -> str:
 
 def _quoted(name: str) -> str:
     return name if is_plain_name(name) else f"`{name}`"
+
+
+# ---------------------------------------------------------------- the canonical language
+def _name(tree: "Node", *types: str) -> str:
+    return tokens(tree, *types)[0].strip("`")
+
+
+def _p_compare(tree: "Node") -> Iterator[Clause]:
+    number = read_value(trees(tree, "number")[0])
+    words = tokens(tree, "OP")
+    test: dict[str, Any] = {"op": "~=", "tolerance": _tolerance(tree)}
+    if words:
+        test = {"op": read_operator(words[0])}
+        if trees(tree, "within"):
+            raise NotReadError("'within' belongs to ~= only")
+    yield _p_measured(tree, value=number.value, unit=number.unit, **test)
+
+
+def _p_between(tree: "Node") -> Iterator[Clause]:
+    yield _p_measured(tree, **read_range(tree))
+
+
+def _p_measured(tree: "Node", **test: Any) -> Clause:
+    anchor = read_anchor(tree, "p_anchor")
+    aggregate = next(iter(word.casefold() for word in tokens(tree, "AGGREGATE")), None)
+    if anchor and aggregate not in {None, "latest"}:
+        raise NotReadError(f"{aggregate!r} together with {anchor!r} is not defined")
+    return Clause(
+        subject=Subject.METRIC,
+        metric=_series(tree),
+        aggregate="any" if anchor else aggregate or "latest",
+        anchor=anchor,
+        qualifier=_scope(tree),
+        **test,
+    )
+
+
+def _series(tree: "Node") -> str:
+    return _name(trees(tree, "series")[0], "NAME", "KEY", "PATH")
+
+
+def _scope(tree: "Node") -> str | None:
+    found = trees(tree, "scope")
+    return _name(found[0], "NAME", "KEY", "PATH", "EVALUATION") if found else None
+
+
+def _tolerance(tree: "Node") -> float:
+    found = trees(tree, "within")
+    return read_number(tokens(found[0], "NUM")[0], percent=True) if found else ABOUT
+
+
+def _p_exists(tree: "Node") -> Iterator[Clause]:
+    yield Clause(subject=Subject.METRIC, metric=_series(tree), op="exists", qualifier=_scope(tree))
+
+
+def _p_step(tree: "Node") -> Iterator[Clause]:
+    words, value = tokens(tree, "OP"), read_number(tokens(tree, "NUM")[0])
+    if words:
+        yield step_clause(read_operator(words[0]), value)
+    else:
+        yield step_clause("~=", value, _tolerance(tree))
+
+
+def _p_checkpoints(tree: "Node") -> Iterator[Clause]:
+    numbers, words = tokens(tree, "NUM"), tokens(tree, "OP")
+    if numbers:
+        yield checkpoint_clause(read_operator(words[0]), numbers[0])
+    else:
+        yield Clause(subject=Subject.CHECKPOINT, metric="checkpoints", op="exists")
+
+
+def _p_event(tree: "Node") -> Iterator[Clause]:
+    absent = "ABSENT" in types(tree)
+    name = _name(tree, "NAME", "KEY", "TRAINING", "EVALUATION")
+    yield event_clause(name, "absent" if absent else "exists")
+
+
+def _p_nan(tree: "Node") -> Iterator[Clause]:
+    hazard = "nan" if "NAN" in types(tree) else "inf"
+    names = tokens(tree, "NAME", "KEY", "PATH")
+    yield hazard_clause(hazard, names[0].strip("`") if names else None)
+
+
+def _p_log(tree: "Node") -> Iterator[Clause]:
+    yield hazard_clause(HAZARDS[types(tree)[-1]], None)
+
+
+_BUILD: "dict[str, Callable[[Node], Iterator[Clause]]]" = {
+    "p_compare": _p_compare,
+    "p_between": _p_between,
+    "p_exists": _p_exists,
+    "p_step": _p_step,
+    "p_checkpoints": _p_checkpoints,
+    "p_file": file_clauses,
+    "p_event": _p_event,
+    "p_nan": _p_nan,
+    "p_log": _p_log,
+    "p_resources": resource_clauses,
+}

@@ -2,10 +2,11 @@
 
 import re
 
-from orchestrator.criteria.clauses import NotReadError, parse
+from orchestrator.criteria.clauses import parse_claims
 from orchestrator.criteria.line import Line, compares, take_apart
 from orchestrator.criteria.predicate import parse_predicate, predicate_text
-from orchestrator.criteria.vocabulary import is_vague, unread
+from orchestrator.criteria.syntax import NoRuleError, NotReadError
+from orchestrator.criteria.vocabulary import is_vague, unread, words_of
 from orchestrator.domain.criterion import Clause, Decidable, Kind, Reading, Subject
 from orchestrator.errors import InvalidFileError
 
@@ -19,7 +20,7 @@ _KINDS = {
     Subject.RESOURCES: Kind.EVENT_PRESENCE,
 }
 # Words that only introduce the test in the parenthesis after them.
-_GLOSS = frozenset("verify ensure confirm check convergence criteria met model is learning".split())
+_GLOSS = words_of("verify ensure confirm check convergence criteria met model is learning")
 _ALARMS = re.compile(
     r"warning signs?|red flags?|stop if|alarms?|failure (?:signs|modes)|bad signs|abort if|"
     r"should not|must not",
@@ -56,14 +57,13 @@ def read(line: str, heading: str | None = None) -> Reading:
         clauses = _clauses_of(parts)
     except NotReadError as error:
         guess = unread(parts.claim if parts.inner is None else f"{parts.claim} {parts.inner}")
-        reason = str(error)
         return Reading(
             kind=guess.kind,
             polarity=polarity,
             tier=tier,
             note=parts.note,
             decidable=guess.decidable,
-            why=guess.why if reason.startswith("no rule reads") else reason,
+            why=guess.why if isinstance(error, NoRuleError) else str(error),
         )
     doubt = _doubt(parts, heading, inverted=inverted)
     return Reading(
@@ -116,11 +116,11 @@ def _explicit(parts: Line, heading: str | None) -> Reading:
 def _clauses_of(parts: Line) -> tuple[Clause, ...]:
     """Read the claim; where only the parenthesis compares, that is the test."""
     if parts.inner is None:
-        return parse(parts.claim, "claims")
+        return parse_claims(parts.claim)
     outside = [word for word in parts.claim.split() if not is_vague(word)]
     if {word.casefold() for word in outside} <= _GLOSS:
-        return parse(parts.inner, "claims")
-    return parse(f"{' '.join(outside)} {parts.inner}", "claims")
+        return parse_claims(parts.inner)
+    return parse_claims(f"{' '.join(outside)} {parts.inner}")
 
 
 def _doubt(parts: Line, heading: str | None, *, inverted: bool) -> str | None:

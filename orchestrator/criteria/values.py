@@ -40,7 +40,7 @@ _UNITS = {
     "day": "days",
     "iterations/s": "it/s",
     "its/s": "it/s",
-    "×": "x",
+    "\u00d7": "x",
     "fps": "FPS",
 }
 
@@ -91,7 +91,7 @@ def read_operator(text: str) -> str:
 
 
 def read_unit(text: str | None) -> str | None:
-    """One spelling for a unit: `seconds` → `s`, `×` → `x`."""
+    """One spelling for a unit: `seconds` → `s`."""
     return None if text is None else _UNITS.get(text.casefold(), text)
 
 
@@ -103,7 +103,7 @@ def holds(op: str, value: float, bound: float, other: float | None, tolerance: f
 def signed_margin(
     op: str, value: float, bound: float, other: float | None, tolerance: float
 ) -> tuple[float, bool]:
-    """Signed distance to the (nearer) bound, positive on the side that meets it, and whether it does.
+    """Signed distance to the (nearer) bound, positive where it is met; and whether it is.
 
     `tolerance` is relative, for `~=` only.
     """

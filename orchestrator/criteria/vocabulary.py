@@ -20,47 +20,48 @@ class Refusal:
     why: str
 
 
-def _words(text: str) -> frozenset[str]:
+def words_of(text: str) -> frozenset[str]:
+    """A table of words."""
     return frozenset(text.split())
 
 
-_CONDITION = _words(
+_CONDITION = words_of(
     "if when unless whether otherwise depending where only except until never not none neither "
     "nor but however instead considering cannot avoid avoids avoiding prevent prevents fail fails "
     "failed failing failure rarely hardly seldom warning warnings alarm alert danger abort stop "
     "stops kill trigger triggers caution reduce restart switch unlike"
 )
-_RELATIVE = _words(
+_RELATIVE = words_of(
     "than baseline baselines vs versus compared relative beat beats beating outperforms better "
     "worse faster slower improvement improvements improves improved reduction reduced "
     "reduces gain gains original previous earlier matches same equal equivalent regression "
     "lower higher comparable similar"
 )
-_DERIVED = _words(
+_DERIVED = words_of(
     "gap ratio overhead delta difference share fraction speedup drift change proportion odds "
     "correlation cost costs slope variation margin"
 )
-_TREND = _words(
+_TREND = words_of(
     "growing grows growth decreasing decreases decrease increasing increases increase converge "
     "converges converged convergence plateau plateaus plateaued improving climb climbs climbing "
     "drop drops dropping rise rises rising fall falls falling learning learns stabilizing "
     "stabilising stabilizes trend trending monotonic monotonically oscillating spikes spike "
     "diverge diverges divergence collapse collapses decays declining steadily"
 )
-_QUANTIFIER = _words(
+_QUANTIFIER = words_of(
     "each every all any both per across most some seeds seed consecutive per-class per-colour "
     "per-color per-task classes folds fold members ensemble runs trials independent"
 )
-_WINDOW = _words(
+_WINDOW = words_of(
     "averaged smoothed rolling moving median percentile quantile p50 p90 p95 p99 std stddev "
     "variance window ema cumulative total overall peak max min maximum minimum average"
 )
-_ANCHOR = _words(
+_ANCHOR = words_of(
     "ep epoch epochs iteration iterations episode episodes after before within until during first "
     "last initial early late through throughout midway halfway start end day days hour hours "
     "minute minutes week step steps from since while"
 )
-_VAGUE = _words(
+_VAGUE = words_of(
     "stable stably smooth smoothly balanced reasonable reasonably good well great acceptable "
     "healthy obvious clean cleanly properly proper correct correctly fast slow real-time "
     "realtime significant significantly slightly high low strong robust meaningful consistent "
@@ -69,12 +70,12 @@ _VAGUE = _words(
     "realistic plausible sensible quickly gradually rapidly roughly nearly almost mostly likely "
     "possible perceptually visually approximately somewhat appropriate"
 )
-_AUTHENTICITY = _words("real genuine authentic reproducible")
-_MEMORY = _words("memory vram ram mem")
-_TIME = _words("latency time duration runtime wall-clock walltime inference")
-_STATISTICS = _words("p50 p90 p95 p99 median mean max maximum average avg total")
+_AUTHENTICITY = words_of("real genuine authentic reproducible")
+_MEMORY = words_of("memory vram ram mem")
+_TIME = words_of("latency time duration runtime wall-clock walltime inference")
+_STATISTICS = words_of("p50 p90 p95 p99 median mean max maximum average avg total")
 # What such a phrase names is "the number", not which number.
-_UNNAMED = _words(
+_UNNAMED = words_of(
     "target goal result results metric metrics performance value values score scores number "
     "numbers quality model training evaluation available it this that they everything size run "
     "job test tests validation eval train final best expected minimum maximum threshold output "
@@ -187,17 +188,17 @@ def _ask(why: str) -> Refusal:
     return Refusal(kind=Kind.THRESHOLD, decidable=Decidable.ASK, why=why)
 
 
-_LOWER = _words(
+_LOWER = words_of(
     "loss perplexity ppl fid wer cer latency error errors mae mse rmse nll ece kl time far frr "
     "eer mape bpb bpc overfitting"
 )
-_HIGHER = _words(
+_HIGHER = words_of(
     "accuracy acc precision recall f1 auc auroc bleu rouge reward return map ndcg mrr psnr ssim "
     "iou dice throughput win success coverage silhouette"
 )
 
 
-_OTHERS = _words("lr rate entropy norm kl likelihood score bpd")
+_OTHERS = words_of("lr rate entropy norm kl likelihood score bpd")
 
 
 def is_metric_like(phrase: str) -> bool:
@@ -225,7 +226,7 @@ _GUESSES: tuple[tuple[str, Kind], ...] = (
     (r"\b(exists?|created|saved|written|uploaded)\b|`[^`]+\.\w+`", Kind.ARTIFACT_EXISTS),
     (r"\b(no|zero|without)\b", Kind.EVENT_ABSENCE),
     (r"\b(reports?|logged|triggered|deleted|launched|released)\b", Kind.EVENT_PRESENCE),
-    (r"\d\s*%?\s*[-–]\s*\d", Kind.RANGE),
+    (r"\d\s*%?\s*[-\u2013]\s*\d", Kind.RANGE),
     (r"[<>≤≥]|\b(above|below|over|under|at least|at most)\b\s*\d", Kind.THRESHOLD),
     (r"\d[\d,.]*[kM]?\s+(steps|epochs|episodes|iterations|runs)", Kind.COUNT_OR_PROGRESS),
 )  # fmt: skip
