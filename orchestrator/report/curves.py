@@ -1,0 +1,314 @@
+"""Curves of metrics as small SVG files that are legible on light and on dark pages.
+
+The colours are chosen for contrast on white and on GitHub's dark page alike, the background is
+transparent and text stays text. Same facts, same bytes: no date, fixed ids, no font search.
+"""
+
+import math
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
+
+from orchestrator.report.facts import AttemptFacts, History, MetricFacts, Target
+from orchestrator.report.series import thin_out
+from orchestrator.report.words import is_percent, measure, on_axis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Each has a contrast of at least 3:1 on #ffffff and on #0d1117 (a test computes it).
+SERIES = ("#2f81f7", "#d9730d", "#1f9d63", "#b061e0")
+INK = "#77818c"
+GOAL = "#1f9d63"
+ALARM = "#e5484d"
+
+MOST_CHARTS = 6
+_MOST_SERIES = len(SERIES)
+_POINTS = 400
+_MARKED = 60  # more points than this are a line without markers
+_NOISY = 80  # from so many points on, a running mean is drawn over them
+_MOST_ALARMS = 30
+_FONT = "-apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
+_STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "exp",
+    "font.size": 9,
+    "axes.linewidth": 0.8,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.useoffset": False,
+    "path.simplify": False,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """Metrics that belong on the same axes; `file` is the name beside the report."""
+
+    file: str
+    label: str
+    metrics: tuple[MetricFacts, ...]
+
+
+def charts_of(metrics: Iterable[MetricFacts]) -> list[Chart]:
+    """What to draw: metrics of the same kind together, those that a criterion asks for first."""
+    groups: dict[tuple[str, bool], list[MetricFacts]] = {}
+    for metric in metrics:
+        if sum(math.isfinite(value) for _, value in metric.history) >= 2:
+            groups.setdefault((_kind(metric.name), is_percent(metric)), []).append(metric)
+    ordered = sorted(groups.items(), key=lambda item: _rank(item[0][0], item[1]))
+    charts: list[Chart] = []
+    for (kind, percent), members in ordered[:MOST_CHARTS]:
+        taken = {chart.file for chart in charts}
+        shown = tuple(members[:_MOST_SERIES])
+        unit = "%" if percent else shown[0].spec.unit
+        label = f"{kind} ({unit})" if unit else kind
+        charts.append(Chart(file=_file_name(kind, taken), label=label, metrics=shown))
+    return charts
+
+
+def _kind(name: str) -> str:
+    """`train/loss` and `eval/loss` are loss; `pass@1` and `pass@2` are pass@k."""
+    return re.sub(r"@\d+$", "@k", name.rsplit("/", 1)[-1])
+
+
+def _rank(kind: str, members: Sequence[MetricFacts]) -> tuple[bool, bool]:
+    return not any(metric.targets for metric in members), "loss" not in kind.lower()
+
+
+def _file_name(kind: str, taken: set[str]) -> str:
+    slug = re.sub(r"[^a-z0-9]+", "-", kind.lower()).strip("-")[:40] or "metric"
+    names = [f"curves-{slug}.svg", *(f"curves-{slug}-{n}.svg" for n in range(2, MOST_CHARTS + 2))]
+    return next(name for name in names if name not in taken)
+
+
+def draw(chart: Chart, attempts: Sequence[AttemptFacts] = ()) -> bytes:
+    """The chart as SVG: lines, evaluations marked, targets dashed, attempts and NaN marked."""
+    from matplotlib import style  # noqa: PLC0415 - half a second, only when a report is rendered
+    from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415 - as above
+    from matplotlib.figure import Figure  # noqa: PLC0415 - as above
+
+    with style.context(["default", _STYLE]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a glyph that our font lacks, the reader's may have
+        figure = Figure(figsize=(7.2, 3.1))
+        FigureCanvasSVG(figure)
+        axes = figure.add_axes((0.09, 0.155, 0.71, 0.79))
+        _draw_axes(axes, chart)
+        for metric, colour in zip(chart.metrics, SERIES, strict=False):
+            _draw_series(axes, metric, colour)
+        _set_limits(axes, chart)
+        _draw_targets(axes, chart)
+        _draw_attempts(axes, attempts)
+        _draw_names(axes, chart)
+        buffer = BytesIO()
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    return _tidy(buffer.getvalue().decode(), chart)
+
+
+def _draw_axes(axes: "Axes", chart: Chart) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415 - as in draw
+
+    axes.set_xlabel("step (optimizer updates)")
+    axes.set_ylabel(_clean(chart.label), parse_math=False)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{int(step):,}"))
+    if _logarithmic(chart):
+        axes.set_yscale("log")
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.grid(axis="y", color=INK, alpha=0.25, linewidth=0.6)
+    axes.tick_params(length=3, width=0.8)
+
+
+def _finite(chart: Chart) -> list[float]:
+    values = [on_axis(m, value) for m in chart.metrics for _, value in m.history]
+    return [value for value in values if math.isfinite(value)]
+
+
+def _logarithmic(chart: Chart) -> bool:
+    values = _finite(chart)
+    return not is_percent(chart.metrics[0]) and min(values) > 0 and max(values) / min(values) > 50
+
+
+def _draw_series(axes: "Axes", metric: MetricFacts, colour: str) -> None:
+    points = thin_out(metric.history, _POINTS)
+    steps = [step for step, _ in points]
+    values = [on_axis(metric, value) for _, value in points]
+    few = len(points) <= _MARKED
+    noisy = not metric.evaluation and len(points) >= _NOISY
+    look: dict[str, Any] = {"color": colour, "linewidth": 1.8, "solid_joinstyle": "round"}
+    if noisy:
+        axes.plot(steps, values, color=colour, linewidth=0.7, alpha=0.4)
+        axes.plot(*_running_mean(points, metric), **look)
+    elif few and (metric.evaluation or len(points) <= 12):
+        axes.plot(steps, values, marker="o", markersize=4.5, **look)
+    else:
+        axes.plot(steps, values, **look)
+    broken = [step for step, value in metric.history if not math.isfinite(value)]
+    if broken:
+        _draw_broken(axes, broken)
+
+
+def _running_mean(points: History, metric: MetricFacts) -> tuple[list[int], list[float]]:
+    """Mean over a fortieth of the points around every second one; gaps stay gaps."""
+    reach = max(2, len(points) // 80)
+    steps, means = [], []
+    for at in range(0, len(points), 2):
+        around = [v for _, v in points[max(0, at - reach) : at + reach + 1] if math.isfinite(v)]
+        gap = not around or any(math.isnan(v) for _, v in points[at : at + 2])
+        steps.append(points[at][0])
+        means.append(math.nan if gap else on_axis(metric, sum(around) / len(around)))
+    return steps, means
+
+
+def _draw_broken(axes: "Axes", steps: Sequence[int]) -> None:
+    """Crosses on the axis where a value was no finite number."""
+    every = math.ceil(len(steps) / _MOST_ALARMS)
+    place = axes.get_xaxis_transform()
+    shown = steps[::every]
+    axes.plot(
+        shown,
+        [0.03] * len(shown),
+        linestyle="none",
+        marker="x",
+        color=ALARM,
+        markersize=5.5,
+        markeredgewidth=1.6,
+        transform=place,
+        clip_on=False,
+    )
+    axes.annotate(
+        "not finite",
+        (shown[0], 0.03),
+        xycoords=place,
+        xytext=(6, 4),
+        textcoords="offset points",
+        color=ALARM,
+        fontsize=8,
+    )
+
+
+def _set_limits(axes: "Axes", chart: Chart) -> None:
+    """Room for the data and for every target that is not absurdly far away."""
+    values = _finite(chart)
+    low, high = min(values), max(values)
+    if _logarithmic(chart):
+        return
+    reach = (high - low) or abs(high) or 1.0
+    for metric, target in _targets(chart):
+        for bound in _bounds(metric, target):
+            if low - reach <= bound <= high + reach:
+                low, high = min(low, bound), max(high, bound)
+    pad = 0.06 * ((high - low) or abs(high) or 1.0)
+    axes.set_ylim(0 if 0 <= low < 0.3 * high else low - pad, high + 1.5 * pad)
+
+
+def _targets(chart: Chart) -> list[tuple[MetricFacts, Target]]:
+    return [(metric, target) for metric in chart.metrics for target in metric.targets]
+
+
+def _bounds(metric: MetricFacts, target: Target) -> list[float]:
+    bounds = [b for b in (target.value, target.value2) if b is not None]
+    return [on_axis(metric, bound) for bound in bounds]
+
+
+def _draw_targets(axes: "Axes", chart: Chart) -> None:
+    bottom, top = axes.get_ylim()
+    several = len(chart.metrics) > 1
+    for metric, target in _targets(chart):
+        inside = [bound for bound in _bounds(metric, target) if bottom <= bound <= top]
+        for bound in inside:
+            axes.axhline(bound, color=GOAL, linewidth=1.2, linestyle=(0, (5, 3)))
+        if inside:
+            label = f"{metric.name} {target.label}" if several else f"target {target.label}"
+            axes.annotate(
+                _clean(label),
+                (0.01, max(inside)),
+                xycoords=axes.get_yaxis_transform(),
+                xytext=(0, 3),
+                textcoords="offset points",
+                color=GOAL,
+                fontsize=8,
+                parse_math=False,
+            )
+
+
+def _draw_attempts(axes: "Axes", attempts: Sequence[AttemptFacts]) -> None:
+    left, right = axes.get_xlim()
+    for attempt in attempts:
+        step = attempt.first_step
+        if attempt.number == 1 or step is None or not left <= step <= right:
+            continue
+        axes.axvline(step, color=INK, linewidth=0.9, linestyle=(0, (1, 2)))
+        axes.annotate(
+            f"attempt {attempt.number}",
+            (step, 1.0),
+            xycoords=axes.get_xaxis_transform(),
+            xytext=(3, -7),
+            textcoords="offset points",
+            fontsize=8,
+        )
+
+
+def _draw_names(axes: "Axes", chart: Chart) -> None:
+    """Name and latest value of each series at the right, where its line ends."""
+    places = []
+    for metric in chart.metrics:
+        last = next(v for _, v in reversed(metric.history) if math.isfinite(v))
+        point = axes.transData.transform((0, on_axis(metric, last)))
+        places.append(axes.transAxes.inverted().transform(point)[1])
+    for metric, place, colour in zip(chart.metrics, _apart(places), SERIES, strict=False):
+        latest = metric.latest.value if metric.latest else None
+        text = f"{_shortened(metric.name)}\n{measure(metric, latest)}"
+        axes.annotate(
+            _clean(text),
+            (1.015, place),
+            xycoords="axes fraction",
+            va="center",
+            color=colour,
+            fontsize=9,
+            linespacing=1.25,
+            parse_math=False,
+        )
+
+
+def _apart(places: Sequence[float], distance: float = 0.155) -> list[float]:
+    """The same places pushed apart so that no two labels overlap, in their order."""
+    order = sorted(range(len(places)), key=lambda at: places[at])
+    moved = list(places)
+    for before, at in pairwise(order):
+        moved[at] = max(moved[at], moved[before] + distance)
+    excess = max(0.0, max(moved) - 0.97)
+    return [place - excess for place in moved]
+
+
+def _shortened(name: str, limit: int = 22) -> str:
+    return name if len(name) <= limit else f"{name[: limit - 1]}…"
+
+
+def _clean(text: str) -> str:
+    """Text that XML can hold."""
+    return re.sub(r"[\x00-\x09\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]", " ", text)
+
+
+def _tidy(svg: str, chart: Chart) -> bytes:
+    """Fewer digits, fonts that the reader's machine has, and a title for who cannot see it."""
+    svg = re.sub(r"(?<![\w.#])-?\d+\.\d{3,}", lambda m: f"{float(m[0]):.2f}", svg)
+    svg = re.sub(r"(?<=px )(?:'[^']+'|[\w-]+)(?:, (?:'[^']+'|[\w-]+))*(?=[;\"])", _FONT, svg)
+    svg = re.sub(r"\s*<metadata>.*?</metadata>|<!DOCTYPE[^>]*>\s*", "", svg, flags=re.DOTALL)
+    names = escape(_clean(", ".join(metric.name for metric in chart.metrics)))
+    head = re.search(r"<svg[^>]*>", svg)
+    at = head.end() if head else 0
+    title = f"\n <title>{names} over training steps</title>"
+    return f"{svg[:at]}{title}{svg[at:]}".encode()

@@ -1,0 +1,198 @@
+"""Everything a report says, gathered before it is rendered: the page holds no other knowledge.
+
+There is no clock in here and no file is read: the moment of the report is a fact among others, so
+the same facts render the same bytes. Paths are relative to the workspace, times are seconds since
+the epoch, durations are seconds.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.domain.criterion import Criterion, Verdict
+from orchestrator.domain.facts import Checkpoint
+from orchestrator.domain.run import Command, MetricSpec, Outcome, RunStatus
+
+History = tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependent:
+    """A ticket that waits for this one."""
+
+    id: str
+    title: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketFacts:
+    """The ticket as it stands now."""
+
+    id: str
+    title: str
+    path: str
+    status: str
+    phase: str | None = None
+    dependents: tuple[Dependent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """The run that the report is about; `folder` and `log` are where to look further.
+
+    `alive` attempts have a process; `why` says in words how the status is known.
+    """
+
+    id: str
+    status: RunStatus
+    outcome: Outcome | None
+    why: str
+    folder: str
+    created: float
+    ended: float | None = None
+    pid: int | None = None
+    host: str | None = None
+    log: str | None = None
+    experiment: str | None = None
+    executor: str = "local"
+    seed: int | None = None
+    commands: tuple[Command, ...] = ()
+    resources: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitFacts:
+    """The commit the run started from, and the files changed since `since` (last report)."""
+
+    commit: str | None
+    branch: str | None
+    patch: bool = False
+    untracked: int = 0
+    since: str | None = None
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far training is. `speed` is steps per second, `eta` the seconds left, low and high.
+
+    `method` says how speed and eta were measured. None means unknown, never zero.
+    """
+
+    step: int | None = None
+    planned: int | None = None
+    elapsed: float | None = None
+    speed: float | None = None
+    eta: tuple[float, float] | None = None
+    method: str | None = None
+    eval_share: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CriterionFacts:
+    """A criterion as frozen at the start with its verdict; `edited` tells of a later change."""
+
+    criterion: Criterion
+    verdict: Verdict
+    edited: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A value of a metric and the step it was measured at."""
+
+    step: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What a criterion asks of a metric: `op` and bounds, in the metric's own logged scale.
+
+    `label` is how people read it, as in `> 5%`; `percent` that it was written as a percentage.
+    """
+
+    op: str
+    value: float
+    value2: float | None = None
+    label: str = ""
+    percent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricFacts:
+    """A metric over the run; `history` may be thinned out, the samples may not.
+
+    `evaluation` marks a metric that is measured now and then, not at every step. `points` and
+    `non_finite` count the full history.
+    """
+
+    name: str
+    spec: MetricSpec = field(default_factory=MetricSpec)
+    history: History = ()
+    first: Sample | None = None
+    latest: Sample | None = None
+    best: Sample | None = None
+    targets: tuple[Target, ...] = ()
+    points: int = 0
+    non_finite: int = 0
+    evaluation: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """One line of the timeline."""
+
+    time: float
+    text: str
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFacts:
+    """One attempt: when, over which steps, and how it ended in words."""
+
+    number: int
+    started: float | None
+    ended: float | None
+    ending: str
+    first_step: int | None = None
+    last_step: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingFacts:
+    """A diagnosis: what was seen, what it means, what to do."""
+
+    title: str
+    evidence: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportFacts:
+    """All of one report. `path` is where report.md will lie; `notes` is a person's text, verbatim.
+
+    `unknown` lists what could not be read or measured; `next_steps` adds to what follows from the
+    criteria. `hosts` and `home` are redacted wherever they occur, beside what looks like a secret.
+    """
+
+    time: float
+    path: str
+    ticket: TicketFacts
+    run: RunInfo | None = None
+    git: GitFacts | None = None
+    progress: Progress = field(default_factory=Progress)
+    criteria: tuple[CriterionFacts, ...] = ()
+    metrics: tuple[MetricFacts, ...] = ()
+    timeline: tuple[Moment, ...] = ()
+    attempts: tuple[AttemptFacts, ...] = ()
+    checkpoints: tuple[Checkpoint, ...] = ()
+    configuration: dict[str, Any] = field(default_factory=dict)
+    log_tail: tuple[str, ...] = ()
+    findings: tuple[FindingFacts, ...] = ()
+    unknown: tuple[str, ...] = ()
+    next_steps: tuple[str, ...] = ()
+    notes: str = ""
+    hosts: tuple[str, ...] = ()
+    home: str | None = None

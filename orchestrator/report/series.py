@@ -1,0 +1,204 @@
+"""From points to the few numbers of a report: first, latest, best, targets, pace, thinning."""
+
+import math
+import re
+import statistics
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from orchestrator.domain.criterion import Clause, Criterion, Subject
+from orchestrator.domain.run import MetricSpec
+from orchestrator.report.facts import History, MetricFacts, Progress, Sample, Target
+
+_LOWER_IS_BETTER = re.compile(
+    r"(?:^|[/_.\-])(?:loss|perplexity|ppl|nll|error|err|fid|wer|cer|mae|mse|rmse|latency|bpb)$",
+    re.IGNORECASE,
+)
+_HIGHER_IS_BETTER = re.compile(
+    r"(?:^|[/_.\-])(?:\w*acc(?:uracy)?|pass@\d+|f1|auc|auroc|recall|precision|bleu|reward|exact|"
+    r"\w*_match|iou|map|score)$",
+    re.IGNORECASE,
+)
+_WINDOWS = 12
+_FEWEST_WINDOWS = 3
+_EVALUATION_SHARE = 0.2
+
+
+def metric_facts(
+    name: str,
+    history: Sequence[tuple[int, float]],
+    spec: MetricSpec | None = None,
+    criteria: Iterable[Criterion] = (),
+    evaluation: bool | None = None,
+) -> MetricFacts:
+    """Sum up a metric from its full history in order of writing: (step, value) pairs.
+
+    `evaluation` says that it is measured now and then; by default its name decides.
+    """
+    known = spec or MetricSpec()
+    finite = [Sample(step=s, value=v) for s, v in history if math.isfinite(v)]
+    samples = [Sample(step=s, value=v) for s, v in history]
+    return MetricFacts(
+        name=name,
+        spec=known,
+        history=tuple(history),
+        first=samples[0] if samples else None,
+        latest=samples[-1] if samples else None,
+        best=_best(finite, higher_is_better(name, known)),
+        targets=targets_of(name, known, criteria),
+        points=len(samples),
+        non_finite=len(samples) - len(finite),
+        evaluation=_looks_like_evaluation(name) if evaluation is None else evaluation,
+    )
+
+
+def higher_is_better(name: str, spec: MetricSpec) -> bool | None:
+    """Which way is good: as declared, else by the known names, else None."""
+    goal = (spec.goal or "").lower()
+    if goal.startswith(("max", "high", "up", "inc")):
+        return True
+    if goal.startswith(("min", "low", "down", "dec")):
+        return False
+    if _LOWER_IS_BETTER.search(name):
+        return False
+    return True if _HIGHER_IS_BETTER.search(name) else None
+
+
+def _best(samples: Sequence[Sample], higher: bool | None) -> Sample | None:
+    if not samples or higher is None:
+        return None
+    pick = max if higher else min
+    return pick(samples, key=lambda sample: sample.value)  # the earliest of equals
+
+
+def _looks_like_evaluation(name: str) -> bool:
+    head = name.split("/", maxsplit=1)[0].lower()
+    return head.startswith(("eval", "val", "test", "valid"))
+
+
+def targets_of(name: str, spec: MetricSpec, criteria: Iterable[Criterion]) -> tuple[Target, ...]:
+    """What the criteria ask of this metric, each demand once, in their order."""
+    found = (
+        _target(clause, spec)
+        for criterion in criteria
+        for clause in criterion.reading.clauses
+        if clause.subject is Subject.METRIC and _names(clause.metric, name, spec)
+    )
+    return tuple(dict.fromkeys(target for target in found if target is not None))
+
+
+def _names(written: str | None, name: str, spec: MetricSpec) -> bool:
+    if written is None:
+        return False
+    return written in {name, spec.key, *spec.aliases} or name.endswith(f"/{written}")
+
+
+def _target(clause: Clause, spec: MetricSpec) -> Target | None:
+    if clause.value is None or clause.op in {"exists", "absent"}:
+        return None
+    percent = clause.unit == "%"
+    factor = spec.scale if percent else 1.0
+    shown = [_plain(bound * 100 if percent else bound) for bound in _bounds(clause)]
+    unit = "%" if percent else f" {clause.unit}" if clause.unit else ""
+    label = f"{clause.op} {shown[0]}{unit}"
+    if clause.value2 is not None:
+        label = f"{shown[0]}-{shown[1]}{unit}"
+    if clause.aggregate not in {None, "latest"}:
+        label = f"{label} ({clause.aggregate})"
+    return Target(
+        op=clause.op,
+        value=clause.value * factor,
+        value2=None if clause.value2 is None else clause.value2 * factor,
+        label=label,
+        percent=percent,
+    )
+
+
+def _bounds(clause: Clause) -> list[float]:
+    return [bound for bound in (clause.value, clause.value2) if bound is not None]
+
+
+def _plain(value: float) -> str:
+    return f"{value:.6g}"
+
+
+def pace(times: Sequence[tuple[int, float]], planned: int | None) -> Progress:
+    """Speed and time left from (step, time) pairs, pauses such as evaluations included.
+
+    The recent half of the time is cut into windows; the middle half of their speeds makes the
+    range. Too few points, or no progress, leave both unknown.
+    """
+    highest = max((step for step, _ in times), default=None)
+    forward = _forward(times)
+    speeds = _window_speeds(forward)
+    if highest is None or len(speeds) < _FEWEST_WINDOWS:
+        return Progress(step=highest, planned=planned)
+    low, middle, high = statistics.quantiles(speeds, n=4, method="inclusive")
+    left = None if planned is None else max(0, planned - highest)
+    return Progress(
+        step=highest,
+        planned=planned,
+        speed=middle or None,
+        eta=(left / high, left / low) if left and low > 0 else None,
+        method=f"median and middle half of {len(speeds)} windows of wall time",
+    )
+
+
+def _forward(times: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    """The last stretch in which steps and times both grow: the present attempt."""
+    stretch: list[tuple[int, float]] = []
+    for step, when in times:
+        if stretch and (step < stretch[-1][0] or when < stretch[-1][1]):
+            stretch = []
+        stretch.append((step, when))
+    return stretch
+
+
+def _window_speeds(forward: Sequence[tuple[int, float]]) -> list[float]:
+    if len(forward) < 2:
+        return []
+    begin, end = forward[len(forward) // 4][1], forward[-1][1]
+    width = (end - begin) / _WINDOWS
+    if width <= 0:
+        return []
+    edges: list[tuple[int, float]] = []
+    for step, when in forward:
+        if when >= (edges[-1][1] + width if edges else begin):
+            edges.append((step, when))
+    return [(b[0] - a[0]) / (b[1] - a[1]) for a, b in pairwise(edges)]
+
+
+def thin_out(history: Sequence[tuple[int, float]], limit: int = 400) -> History:
+    """At most `limit` finite points that keep every bucket's lowest and highest value.
+
+    A NaN in the result is a gap: where a value was not finite, or where steps went back.
+    """
+    pieces = _with_gaps(history)
+    size = max(1, math.ceil(2 * len(pieces) / max(2, limit)))
+    if size <= 2:
+        return tuple(pieces) if len(pieces) <= limit else tuple(_buckets(pieces, 2))
+    return tuple(_buckets(pieces, size))
+
+
+def _with_gaps(history: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    pieces: list[tuple[int, float]] = []
+    previous = None
+    for step, value in history:
+        if previous is not None and step < previous:
+            pieces.append((step, math.nan))
+        pieces.append((step, value if math.isfinite(value) else math.nan))
+        previous = step
+    return pieces
+
+
+def _buckets(pieces: Sequence[tuple[int, float]], size: int) -> Iterable[tuple[int, float]]:
+    for at in range(0, len(pieces), size):
+        bucket = list(enumerate(pieces[at : at + size]))
+        finite = [entry for entry in bucket if not math.isnan(entry[1][1])]
+        gaps = [entry for entry in bucket if math.isnan(entry[1][1])]
+        keep = gaps[:1]
+        if finite:
+            lowest = min(finite, key=lambda entry: entry[1][1])
+            highest = max(finite, key=lambda entry: entry[1][1])
+            keep += [lowest] if lowest == highest else [lowest, highest]
+        yield from (piece for _, piece in sorted(keep, key=lambda entry: entry[0]))
