@@ -31,7 +31,9 @@ def commands():
 def test_the_reference_matches_the_commands():
     """docs/cli.md is what scripts/reference.py makes of the commands."""
     script = ROOT / "scripts" / "reference.py"
-    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, script, "--check"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout
 
 
