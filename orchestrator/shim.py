@@ -1,8 +1,7 @@
 """The tiny parent of a run's programs: `python -I shim.py RUN_DIR ATTEMPT_NUMBER`.
 
-It starts the commands of run.json in order, forwards signals, leaves nobody behind and writes down
-how it ended, exactly once. It imports nothing of ours, to run as a bare file. Signals are blocked
-and taken one at a time with `sigtimedwait`, so that no handler can interrupt anything.
+Starts the commands of run.json in order, forwards signals, leaves nobody behind, writes exit.json
+exactly once. Imports nothing of ours; signals are blocked and taken one by one, without handlers.
 """
 
 import ctypes
@@ -38,19 +37,21 @@ def stat_of(pid: int) -> tuple[int, int] | None:
 def members(run: str) -> set[tuple[int, int]]:
     """(pid, start ticks) of a run's live processes: our descendants, and who bears its EXP_RUN_ID.
 
-    Descendants that bear the id of another run were started by that run's own shim: not ours.
+    Descendants with the id of another run belong to that run's shim; our ancestors to nobody.
     """
-    own, found = os.getpid(), set()
+    found, above = set(), [os.getpid()]
     pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208 - names
     stats = {pid: stat for pid in pids if (stat := stat_of(pid)) is not None}
+    while above[-1] in stats:
+        above.append(stats[above[-1]][0])
     for pid, (parent, ticks) in stats.items():
-        while parent in stats and parent != own:
+        while parent in stats and parent != above[0]:
             parent = stats[parent][0]  # noqa: PLW2901 - climb towards the root
         variables = b""
         with suppress(OSError):
             variables = b"\0" + Path(f"/proc/{pid}/environ").read_bytes()
         bears = re.findall(rb"\0EXP_RUN_ID=([^\0]*)", variables)
-        if pid != own and (bears[0] == os.fsencode(run) if bears else parent == own):
+        if pid not in above and (bears[0] == os.fsencode(run) if bears else parent == above[0]):
             found.add((pid, ticks))
     return found
 
@@ -74,7 +75,7 @@ def oom_kills() -> int | None:
 def publish(path: Path, spare: Path, value: dict[str, Any]) -> None:
     """Create `path` whole, through the blocks of `spare`; FileExistsError if somebody was first."""
     spare.touch()
-    with spare.open("r+b", buffering=0) as file:  # over bytes that are set aside
+    with spare.open("r+b") as file:  # over bytes that are set aside
         file.write((json.dumps(value, indent=2) + "\n").encode())
         file.truncate()
         os.fsync(file.fileno())
@@ -118,9 +119,8 @@ class Attempt:
         pid, ticks = os.getpid(), (stat_of(os.getpid()) or (0, 0))[1]
         own = {"pid": pid, "start_ticks": ticks, "boot_id": boot, "host": os.uname().nodename}
         publish(self.folder / "proc.json", self.folder / f".proc.{pid}.tmp", own)
-        with self.spare.open("wb", buffering=0) as file:
-            file.write(b"\n" * RESERVED)
-            os.fsync(file.fileno())
+        with self.spare.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, RESERVED)
 
     def run_commands(self) -> None:
         """Start the commands in order until one fails or a stop is asked for."""
