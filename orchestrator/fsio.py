@@ -28,6 +28,28 @@ def write_atomic(path: Path, data: bytes) -> None:
         sync_folder(target.parent)
 
 
+def replace_if_same(path: Path, expected: bytes, data: bytes) -> bool:
+    """Replace `path` by `data` if it still holds `expected`; say whether it was replaced.
+
+    The file is read when the new bytes are on the disk already, just before the rename, so that
+    another program's save is missed only if it falls into that moment.
+
+    Raises:
+        EnvironmentFailure: as `write_atomic`; `path` is unchanged.
+    """
+    target = path.resolve()
+    with _failing_as_environment(path), _temporary_beside(target, data) as temporary:
+        try:
+            temporary.chmod(target.stat().st_mode & 0o7777)
+            if target.read_bytes() != expected:
+                return False
+        except FileNotFoundError:
+            return False
+        temporary.replace(target)
+        sync_folder(target.parent)
+        return True
+
+
 def write_once(path: Path, data: bytes) -> bool:
     """Create `path` with `data` unless it exists; say whether this call created it.
 
