@@ -55,6 +55,9 @@ def init(config: Any = None, **labels: Any) -> Run:
         return _current
     merged = _merge(defaults, _given_config())
     rank = ranks()
+    if _current is None:
+        atexit.register(_at_exit)
+        os.register_at_fork(after_in_child=_after_fork)
     _current = Run(_find_place(merged), rank, merged)
     _current.describe_start(labels, rank.world_size)
     return _current
@@ -164,7 +167,6 @@ def _merge(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-@atexit.register
 def _at_exit() -> None:
     """Close a run that nobody finished; an unhandled exception is part of how it ended."""
     raised = getattr(sys, "last_value", None)
@@ -177,6 +179,3 @@ def _at_exit() -> None:
 def _after_fork() -> None:
     if _current is not None:
         _current.after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork)

@@ -30,7 +30,7 @@ class Run:
 
     def __init__(self, place: Place | None, rank: Ranks, config: Mapping[str, Any]) -> None:
         """Use `track.init`; without a `place` the run accepts every call and keeps nothing."""
-        self.dir = place.run if place else Path.cwd()
+        self.dir = place.run if place else Path()
         self.id = place.run.name if place else "disabled"
         self.rank = rank.rank
         self.config = Config(config, write=self._write_config)

@@ -22,8 +22,11 @@ def warn_once(topic: str, message: str) -> None:
 
 
 def describe(error: BaseException) -> str:
-    """One line about an exception."""
-    return f"{type(error).__name__}: {error}"
+    """One line about an exception, even one whose text cannot be had."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - a broken __str__ must not hide the error itself
+        return type(error).__name__
 
 
 def harmless(function: Callable[P, T]) -> Callable[P, T | None]:
