@@ -143,7 +143,7 @@ def bind(target: Target, names: Collection[str]) -> Binding:
     """Bind to one of the names logged so far."""
     if target.declared is not None:
         return Binding(series=target.declared, how="declared in the spec", settled=True)
-    ranked = sorted((rank, name) for name in names if (rank := target.rank(name)) is not None)
+    ranked = sorted((rank, name) for name in set(names) if (rank := target.rank(name)) is not None)
     if not ranked:
         return Binding(series=None, how=f"no series matches {target.spoken!r}")
     best = [name for rank, name in ranked if rank == ranked[0][0]]

@@ -39,7 +39,7 @@ class PointMonitor:
         if self.until is not None and point.at.step > self.until:
             self.past = True
             return
-        if self.latest is None or _key(point) > _key(self.latest):
+        if self.latest is None or _before(self.latest, point):
             self.latest = point
         if self.test(point.value):
             self.first_good = _earlier(self.first_good, point)
@@ -47,32 +47,38 @@ class PointMonitor:
             self.first_bad = _earlier(self.first_bad, point)
         if math.isfinite(point.value):
             self.first_finite = _earlier(self.first_finite, point)
-            if self.lowest is None or _rise(point) < _rise(self.lowest):
-                self.lowest = point
-            if self.highest is None or _fall(point) < _fall(self.highest):
-                self.highest = point
+            self._stretch(point)
+
+    def _stretch(self, point: Point) -> None:
+        """Widen the range; of equal values the earliest point is kept."""
+        low, high, value = self.lowest, self.highest, point.value
+        if low is None or value < low.value or (value == low.value and _before(point, low)):
+            self.lowest = point
+        if high is None or value > high.value or (value == high.value and _before(point, high)):
+            self.highest = point
 
 
 def _earlier(kept: Point | None, point: Point) -> Point:
-    return point if kept is None or _key(point) < _key(kept) else kept
+    return point if kept is None or _before(point, kept) else kept
+
+
+def _before(point: Point, other: Point) -> bool:
+    """Total order of points; the first keys are compared alone, as they nearly always decide."""
+    at, than = point.at, other.at
+    if at.attempt != than.attempt:
+        return at.attempt < than.attempt
+    if at.segment != than.segment:
+        return at.segment < than.segment
+    if at.step != than.step:
+        return at.step < than.step
+    return _key(point) < _key(other)
 
 
 def _key(point: Point) -> tuple[object, ...]:
-    """Total order of points by position; the rest settles records that claim the same place."""
+    """The rest of the order; the last three settle records that claim the same place."""
     at, value = point.at, point.value
-    nan = value != value  # noqa: PLR0124 - the one value that differs from itself
-    return (
-        at.attempt, at.segment, at.step, at.time, at.source, at.line,
-        point.metric, nan, 0.0 if nan else value,
-    )  # fmt: skip
-
-
-def _rise(point: Point) -> tuple[object, ...]:
-    return (point.value, *_key(point))
-
-
-def _fall(point: Point) -> tuple[object, ...]:
-    return (-point.value, *_key(point))
+    nan = math.isnan(value)
+    return (at.time, at.source, at.line, point.metric, nan, 0.0 if nan else value)
 
 
 @dataclass(slots=True)

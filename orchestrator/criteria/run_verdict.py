@@ -4,7 +4,7 @@ import signal
 from collections.abc import Callable
 
 from orchestrator.criteria.monitors import EventMonitor, LogMonitor
-from orchestrator.criteria.values import holds, shown, shown_margin, signed_margin
+from orchestrator.criteria.values import margin_of, shown, shown_margin, tester
 from orchestrator.domain.criterion import Clause, Evidence, State, Verdict
 from orchestrator.domain.facts import RunFacts
 from orchestrator.domain.point import Event
@@ -22,7 +22,8 @@ def step_verdict(clause: Clause, facts: RunFacts) -> Verdict:
         state = State.NO_DATA if facts.ended else State.PENDING
         return Verdict(state=state, final=facts.ended, why="no point with a step was logged")
     tolerance = clause.tolerance or 0.0
-    margin, met = signed_margin(clause.op, reached, bound, None, tolerance)
+    met = tester(clause.op, bound, None, tolerance)(reached)
+    margin = margin_of(clause.op, reached, bound, None, tolerance)
     beyond = clause.op in {"<", "<="} or (clause.op == "~=" and reached > bound)
     if met:
         final = facts.ended or clause.op in {">", ">="}
@@ -136,7 +137,7 @@ def checkpoint_verdict(clause: Clause, facts: RunFacts) -> Verdict:
     """Judge the number of checkpoints whose manifest is valid."""
     valid = [saved for saved in facts.checkpoints if saved.valid]
     op, bound = (">=", 1.0) if clause.op == "exists" else (clause.op, clause.value or 0.0)
-    met = holds(op, len(valid), bound, None, 0.0)
+    met = tester(op, bound, None, 0.0)(len(valid))
     broken = len(facts.checkpoints) - len(valid)
     why = f"{len(valid)} valid checkpoint{'' if len(valid) == 1 else 's'}"
     why += f", {broken} broken" if broken else ""
@@ -154,7 +155,7 @@ def checkpoint_verdict(clause: Clause, facts: RunFacts) -> Verdict:
         final=facts.ended,
         why=why if facts.ended else f"{why}; can change until the run ends",
         value=float(len(valid)),
-        margin=signed_margin(op, len(valid), bound, None, 0.0)[0],
+        margin=margin_of(op, len(valid), bound, None, 0.0),
         unit="checkpoints",
         evidence=evidence,
     )

@@ -1,6 +1,8 @@
 """Numbers as people write them, and back to text."""
 
 import math
+import operator
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 
 PERCENT = "%"
@@ -26,6 +28,13 @@ _OPERATORS = {
     "at most": "<=",
     "up to": "<=",
     "a maximum of": "<=",
+}
+_SIMPLE: dict[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
 }
 _SMALLER = ("less", "fewer", "lower", "smaller")
 
@@ -74,7 +83,7 @@ def write_number(value: float, unit: str | None) -> str:
 
 def _plain(number: Decimal) -> str:
     number = number.normalize()
-    return f"{number:f}" if abs(number.adjusted()) <= 15 else str(number)
+    return f"{number:f}" if -5 <= number.adjusted() <= 15 else f"{number:e}"
 
 
 def read_operator(text: str) -> str:
@@ -95,37 +104,40 @@ def read_unit(text: str | None) -> str | None:
     return None if text is None else _UNITS.get(text.casefold(), text)
 
 
-def holds(op: str, value: float, bound: float, other: float | None, tolerance: float) -> bool:
-    """Whether `value op bound` is true; `between` includes both ends; NaN meets nothing."""
-    return not math.isnan(value) and signed_margin(op, value, bound, other, tolerance)[1]
+def tester(op: str, bound: float, other: float | None, tolerance: float) -> Callable[[float], bool]:
+    """The test `value op bound`; `between` includes both ends; NaN meets nothing.
+
+    Raises ValueError for an operator that is none.
+    """
+    if op in _SIMPLE:
+        compare = _SIMPLE[op]
+        return lambda value: compare(value, bound)
+    if op == "!=":
+        return lambda value: value != bound and not math.isnan(value)
+    if op == "~=":
+        slack = abs(bound) * tolerance
+        return lambda value: abs(value - bound) <= slack
+    if op == "between" and other is not None:
+        low, high = min(bound, other), max(bound, other)
+        return lambda value: low <= value <= high
+    raise ValueError(f"unknown operator {op!r}")
 
 
-def signed_margin(
-    op: str, value: float, bound: float, other: float | None, tolerance: float
-) -> tuple[float, bool]:
-    """Signed distance to the (nearer) bound, positive where it is met; and whether it is.
+def margin_of(op: str, value: float, bound: float, other: float | None, tolerance: float) -> float:
+    """Signed distance to the (nearer) bound, positive on the side that meets it.
 
     `tolerance` is relative, for `~=` only.
     """
-    if op == ">":
-        return value - bound, value > bound
-    if op == ">=":
-        return value - bound, value >= bound
-    if op == "<":
-        return bound - value, value < bound
-    if op == "<=":
-        return bound - value, value <= bound
-    if op == "==":
-        return -abs(value - bound), value == bound
-    if op == "!=":
-        return abs(value - bound), value != bound
-    if op == "~=":
-        slack = abs(bound) * tolerance
-        return slack - abs(value - bound), abs(value - bound) <= slack
+    if op in {">", ">="}:
+        return value - bound
+    if op in {"<", "<="}:
+        return bound - value
     if op == "between" and other is not None:
-        low, high = min(bound, other), max(bound, other)
-        return min(value - low, high - value), low <= value <= high
-    raise ValueError(f"unknown operator {op!r}")
+        return min(value - min(bound, other), max(bound, other) - value)
+    if op == "~=":
+        return abs(bound) * tolerance - abs(value - bound)
+    distance = abs(value - bound)
+    return distance if op == "!=" else -distance
 
 
 def shown(value: float, unit: str | None = None) -> str:

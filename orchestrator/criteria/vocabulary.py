@@ -44,7 +44,7 @@ _DERIVED = words_of(
 _TREND = words_of(
     "growing grows growth decreasing decreases decrease increasing increases increase converge "
     "converges converged convergence plateau plateaus plateaued improving climb climbs climbing "
-    "drop drops dropping rise rises rising fall falls falling learning learns stabilizing "
+    "drop drops dropping rise rises rising fall falls falling learns stabilizing "
     "stabilising stabilizes trend trending monotonic monotonically oscillating spikes spike "
     "diverge diverges divergence collapse collapses decays declining steadily"
 )
