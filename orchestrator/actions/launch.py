@@ -13,7 +13,7 @@ from orchestrator.config import load_config
 from orchestrator.domain.experiment import Experiment
 from orchestrator.domain.run import GitState, RunRecord, TicketRef
 from orchestrator.domain.ticket import Ticket, TicketPhase, TicketStatus
-from orchestrator.errors import ConflictError, RefusedError
+from orchestrator.errors import ConflictError, InvalidFileError, RefusedError
 from orchestrator.executors import executor_for
 from orchestrator.executors.local import child_environment
 from orchestrator.fsio import locked, to_json, write_atomic, write_once
@@ -52,7 +52,7 @@ def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions)
         ConflictError: the ticket has a live run already, or is just being started.
         EnvironmentFailure: the run folder cannot be written, or the shim did not come up.
     """
-    ticket = tickets.find(workspace.tickets, ticket_text).ticket
+    ticket = _readable(tickets.find(workspace.tickets, ticket_text))
     workspace.prepare_state()
     busy = f"{ticket.id} is being started by another exp process"
     with locked(workspace.lock_file(ticket.id), busy=busy):
@@ -72,6 +72,16 @@ def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions)
             raise
     ensure_watcher(workspace)
     return Launched(run=run, record=record, warnings=(*warnings, *_unsupported(experiment)))
+
+
+def _readable(document: tickets.Document) -> Ticket:
+    """The ticket, unless some of its bytes are no text: its claims could not be quoted."""
+    if document.broken_line is not None:
+        raise InvalidFileError(
+            f"{document.path}:{document.broken_line}: not UTF-8",
+            hint=f"iconv -f latin1 -t utf-8 {document.path}, and look at the result",
+        )
+    return document.ticket
 
 
 def _refuse_second_run(workspace: Workspace, ticket: Ticket) -> None:

@@ -195,7 +195,7 @@ def load_tickets(workspace: Workspace) -> list[Ticket]:
     """Every ticket of the workspace; files that the index knows unchanged are not read again."""
     with Reader(workspace.database) as reader:
         known = {row.ticket.path: row for row in reader.tickets()}
-    return tickets.load_all(workspace.root, known=known)
+    return tickets.load_all(workspace.tickets, known=known)
 
 
 def _ticket_row(ticket: Ticket, run: RunSummary | None, reader: Reader) -> TicketRow:
@@ -225,7 +225,7 @@ def show_ticket(workspace: Workspace, text: str) -> TicketDetail:
     Raises:
         NotFoundError: there is no such ticket.
     """
-    document = tickets.find(workspace.root, text)
+    document = tickets.find(workspace.tickets, text)
     ticket = document.ticket
     runs = list_runs(workspace, ticket=ticket.id, limit=1)
     run = runs[0] if runs else None
@@ -328,7 +328,7 @@ def run_detail(workspace: Workspace, text: str) -> RunDetail:
 def _ticket_now(workspace: Workspace, ticket_id: str) -> Ticket | None:
     """The ticket as it stands, or None if somebody removed it."""
     try:
-        return tickets.find(workspace.root, ticket_id).ticket
+        return tickets.find(workspace.tickets, ticket_id).ticket
     except NotFoundError:
         return None
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator import tickets
 from orchestrator.fsio import locked
 from orchestrator.store.index import Index
 from orchestrator.watch.lifecycle import read_run
 from orchestrator.watch.observer import Observer
+from orchestrator.watch.ticket_index import index_tickets
 from orchestrator.workspace import Workspace
 
 
@@ -30,7 +30,7 @@ def rebuild_index(workspace: Workspace, *, now: float) -> Rebuilt:
     workspace.prepare_state()
     busy = "a watcher is at work; it ends when no run is live"
     with locked(workspace.watcher_lock, busy=busy), Index.recreate(workspace.database) as index:
-        known = tickets.refresh_cache(workspace.root, index)
+        known = index_tickets(workspace, index)
         runs = 0
         for folder in workspace.run_folders():
             record = read_run(folder)

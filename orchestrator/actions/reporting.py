@@ -28,7 +28,7 @@ def report_ticket(workspace: Workspace, text: str, *, commit: bool) -> WrittenRe
         NotFoundError: there is no such ticket.
         RefusedError: a commit was asked for and git is not in a state for it.
     """
-    ticket = tickets.find(workspace.root, text).ticket
+    ticket = tickets.find(workspace.tickets, text).ticket
     if workspace.state.is_dir() and pending(workspace):
         ensure_watcher(workspace)
     paths = write_report(workspace, ticket.id, now=time.time())

@@ -52,7 +52,7 @@ def report_facts(workspace: Workspace, ticket_id: str, *, now: float) -> report.
     Raises:
         NotFoundError: there is no such ticket.
     """
-    ticket = tickets.find(workspace.root, ticket_id).ticket
+    ticket = tickets.find(workspace.tickets, ticket_id).ticket
     found = _newest_run(workspace, ticket.id)
     if found is None:
         return report.ReportFacts(
@@ -117,8 +117,8 @@ def _facts_of_run(
 
 
 def _ticket(workspace: Workspace, ticket: Ticket) -> report.TicketFacts:
-    waiting = tickets.unblocks(tickets.load_all(workspace.root), ticket.id)
-    dependents = [tickets.find(workspace.root, name).ticket for name in waiting]
+    waiting = tickets.unblocks(tickets.load_all(workspace.tickets), ticket.id)
+    dependents = [tickets.find(workspace.tickets, name).ticket for name in waiting]
     return report.TicketFacts(
         id=ticket.id,
         title=ticket.title,

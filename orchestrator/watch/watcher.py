@@ -7,7 +7,6 @@ import logging
 from types import TracebackType
 from typing import Self
 
-from orchestrator import tickets
 from orchestrator.codec import read_record_if_whole
 from orchestrator.domain.criterion import State
 from orchestrator.domain.run import Outcome, RunStatus, StopRequest
@@ -20,6 +19,7 @@ from orchestrator.watch.observer import Observation, Observer
 from orchestrator.watch.policy import stop_reason
 from orchestrator.watch.publish import Published, publish_end
 from orchestrator.watch.stopping import request_stop
+from orchestrator.watch.ticket_index import index_tickets
 from orchestrator.watch.ticketing import tick_boxes
 from orchestrator.workspace import RunFolder, Workspace
 
@@ -78,7 +78,7 @@ class Watcher:
         if now < self._tickets_due:
             return
         self._tickets_due = now + _TICKET_INTERVAL
-        tickets.refresh_cache(self._workspace.root, self._index)
+        index_tickets(self._workspace, self._index)
 
     def _tend(self, folder: RunFolder, now: float) -> None:
         """Look at one run: act on its verdicts while it lives, finish it when it has ended."""
