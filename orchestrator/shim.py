@@ -35,9 +35,9 @@ def stat_of(pid: int) -> tuple[int, int] | None:
 
 
 def members(run: str) -> set[tuple[int, int]]:
-    """(pid, start ticks) of a run's live processes: our descendants, and who bears its EXP_RUN_ID.
+    """(pid, start ticks) of a run's live processes: our descendants, and bearers of EXP_RUN_DIR.
 
-    Descendants with the id of another run belong to that run's shim; our ancestors to nobody.
+    Descendants with another EXP_RUN_DIR belong to that run's shim; our ancestors to nobody.
     """
     found, above = set(), [os.getpid()]
     pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208 - names
@@ -50,7 +50,7 @@ def members(run: str) -> set[tuple[int, int]]:
         variables = b""
         with suppress(OSError):
             variables = b"\0" + Path(f"/proc/{pid}/environ").read_bytes()
-        bears = re.findall(rb"\0EXP_RUN_ID=([^\0]*)", variables)
+        bears = re.findall(rb"\0EXP_RUN_DIR=([^\0]*)", variables)
         if pid not in above and (bears[0] == os.fsencode(run) if bears else parent == above[0]):
             found.add((pid, ticks))
     return found
@@ -100,7 +100,7 @@ class Attempt:
     """One attempt of a run, from its first command to its exit record."""
 
     def __init__(self, run: Path, number: int, record: dict[str, Any]) -> None:
-        self.run, self.folder, self.cwd = run.name, run / f"attempt-{number}", record["cwd"]
+        self.run, self.folder, self.cwd = str(run), run / f"attempt-{number}", record["cwd"]
         self.spare = self.folder / f".exit.json.{os.getpid()}.tmp"
         self.grace = float(record.get("grace", 30.0))
         self.commands = [(command["phase"], command["argv"]) for command in record["commands"]]

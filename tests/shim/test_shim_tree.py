@@ -56,31 +56,31 @@ def test_grandchildren_in_their_own_sessions_are_all_found(shim, source):
 
 
 def test_children_with_a_clean_environment_are_found_by_descent(shim, source):
-    """Without EXP_RUN_ID in its environment a descendant still belongs to the run."""
+    """Without EXP_RUN_DIR in its environment a descendant still belongs to the run."""
     one = shim().start(source("import subprocess; subprocess.Popen(['sleep', '300'], env={})"))
     record = one.wait()
     assert (record["leftovers"], record["survivors"]) == (1, 0)
 
 
 def test_process_outside_the_tree_that_bears_the_run_id_is_found(shim, source):
-    """A process started elsewhere on behalf of the run is part of it: it bears EXP_RUN_ID."""
+    """A process started elsewhere on behalf of the run is part of it: it bears EXP_RUN_DIR."""
     one = shim()
-    other = subprocess.Popen(["sleep", "300"], env={**os.environ, "EXP_RUN_ID": one.run.name})
+    other = subprocess.Popen(["sleep", "300"], env={**os.environ, "EXP_RUN_DIR": str(one.run)})
     one.start(source("pass"))
     record = one.wait()
     assert record["leftovers"] == 1
     assert other.wait(60) == -signal.SIGTERM
 
 
-def test_processes_of_other_runs_and_strangers_are_left_alone(shim, source, until):
-    """A run started from inside this one has a shim of its own and outlives it."""
+def test_processes_of_other_runs_and_strangers_are_left_alone(shim, source, tmp_path):
+    """A run started from inside this one outlives it, and so does its namesake elsewhere."""
     one = shim()
-    stranger = subprocess.Popen(["sleep", "300"])
-    other_id = one.run.name + "9"
+    namesake = {"EXP_RUN_ID": one.run.name, "EXP_RUN_DIR": str(tmp_path / "runs" / one.run.name)}
+    stranger = subprocess.Popen(["sleep", "300"], env=namesake)
     one.start(
         source(
             "import os, subprocess\n"
-            f"env = dict(os.environ, EXP_RUN_ID={other_id!r})\n"
+            f"env = dict(os.environ, EXP_RUN_DIR={str(one.run) + '9'!r})\n"
             "p = subprocess.Popen(['sleep', '300'], env=env, start_new_session=True)\n"
             "print(p.pid, flush=True)\n"
         )
@@ -152,7 +152,7 @@ def test_torchrun_like_launcher_is_stopped_with_its_workers(shim, source, until,
 
 
 def test_batch_script_that_started_the_shim_is_left_alone(shim, source, tmp_path):
-    """Under a scheduler the shim's own parent bears the run's id too; it is not a leftover."""
+    """Under a scheduler the shim's own parent bears EXP_RUN_DIR too; it is not a leftover."""
     one = shim()
     one.start(source("pass"))
     one.wait()
@@ -162,7 +162,7 @@ def test_batch_script_that_started_the_shim_is_left_alone(shim, source, tmp_path
     script = '"$@"; echo "shim ended with $?"'
     done = subprocess.run(
         ["sh", "-c", script, "sh", *one.process.args[:-2], str(again), "1"],
-        env={**os.environ, "EXP_RUN_ID": again.name},
+        env={**os.environ, "EXP_RUN_DIR": str(again)},
         capture_output=True,
         text=True,
         check=False,
