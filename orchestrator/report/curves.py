@@ -11,18 +11,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import pairwise
+from statistics import median
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-from orchestrator.report.facts import AttemptFacts, History, MetricFacts, Target
-from orchestrator.report.series import thin_out
-from orchestrator.report.words import is_percent, measure, on_axis
+from orchestrator.report.facts import AttemptFacts, MetricFacts, Target
+from orchestrator.report.series import thin_out, with_gaps
+from orchestrator.report.words import is_percent, measure, number, on_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Each has a contrast of at least 3:1 on #ffffff and on #0d1117 (a test computes it).
-SERIES = ("#2f81f7", "#d9730d", "#1f9d63", "#b061e0")
+SERIES = ("#2f81f7", "#d9730d", "#a162e8", "#c4568f")
 INK = "#77818c"
 GOAL = "#1f9d63"
 ALARM = "#e5484d"
@@ -31,8 +32,10 @@ MOST_CHARTS = 6
 _MOST_SERIES = len(SERIES)
 _POINTS = 400
 _MARKED = 60  # more points than this are a line without markers
-_NOISY = 80  # from so many points on, a running mean is drawn over them
+_NOISY = 80  # from so many points on, a running median is drawn over them
+_MIDDLES = 120
 _MOST_ALARMS = 30
+_LONG_NUMBER = re.compile(r"(?<![\w.#])-?\d+\.\d{2,}")
 _FONT = "-apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
 _STYLE = {
     "svg.fonttype": "none",
@@ -92,8 +95,20 @@ def _file_name(kind: str, taken: set[str]) -> str:
     return next(name for name in names if name not in taken)
 
 
-def draw(chart: Chart, attempts: Sequence[AttemptFacts] = ()) -> bytes:
-    """The chart as SVG: lines, evaluations marked, targets dashed, attempts and NaN marked."""
+def span_of(charts: Iterable[Chart]) -> tuple[int, int]:
+    """First and last step of all charts, so that they can share their axis; from 0 if near."""
+    steps = [step for chart in charts for metric in chart.metrics for step, _ in metric.history]
+    low, high = min(steps, default=0), max(steps, default=0)
+    return (0 if 0 <= low < 0.3 * high else low), high
+
+
+def draw(
+    chart: Chart, attempts: Sequence[AttemptFacts] = (), span: tuple[int, int] | None = None
+) -> bytes:
+    """The chart as SVG: lines, evaluations marked, targets dashed, attempts and NaN marked.
+
+    `span` holds the first and last step of the axis (default: those of the chart).
+    """
     from matplotlib import style  # noqa: PLC0415 - half a second, only when a report is rendered
     from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415 - as above
     from matplotlib.figure import Figure  # noqa: PLC0415 - as above
@@ -102,11 +117,12 @@ def draw(chart: Chart, attempts: Sequence[AttemptFacts] = ()) -> bytes:
         warnings.simplefilter("ignore")  # a glyph that our font lacks, the reader's may have
         figure = Figure(figsize=(7.2, 3.1))
         FigureCanvasSVG(figure)
-        axes = figure.add_axes((0.09, 0.155, 0.71, 0.79))
+        axes = figure.add_axes((0.095, 0.155, 0.705, 0.79))
         _draw_axes(axes, chart)
         for metric, colour in zip(chart.metrics, SERIES, strict=False):
             _draw_series(axes, metric, colour)
         _set_limits(axes, chart)
+        _set_span(axes, span or span_of([chart]))
         _draw_targets(axes, chart)
         _draw_attempts(axes, attempts)
         _draw_names(axes, chart)
@@ -117,16 +133,24 @@ def draw(chart: Chart, attempts: Sequence[AttemptFacts] = ()) -> bytes:
 
 
 def _draw_axes(axes: "Axes", chart: Chart) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415 - as in draw
+    from matplotlib.ticker import (  # noqa: PLC0415 - as in draw
+        FuncFormatter,
+        MaxNLocator,
+        NullFormatter,
+    )
 
     axes.set_xlabel("step (optimizer updates)")
     axes.set_ylabel(_clean(chart.label), parse_math=False)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.yaxis.set_label_coords(-0.095, 0.5)
+    round_steps = [1, 2, 5, 10]
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=round_steps, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{int(step):,}"))
     if _logarithmic(chart):
         axes.set_yscale("log")
     else:
-        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=round_steps))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(axis="y", color=INK, alpha=0.25, linewidth=0.6)
     axes.tick_params(length=3, width=0.8)
 
@@ -150,7 +174,7 @@ def _draw_series(axes: "Axes", metric: MetricFacts, colour: str) -> None:
     look: dict[str, Any] = {"color": colour, "linewidth": 1.8, "solid_joinstyle": "round"}
     if noisy:
         axes.plot(steps, values, color=colour, linewidth=0.7, alpha=0.4)
-        axes.plot(*_running_mean(points, metric), **look)
+        axes.plot(*_running_median(metric), **look)
     elif few and (metric.evaluation or len(points) <= 12):
         axes.plot(steps, values, marker="o", markersize=4.5, **look)
     else:
@@ -160,16 +184,17 @@ def _draw_series(axes: "Axes", metric: MetricFacts, colour: str) -> None:
         _draw_broken(axes, broken)
 
 
-def _running_mean(points: History, metric: MetricFacts) -> tuple[list[int], list[float]]:
-    """Mean over a fortieth of the points around every second one; gaps stay gaps."""
-    reach = max(2, len(points) // 80)
-    steps, means = [], []
-    for at in range(0, len(points), 2):
-        around = [v for _, v in points[max(0, at - reach) : at + reach + 1] if math.isfinite(v)]
-        gap = not around or any(math.isnan(v) for _, v in points[at : at + 2])
-        steps.append(points[at][0])
-        means.append(math.nan if gap else on_axis(metric, sum(around) / len(around)))
-    return steps, means
+def _running_median(metric: MetricFacts) -> tuple[list[int], list[float]]:
+    """The middle of each of 120 stretches of the whole history; a stretch with a gap is a gap."""
+    pieces = with_gaps(metric.history)
+    size = math.ceil(len(pieces) / _MIDDLES)
+    stretches = [pieces[at : at + size] for at in range(0, len(pieces), size)]
+    steps = [stretch[len(stretch) // 2][0] for stretch in stretches]
+    middles = [
+        math.nan if any(math.isnan(v) for _, v in stretch) else median(v for _, v in stretch)
+        for stretch in stretches
+    ]
+    return steps, [on_axis(metric, value) for value in middles]
 
 
 def _draw_broken(axes: "Axes", steps: Sequence[int]) -> None:
@@ -200,18 +225,24 @@ def _draw_broken(axes: "Axes", steps: Sequence[int]) -> None:
 
 
 def _set_limits(axes: "Axes", chart: Chart) -> None:
-    """Room for the data and for every target that is not absurdly far away."""
+    """Room for the data and for every target that would not squeeze them flat."""
     values = _finite(chart)
     low, high = min(values), max(values)
     if _logarithmic(chart):
+        axes.set_ylim(low / 1.6, high * 1.6)
         return
-    reach = (high - low) or abs(high) or 1.0
-    for metric, target in _targets(chart):
-        for bound in _bounds(metric, target):
-            if low - reach <= bound <= high + reach:
-                low, high = min(low, bound), max(high, bound)
+    reach = 2 * ((high - low) or abs(high) or 1.0)
+    bounds = [bound for metric, target in _targets(chart) for bound in _bounds(metric, target)]
+    near = [bound for bound in bounds if low - reach <= bound <= high + reach]
+    low, high = min(low, *near, high), max(high, *near, low)
     pad = 0.06 * ((high - low) or abs(high) or 1.0)
     axes.set_ylim(0 if 0 <= low < 0.3 * high else low - pad, high + 1.5 * pad)
+
+
+def _set_span(axes: "Axes", span: tuple[int, int]) -> None:
+    first, last = span
+    width = (last - first) or 1
+    axes.set_xlim(first if first == 0 else first - 0.01 * width, last + 0.015 * width)
 
 
 def _targets(chart: Chart) -> list[tuple[MetricFacts, Target]]:
@@ -225,23 +256,34 @@ def _bounds(metric: MetricFacts, target: Target) -> list[float]:
 
 def _draw_targets(axes: "Axes", chart: Chart) -> None:
     bottom, top = axes.get_ylim()
-    several = len(chart.metrics) > 1
     for metric, target in _targets(chart):
-        inside = [bound for bound in _bounds(metric, target) if bottom <= bound <= top]
+        bounds = _bounds(metric, target)
+        inside = [bound for bound in bounds if bottom <= bound <= top]
         for bound in inside:
             axes.axhline(bound, color=GOAL, linewidth=1.2, linestyle=(0, (5, 3)))
+        label = (
+            f"{metric.name} {target.label}" if len(chart.metrics) > 1 else f"target {target.label}"
+        )
         if inside:
-            label = f"{metric.name} {target.label}" if several else f"target {target.label}"
-            axes.annotate(
-                _clean(label),
-                (0.01, max(inside)),
-                xycoords=axes.get_yaxis_transform(),
-                xytext=(0, 3),
-                textcoords="offset points",
-                color=GOAL,
-                fontsize=8,
-                parse_math=False,
-            )
+            _write(axes, label, (0.01, max(inside)), offset=3)
+        elif bounds[0] < bottom:
+            _write(axes, f"↓ {label}", (0.01, bottom), offset=3)
+        else:
+            _write(axes, f"↑ {label}", (0.01, top), offset=-9)
+
+
+def _write(axes: "Axes", label: str, at: tuple[float, float], offset: float) -> None:
+    """A target's label, `offset` points above a height of the left end."""
+    axes.annotate(
+        _clean(label),
+        at,
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(0, offset),
+        textcoords="offset points",
+        color=GOAL,
+        fontsize=8,
+        parse_math=False,
+    )
 
 
 def _draw_attempts(axes: "Axes", attempts: Sequence[AttemptFacts]) -> None:
@@ -293,8 +335,10 @@ def _apart(places: Sequence[float], distance: float = 0.155) -> list[float]:
     return [place - excess for place in moved]
 
 
-def _shortened(name: str, limit: int = 22) -> str:
-    return name if len(name) <= limit else f"{name[: limit - 1]}…"
+def _shortened(name: str, limit: int = 18) -> str:
+    """A name that fits beside the axes; its ends tell more than its middle."""
+    half = limit // 2
+    return name if len(name) <= limit else f"{name[: half - 1]}…{name[-half:]}"
 
 
 def _clean(text: str) -> str:
@@ -304,11 +348,15 @@ def _clean(text: str) -> str:
 
 def _tidy(svg: str, chart: Chart) -> bytes:
     """Fewer digits, fonts that the reader's machine has, and a title for who cannot see it."""
-    svg = re.sub(r"(?<![\w.#])-?\d+\.\d{3,}", lambda m: f"{float(m[0]):.2f}", svg)
-    svg = re.sub(r"(?<=px )(?:'[^']+'|[\w-]+)(?:, (?:'[^']+'|[\w-]+))*(?=[;\"])", _FONT, svg)
+    svg = re.sub(r"<[^>]+>", lambda tag: _LONG_NUMBER.sub(_two_digits, tag[0]), svg)
+    svg = re.sub(r"(?<=font-family: )[^;\"]+", _FONT, svg)
     svg = re.sub(r"\s*<metadata>.*?</metadata>|<!DOCTYPE[^>]*>\s*", "", svg, flags=re.DOTALL)
     names = escape(_clean(", ".join(metric.name for metric in chart.metrics)))
     head = re.search(r"<svg[^>]*>", svg)
     at = head.end() if head else 0
     title = f"\n <title>{names} over training steps</title>"
     return f"{svg[:at]}{title}{svg[at:]}".encode()
+
+
+def _two_digits(match: re.Match[str]) -> str:
+    return f"{float(match[0]):.2f}".rstrip("0").rstrip(".")

@@ -60,8 +60,14 @@ def redact(text: str, hosts: Iterable[str] = (), home: str | None = None) -> str
         text = re.sub(rf"(?<![\w.~-]){re.escape(home.rstrip('/'))}(?![\w.-])", "~", text)
     text = _HOME.sub("~", text)
     for host in sorted(_host_names(hosts), key=lambda name: (-len(name), name)):
-        text = re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", HOST, text, flags=re.IGNORECASE)
+        text = _host_pattern(host).sub(HOST, text)
     return text
+
+
+def _host_pattern(host: str) -> re.Pattern[str]:
+    """A host name as a word of its own; one that no sentence holds also between dashes."""
+    edge = r"\w" if re.search(r"[\d.-]", host) else r"\w./-"
+    return re.compile(rf"(?<![{edge}]){re.escape(host)}(?![{edge}])", re.IGNORECASE)
 
 
 def is_secret_name(name: str) -> bool:

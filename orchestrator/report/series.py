@@ -36,20 +36,23 @@ def metric_facts(
     `evaluation` says that it is measured now and then; by default its name decides.
     """
     known = spec or MetricSpec()
-    finite = [Sample(step=s, value=v) for s, v in history if math.isfinite(v)]
-    samples = [Sample(step=s, value=v) for s, v in history]
+    finite = [point for point in history if math.isfinite(point[1])]
     return MetricFacts(
         name=name,
         spec=known,
         history=tuple(history),
-        first=samples[0] if samples else None,
-        latest=samples[-1] if samples else None,
+        first=_sample(history[0]) if history else None,
+        latest=_sample(history[-1]) if history else None,
         best=_best(finite, higher_is_better(name, known)),
         targets=targets_of(name, known, criteria),
-        points=len(samples),
-        non_finite=len(samples) - len(finite),
+        points=len(history),
+        non_finite=len(history) - len(finite),
         evaluation=_looks_like_evaluation(name) if evaluation is None else evaluation,
     )
+
+
+def _sample(point: tuple[int, float]) -> Sample:
+    return Sample(step=point[0], value=point[1])
 
 
 def higher_is_better(name: str, spec: MetricSpec) -> bool | None:
@@ -64,11 +67,11 @@ def higher_is_better(name: str, spec: MetricSpec) -> bool | None:
     return True if _HIGHER_IS_BETTER.search(name) else None
 
 
-def _best(samples: Sequence[Sample], higher: bool | None) -> Sample | None:
-    if not samples or higher is None:
+def _best(finite: Sequence[tuple[int, float]], higher: bool | None) -> Sample | None:
+    if not finite or higher is None:
         return None
     pick = max if higher else min
-    return pick(samples, key=lambda sample: sample.value)  # the earliest of equals
+    return _sample(pick(finite, key=lambda point: point[1]))  # the earliest of equals
 
 
 def _looks_like_evaluation(name: str) -> bool:
@@ -173,14 +176,15 @@ def thin_out(history: Sequence[tuple[int, float]], limit: int = 400) -> History:
 
     A NaN in the result is a gap: where a value was not finite, or where steps went back.
     """
-    pieces = _with_gaps(history)
+    pieces = with_gaps(history)
     size = max(1, math.ceil(2 * len(pieces) / max(2, limit)))
     if size <= 2:
         return tuple(pieces) if len(pieces) <= limit else tuple(_buckets(pieces, 2))
     return tuple(_buckets(pieces, size))
 
 
-def _with_gaps(history: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+def with_gaps(history: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    """The points with NaN where a value was not finite and where steps went back."""
     pieces: list[tuple[int, float]] = []
     previous = None
     for step, value in history:

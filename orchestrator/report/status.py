@@ -1,13 +1,14 @@
 """The status report: one Markdown page and its curves, as bytes."""
 
 import re
+import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import InvalidFileError
-from orchestrator.report import markdown, words
-from orchestrator.report.curves import charts_of, draw
+from orchestrator.report import markdown
+from orchestrator.report.curves import charts_of, draw, span_of
 from orchestrator.report.facts import ReportFacts
 from orchestrator.report.redact import redact, redacted
 from orchestrator.report.view import Row, view_of
@@ -36,9 +37,9 @@ def render_status(facts: ReportFacts, templates: Path | None = None) -> dict[str
     safe = replace(redacted(facts, facts.hosts, facts.home), notes="")
     tail = redact("\n".join(facts.log_tail), facts.hosts, facts.home)
     charts = charts_of(safe.metrics)
-    files = {chart.file: draw(chart, safe.attempts) for chart in charts}
-    variables = {**view_of(safe, charts, tail), "tally": words.tally(safe.criteria)}
-    page = _fill(variables, templates)
+    span = span_of(charts)
+    files = {chart.file: draw(chart, safe.attempts, span) for chart in charts}
+    page = _fill(view_of(safe, charts, tail), templates)
     if page.count(_NOTES_PLACE) != 1:
         raise InvalidFileError(
             f"the template {TEMPLATE} must hold {{{{ notes }}}} once, nothing was rendered",
@@ -68,7 +69,11 @@ def _fenced(text: str) -> str:
 
 
 def _blame(error: "TemplateError") -> str:
-    line = getattr(error, "lineno", None)
-    name = getattr(error, "name", None) or TEMPLATE
+    """The error with its file and line; errors of rendering have them in their traceback only."""
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [(frame.filename, frame.lineno) for frame in frames if frame.filename.endswith(".j2")]
+    name, line = getattr(error, "filename", None) or TEMPLATE, getattr(error, "lineno", None)
+    if line is None and inside:
+        name, line = inside[-1]
     where = f"{name}, line {line}" if line else name
     return f"the template {where} cannot be rendered: {error.message or error}"

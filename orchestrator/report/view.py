@@ -120,7 +120,7 @@ def _progress_line(facts: ReportFacts) -> Row:
     full = int(done * _BAR)
     bar = "█" * full + "░" * (_BAR - full)
     text = f"{step:,} of {planned:,} steps ({_percentage(step, planned)})"
-    return {"name": "Progress", "bar": bar, "text": text}
+    return {"name": "Progress", "text": f"`{bar}` {text}"}
 
 
 def _percentage(part: int, whole: int) -> str:
