@@ -1,0 +1,43 @@
+"""docs/run-folder.md says what the files hold."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from orchestrator.domain.run import ExitRecord, Identity, RunRecord, StopRequest
+
+ROOT = Path(__file__).resolve().parents[2]
+SECTIONS = {
+    "run.json": RunRecord,
+    "attempt-N/proc.json": Identity,
+    "attempt-N/exit.json": ExitRecord,
+    "attempt-N/stop.json": StopRequest,
+}
+
+
+def section(title: str) -> str:
+    text = (ROOT / "docs" / "run-folder.md").read_text()
+    return re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)[
+        1
+    ]
+
+
+@pytest.mark.parametrize("title", SECTIONS)
+def test_every_field_of_a_record_is_documented(title):
+    """A field added to a record of the run folder is named in its section."""
+    named = set(re.findall(r"[`\"](\w+)[`\"]", section(title)))
+    missing = {field.name for field in fields(SECTIONS[title])} - named
+    assert not missing
+
+
+def test_every_event_is_documented():
+    """Each event name that the SDK or the shim writes has a row in the table of events."""
+    sources = [*(ROOT / "orchestrator" / "track").glob("*.py"), ROOT / "orchestrator" / "shim.py"]
+    text = "".join(file.read_text() for file in sources)
+    written = set(re.findall(r"""(?:write_event, |write_event\(|event_line\()"(\w+)\"""", text))
+    written |= set(re.findall(r'"event": "(\w+)"', text))
+    rows = set(re.findall(r"^\| `(\w+)` \|", section("attempt-N/events-*.jsonl"), re.MULTILINE))
+    assert {"start", "process", "summary", "lost"} <= written
+    assert written == rows
