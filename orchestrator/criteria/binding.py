@@ -13,7 +13,7 @@ from functools import lru_cache
 from orchestrator.domain.criterion import Clause
 from orchestrator.domain.run import MetricSpec
 
-EVALUATION_ACT = "evaluation"  # the qualifier of "evaluation reports …"
+_EVALUATION_ACTS = {"eval", "evaluation"}  # the qualifier of "evaluation reports …"
 
 _SPLITS = {
     "train": "train",
@@ -114,7 +114,7 @@ def target_of(clause: Clause, metrics: Mapping[str, MetricSpec]) -> Target:
     """Prepare the look-up of a clause's metric among `metrics` as declared in the spec."""
     phrase = clause.metric or ""
     scope = clause.qualifier or ""
-    evaluated = scope.casefold() == EVALUATION_ACT
+    evaluated = scope.casefold() in _EVALUATION_ACTS
     base, narrow = _words_of(phrase), _words_of(scope.replace("/", " "))
     words = tuple(sorted(base.words + narrow.words))
     wanted = _Words(base.split | narrow.split, words, words)

@@ -32,8 +32,11 @@ ABOUT = 0.05  # "~52,000 steps" unless declared otherwise
 HAZARDS = {"NAN": "nan", "INF": "inf", "OOM": "oom", "CRASH": "crash", "ERROR": "error"}
 
 _STORAGE = words_of("disk persistent storage run folder shared volume directory")
-_THE_END = words_of("run completion training evaluation end job teardown finish")
-_RESULTS = words_of("current currently result results achieved actual before was note")
+_EVERY_SERIES = words_of("any all every logged reported")
+_THE_END = words_of("of run completion training evaluation end job teardown finish")
+_RESULTS = words_of(
+    "current currently result results achieved actual before was note todo fixme example"
+)
 _WHOLE_RUN = words_of("training run entire whole full job log logs console output")
 
 
@@ -50,9 +53,22 @@ def parse_claims(text: str) -> tuple[Clause, ...]:
     words still mean something else.
     """
     try:
-        return tuple(_clauses(syntax_tree(text, "claims")))
+        clauses = tuple(_clauses(syntax_tree(text, "claims")))
     except ValueError as error:
         raise NotReadError(str(error)) from error
+    _refuse_shared_tail(clauses)
+    return clauses
+
+
+def _refuse_shared_tail(clauses: tuple[Clause, ...]) -> None:
+    """`a > 1 and b > 2 on test by step 9`: whether the tail belongs to both is not written."""
+    tails = {
+        (clause.qualifier is None, clause.anchor is None)
+        for clause in clauses
+        if clause.subject is Subject.METRIC and clause.value is not None
+    }
+    if len(tails) > 1:
+        raise NotReadError("does the end of the line belong to every test in it? Write one each")
 
 
 def _clauses(tree: "Node") -> Iterator[Clause]:
@@ -233,15 +249,17 @@ def step_clause(op: str, value: float, tolerance: float | None = None) -> Clause
 
 
 def _absence(tree: "Node") -> Iterator[Clause]:
-    scope = [phrase(found).casefold() for part in trees(tree, "qualifier")
-             for found in trees(part, "phrase")]  # fmt: skip
-    words = frozenset(" ".join(scope).split())
-    if words and words <= {"loss", "losses"}:
+    scopes = trees(tree, "where")
+    words = frozenset(phrase(trees(scopes[0], "phrase")[0]).casefold().split() if scopes else ())
+    in_metrics = bool(scopes) and "METRIC" in types(scopes[0])
+    if in_metrics and words <= _EVERY_SERIES:
+        yield from _hazards(tree, "*")
+    elif not in_metrics and words and words <= {"loss", "losses"}:
         yield from _hazards(tree, "*loss*")
-    elif words <= _WHOLE_RUN:
+    elif not in_metrics and words <= _WHOLE_RUN:
         yield from _hazards(tree, None)
     else:
-        raise NotReadError(f"where to look for it is unclear: {scope[0]!r}")
+        raise NotReadError(f"where to look for it is unclear: {' '.join(sorted(words))!r}")
 
 
 def _hazards(tree: "Node", series: str | None) -> Iterator[Clause]:
@@ -256,7 +274,11 @@ def hazard_clause(hazard: str, series: str | None) -> Clause:
     """`no nan` over all series or those of a glob; `no oom`, `no crash`, `no error` over logs."""
     if hazard in {"nan", "inf"}:
         return Clause(
-            subject=Subject.METRIC, metric=series, op="absent", unit=hazard, aggregate="all"
+            subject=Subject.METRIC,
+            metric=None if series == "*" else series,
+            op="absent",
+            unit=hazard,
+            aggregate="all",
         )
     return Clause(subject=Subject.LOG, metric=hazard, op="absent")
 

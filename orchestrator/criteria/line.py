@@ -10,6 +10,7 @@ _EMOJI = re.compile(
     r"\U0001f680\U0001f7e0-\U0001f7eb]"
 )
 # Full-width forms of the signs that the grammar knows, and dashes and spaces that look alike.
+_ALARM = re.compile(r"^\W*?[\u274c\u26a0\U0001f534\U0001f7e0\U0001f7e1]")
 _WIDE = str.maketrans(
     {
         "\uff08": "(",
@@ -45,7 +46,8 @@ _SCOPES = re.compile(
     r"averaged?|mean|median|p\d\d|best|final|if|unless|when|except|excluding|across|consecutive|"
     r"ep|epochs?|expected|steps?|seeds?|iterations?|episodes?|baseline|vs|relative|than|both|"
     r"either|or|and|"
-    r"max|min|std|not|display|minutes|hours|days)\b|[\u00d7±→]",
+    r"train|val|validation|eval|test|dev|macro|micro|weighted|"
+    r"max|min|std|not|display|minutes|hours|days)\b|\b[A-Za-z]+\d|\d[A-Za-z]|[\u00d7±→]",
     re.IGNORECASE,
 )
 _GENERIC_LABEL = re.compile(
@@ -97,6 +99,8 @@ def take_apart(text: str) -> Line:
     elif tail is not None:
         remarks.append(tail)
     scoped = next((remark for remark in remarks if _SCOPES.search(remark)), None)
+    if alarm := _ALARM.match(text):
+        scoped = alarm[0].strip()
     return Line(
         claim=claim,
         inner=inner,

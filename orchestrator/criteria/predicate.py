@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     Node: TypeAlias = Tree[Token]
 
 _LONGEST = 1000
+_PHASES = {"TRAINING": "train", "EVALUATION": "eval", "train": "train", "eval": "eval"}
 
 
 def parse_predicate(text: str) -> tuple[Clause, ...]:
@@ -68,7 +69,8 @@ def _text(clause: Clause) -> str:
         case Subject.FILE:
             return f"file `{clause.metric}` exists"
         case Subject.EVENT:
-            return f"event {_quoted(clause.metric or '')} {clause.op}"
+            name = clause.metric or ""
+            return f"event {name if name in _PHASES else _quoted(name)} {clause.op}"
         case Subject.LOG:
             return f"no {clause.metric}"
         case Subject.RESOURCES:
@@ -176,7 +178,7 @@ def _p_checkpoints(tree: "Node") -> Iterator[Clause]:
 
 def _p_event(tree: "Node") -> Iterator[Clause]:
     absent = "ABSENT" in types(tree)
-    name = _name(tree, "NAME", "KEY", "TRAINING", "EVALUATION")
+    name = _PHASES.get(types(tree)[0]) or _name(tree, "NAME", "KEY")
     yield event_clause(name, "absent" if absent else "exists")
 
 

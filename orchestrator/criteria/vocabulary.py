@@ -34,11 +34,11 @@ _CONDITION = words_of(
 _RELATIVE = words_of(
     "than baseline baselines vs versus compared relative beat beats beating outperforms better "
     "worse faster slower improvement improvements improves improved reduction reduced "
-    "reduces gain gains original previous earlier matches same equal equivalent regression "
+    "reduces gain gains original previous old earlier matches same equal equivalent regression "
     "lower higher comparable similar"
 )
 _DERIVED = words_of(
-    "gap ratio overhead delta difference share fraction speedup drift change proportion odds "
+    "of gap ratio overhead delta difference share fraction speedup drift change proportion odds "
     "correlation cost costs slope variation margin"
 )
 _TREND = words_of(
@@ -68,7 +68,8 @@ _VAGUE = words_of(
     "consistently effective effectively effectiveness sufficient sufficiently enough adequate "
     "decent competitive satisfactory nice poor bad small large minimal normal expected "
     "realistic plausible sensible quickly gradually rapidly roughly nearly almost mostly likely "
-    "possible perceptually visually approximately somewhat appropriate"
+    "possible perceptually visually approximately somewhat appropriate maybe perhaps "
+    "ideally preferably hopefully try prove aim"
 )
 _AUTHENTICITY = words_of("real genuine authentic reproducible")
 _MEMORY = words_of("memory vram ram mem")

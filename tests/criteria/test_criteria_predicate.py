@@ -57,6 +57,7 @@ def test_clauses_survive_their_text(clauses):
         "no oom and no crash and no error",
         "resources released",
         "pass@1 on `evaluation` exists",
+        "x > 5 ms and s < 3 and k > 1",
         "`odd name: 3` < -2.5e-7 by step 10",
     ],
 )
