@@ -1,1 +1,56 @@
 """Tickets: read without loss, edited one span at a time, allocated, linted and ordered."""
+
+from orchestrator.tickets.allocate import IdSource, new_ticket
+from orchestrator.tickets.document import Document, git_blob, parse
+from orchestrator.tickets.files import (
+    Edit,
+    Known,
+    LoadedTicket,
+    edit_file,
+    find,
+    load_all,
+    load_documents,
+    load_file,
+    locate,
+    refresh,
+    ticket_files,
+)
+from orchestrator.tickets.graph import cycles, freed_by, inverse, mermaid, ready, tree, unblocks
+from orchestrator.tickets.lint import Knowledge, LintFinding, lint
+from orchestrator.tickets.render import Draft, render_ticket
+from orchestrator.tickets.words import is_criterion, known_phase, known_status, split_note
+
+__all__ = [
+    "Document",
+    "Draft",
+    "Edit",
+    "IdSource",
+    "Knowledge",
+    "Known",
+    "LintFinding",
+    "LoadedTicket",
+    "cycles",
+    "edit_file",
+    "find",
+    "freed_by",
+    "git_blob",
+    "inverse",
+    "is_criterion",
+    "known_phase",
+    "known_status",
+    "lint",
+    "load_all",
+    "load_documents",
+    "load_file",
+    "locate",
+    "mermaid",
+    "new_ticket",
+    "parse",
+    "ready",
+    "refresh",
+    "render_ticket",
+    "split_note",
+    "ticket_files",
+    "tree",
+    "unblocks",
+]
