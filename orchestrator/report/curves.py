@@ -31,6 +31,7 @@ ALARM = "#e5484d"
 MOST_CHARTS = 6
 _MOST_SERIES = len(SERIES)
 _POINTS = 400
+_POINTS_IN_ALL = 800
 _MARKED = 60  # more points than this are a line without markers
 _NOISY = 80  # from so many points on, a running median is drawn over them
 _MIDDLES = 120
@@ -119,8 +120,9 @@ def draw(
         FigureCanvasSVG(figure)
         axes = figure.add_axes((0.095, 0.155, 0.705, 0.79))
         _draw_axes(axes, chart)
+        limit = min(_POINTS, _POINTS_IN_ALL // len(chart.metrics))
         for metric, colour in zip(chart.metrics, SERIES, strict=False):
-            _draw_series(axes, metric, colour)
+            _draw_series(axes, metric, colour, limit)
         _set_limits(axes, chart)
         _set_span(axes, span or span_of([chart]))
         _draw_targets(axes, chart)
@@ -165,8 +167,8 @@ def _logarithmic(chart: Chart) -> bool:
     return not is_percent(chart.metrics[0]) and min(values) > 0 and max(values) / min(values) > 50
 
 
-def _draw_series(axes: "Axes", metric: MetricFacts, colour: str) -> None:
-    points = thin_out(metric.history, _POINTS)
+def _draw_series(axes: "Axes", metric: MetricFacts, colour: str, limit: int) -> None:
+    points = thin_out(metric.history, limit)
     steps = [step for step, _ in points]
     values = [on_axis(metric, value) for _, value in points]
     few = len(points) <= _MARKED

@@ -18,8 +18,13 @@ def one_line(text: object) -> str:
 def literal(text: object) -> str:
     """Text that is no Markdown: shown character by character, also in a table cell."""
     escaped = _SPECIAL.sub(r"\\\1", one_line(text))
-    escaped = escaped.replace("&", "&amp;").replace("|", "\\|")
+    escaped = _unsplit(escaped.replace("&", "&amp;"))
     return _TAG.sub("&lt;", re.sub(r"^([#>+\-]|\d+[.)])(?=\s)", r"\\\1", escaped))
+
+
+def _unsplit(text: str) -> str:
+    """Escape the pipes that would split a table's cell; GitHub splits before it looks for code."""
+    return re.sub(r"(\\*)\|", lambda m: m[0] if len(m[1]) % 2 else f"{m[1]}\\|", text)
 
 
 def inline(text: object) -> str:
@@ -30,8 +35,7 @@ def inline(text: object) -> str:
         parts += [_TAG.sub("&lt;", line[at : code.start()]), code[0]]
         at = code.end()
     parts.append(_TAG.sub("&lt;", line[at:]))
-    # GitHub splits cells before it looks for code, so a pipe is escaped inside of code as well.
-    return re.sub(r"(?<!\\)\|", r"\\|", "".join(parts))
+    return _unsplit("".join(parts))
 
 
 def code(text: object) -> str:
@@ -42,7 +46,7 @@ def code(text: object) -> str:
     longest = max((len(run) for run in re.findall(r"`+", line)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if line.startswith("`") or line.endswith("`") else ""
-    return f"{fence}{pad}{line}{pad}{fence}".replace("|", "\\|")
+    return _unsplit(f"{fence}{pad}{line}{pad}{fence}")
 
 
 def fenced(lines: str) -> str:

@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -59,7 +60,12 @@ def training_loss(steps=STEPS, every=20, seed=7):
     """A noisy falling curve, with the same values at every call."""
     noise = random.Random(seed)
     return [
-        (step, 0.45 + 4.2 * math.exp(-step / 6000) + noise.gauss(0, 0.05 + 0.3 * math.exp(-step / 9000)))
+        (
+            step,
+            0.45
+            + 4.2 * math.exp(-step / 6000)
+            + noise.gauss(0, 0.05 + 0.3 * math.exp(-step / 9000)),
+        )
         for step in range(1, steps + 1, every)
     ]
 
@@ -131,6 +137,10 @@ def _metrics(criteria):
 
 @pytest.fixture(scope="session")
 def rich():
+    return rich_facts()
+
+
+def rich_facts():
     """Facts that fill every section of a page."""
     criteria = _criteria()
     return ReportFacts(
@@ -233,7 +243,7 @@ def rich():
             FindingFacts(
                 title="The evaluation ran before the checkpoint was saved.",
                 evidence="The crash at step 10,361 lost 1 h 42 min on 8 GPUs.",
-                action="Save first: `checkpoint = \"before_eval\"`.",
+                action='Save first: `checkpoint = "before_eval"`.',
             ),
         ),
         unknown=("GPU memory: no telemetry was written",),
@@ -267,8 +277,6 @@ def bare():
 @pytest.fixture
 def crashed(bare):
     """Facts of a run that died before its first step."""
-    from dataclasses import replace
-
     return replace(
         bare,
         run=replace(
