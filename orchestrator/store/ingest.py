@@ -1,0 +1,324 @@
+"""Event files → the index: new bytes of one run, in bites, each with its cursor in one commit.
+
+A kill at any instant loses nothing and doubles nothing: rows and the offset behind them are
+committed together, and what is after the last newline waits for the rest of its line.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from itertools import chain
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from orchestrator.domain.point import Event, Point
+from orchestrator.errors import EnvironmentFailure
+from orchestrator.store.database import transaction
+from orchestrator.store.progress import refresh_phase, refresh_step
+from orchestrator.store.rows import IngestResult
+from orchestrator.store.scan import Source, Stream, key_of, scan
+from orchestrator.workspace import RunFolder
+
+BITE = 4 << 20  # bytes of file a transaction; a longer line is counted as broken and skipped
+_TAIL = 256  # bytes before the offset whose hash tells a file from its replacement
+
+_CURSOR = ("id", "run", "path", "attempt", "offset", "line", "broken", "tail", "segment", "step")
+
+Wanted = Collection[str] | Callable[[str], bool]
+
+# Never REPLACE: it would delete the old row first, and with it all that hangs on it.
+_PUT_SOURCE = """INSERT INTO source VALUES (:id, :run, :path, :attempt, :offset, :line, :broken,
+    :broken_lines, :tail, :segment, :step)
+    ON CONFLICT (id) DO UPDATE SET "offset" = excluded."offset", line = excluded.line,
+      broken = excluded.broken, broken_lines = excluded.broken_lines, tail = excluded.tail,
+      segment = excluded.segment, step = excluded.step"""
+_PUT_STREAM = """INSERT INTO stream VALUES (:id, :source, :run, :name, :count, :nonfinite, :low,
+    :high, :max_step, :segment, :step, :time, :line, :value)
+    ON CONFLICT (id) DO UPDATE SET count = count + excluded.count,
+      nonfinite = nonfinite + excluded.nonfinite,
+      low = coalesce(min(low, excluded.low), low, excluded.low),
+      high = coalesce(max(high, excluded.high), high, excluded.high),
+      max_step = max(max_step, excluded.max_step), segment = excluded.segment,
+      step = excluded.step, time = excluded.time, line = excluded.line, value = excluded.value"""
+# The latest point of a series is the largest in Position order, not the last to arrive.
+_PUT_SERIES = """INSERT OR REPLACE INTO series
+    SELECT stream.run, stream.name, total.count, total.nonfinite, total.low, total.high,
+      total.max_step, stream.step, stream.time, stream.value
+    FROM stream JOIN source ON source.id = stream.source
+    JOIN (SELECT sum(count) AS count, sum(nonfinite) AS nonfinite, min(low) AS low,
+      max(high) AS high, max(max_step) AS max_step FROM stream WHERE run = :run AND name = :name
+    ) AS total
+    WHERE stream.run = :run AND stream.name = :name
+    ORDER BY source.attempt DESC, stream.segment DESC, stream.step DESC, stream.time DESC,
+      source.path DESC, stream.line DESC LIMIT 1"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Who hears of new records, after they are committed and in the order of their lines."""
+
+    wanted: Callable[[str], bool]
+    on_point: Callable[[Point], None] | None
+    on_event: Callable[[Event], None] | None
+
+
+def listener(
+    wanted: Wanted,
+    on_point: Callable[[Point], None] | None,
+    on_event: Callable[[Event], None] | None,
+) -> Listener:
+    """A listener for a set of metric names, or for those a function says yes to."""
+    wants = wanted if callable(wanted) else frozenset(wanted).__contains__
+    return Listener(wanted=wants, on_point=on_point, on_event=on_event)
+
+
+def ingest(
+    connection: sqlite3.Connection, folder: RunFolder, hears: Listener, *, bite: int = BITE
+) -> IngestResult:
+    """Take in what is new in the event files of a run.
+
+    Raises:
+        EnvironmentFailure: an event file cannot be read.
+        sqlite3.Error: nothing of the present bite was kept; the next call goes on before it.
+    """
+    result = IngestResult()
+    if not folder.path.is_dir():
+        return result  # a share that is not mounted is no reason to forget everything
+    known = {
+        path: (source, offset)
+        for source, path, offset in connection.execute(
+            "SELECT id, path, offset FROM source WHERE run = ?", (folder.id,)
+        )
+    }
+    for attempt in folder.attempts():
+        for file in attempt.event_files():
+            path = f"{attempt.path.name}/{file.name}"
+            _, offset = known.pop(path, (0, 0))
+            if _size(file) == offset:
+                continue
+            identity = (folder.id, path, attempt.number)
+            result = _add(result, _read_file(connection, file, identity, hears, bite))
+    for path, (source, _) in known.items():
+        with transaction(connection):
+            forget_source(connection, folder.id, source)
+        result = replace(result, restarted=(*result.restarted, path))
+    return result
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _add(left: IngestResult, right: IngestResult) -> IngestResult:
+    return IngestResult(
+        points=left.points + right.points,
+        events=left.events + right.events,
+        broken=left.broken + right.broken,
+        bytes=left.bytes + right.bytes,
+        restarted=left.restarted + right.restarted,
+    )
+
+
+def _read_file(
+    connection: sqlite3.Connection,
+    file: Path,
+    identity: tuple[str, str, int],
+    hears: Listener,
+    bite: int,
+) -> IngestResult:
+    result = IngestResult()
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return result
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    try:
+        while (part := _one_bite(connection, descriptor, identity, hears, bite)) is not None:
+            result = _add(result, part)
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    finally:
+        os.close(descriptor)
+    return result
+
+
+def _unreadable(file: Path, error: OSError) -> EnvironmentFailure:
+    return EnvironmentFailure(f"cannot read {file}: {error.strerror}", hint=f"ls -l {file}")
+
+
+def _one_bite(
+    connection: sqlite3.Connection,
+    descriptor: int,
+    identity: tuple[str, str, int],
+    hears: Listener,
+    bite: int,
+) -> IngestResult | None:
+    """Read, scan and commit the next bite; None when no whole line is left."""
+    source = _load_source(connection, *identity)
+    restarted = source.offset > 0 and _tail(descriptor, source.offset) != source.tail
+    if restarted:
+        source = Source(source.id, *identity)
+    broken, begin = source.broken, source.offset
+    lines, source.offset = _next_lines(descriptor, begin, bite)
+    if source.offset == begin and not restarted:
+        return None
+    _scan_bytes(source, lines)
+    source.tail = _tail(descriptor, source.offset)
+    with transaction(connection):
+        if restarted:
+            forget_source(connection, source.run, source.id)
+        _write(connection, source)
+    _tell(source, hears)
+    return IngestResult(
+        points=sum(len(stream.rows) for stream in source.streams.values()),
+        events=len(source.events),
+        broken=source.broken - broken,
+        bytes=source.offset - begin,
+        restarted=(source.path,) if restarted else (),
+    )
+
+
+def _load_source(connection: sqlite3.Connection, run: str, path: str, attempt: int) -> Source:
+    identifier = key_of(run, path)
+    row = connection.execute(
+        "SELECT offset, line, broken, broken_lines, tail, segment, step FROM source WHERE id = ?",
+        (identifier,),
+    ).fetchone()
+    source = Source(identifier, run, path, attempt)
+    if row is not None:
+        source.offset, source.line, source.broken, lines, source.tail, *place = row
+        source.broken_lines = json.loads(lines)
+        source.segment, source.step = place
+        streams = connection.execute(
+            "SELECT id, name, segment, step FROM stream WHERE source = ?", (identifier,)
+        )
+        source.streams = {stream[1]: Stream(*stream) for stream in streams}
+    return source
+
+
+def _tail(descriptor: int, offset: int) -> int:
+    """Hash of the last bytes before `offset`; another one if the file was cut short or replaced."""
+    start = max(0, offset - _TAIL)
+    data = os.pread(descriptor, offset - start, start)
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big") >> 1
+
+
+def _next_lines(descriptor: int, offset: int, bite: int) -> tuple[bytes | None, int]:
+    """Whole lines of at most `bite` bytes together, and the offset behind them.
+
+    A single line longer than that gives None and is not kept in memory.
+    """
+    data = os.pread(descriptor, bite, offset)
+    end = data.rfind(b"\n") + 1
+    if end or len(data) < bite:
+        return data[:end], offset + end
+    position = offset + len(data)
+    while more := os.pread(descriptor, bite, position):
+        end = more.find(b"\n") + 1
+        if end:
+            return None, position + end
+        position += len(more)
+    return b"", offset
+
+
+def _scan_bytes(source: Source, data: bytes | None) -> None:
+    if data is None:
+        source.line += 1
+        source.break_line()
+    elif data:
+        try:
+            scan(source, data[:-1].decode().split("\n"))
+        except UnicodeDecodeError:
+            # What is no UTF-8 becomes text that is no JSON, in its own line only.
+            lines = data[:-1].split(b"\n")
+            scan(source, (_text_or_broken(line) for line in lines))
+
+
+def _text_or_broken(line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return "not UTF-8"
+
+
+def _write(connection: sqlite3.Connection, source: Source) -> None:
+    cursor = {name: getattr(source, name) for name in _CURSOR}
+    cursor["broken_lines"] = json.dumps(source.broken_lines)
+    connection.execute(_PUT_SOURCE, cursor)
+    # In the order of their keys the rows of a table fill one page after the other.
+    grown = sorted((s for s in source.streams.values() if s.rows), key=lambda stream: stream.id)
+    connection.executemany(_PUT_STREAM, [_summary(source, stream) for stream in grown])
+    rows = chain.from_iterable(stream.rows for stream in grown)
+    connection.executemany("INSERT INTO point VALUES (?, ?, ?, ?, ?, ?)", rows)
+    connection.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", source.events)
+    names = [{"run": source.run, "name": stream.name} for stream in grown]
+    connection.executemany(_PUT_SERIES, names)
+    if grown:
+        refresh_step(connection, source.run)
+    if source.events:
+        refresh_phase(connection, source.run)
+
+
+def _summary(source: Source, stream: Stream) -> dict[str, Any]:
+    _, line, segment, step, time, value = stream.rows[-1]
+    values = [row[5] for row in stream.rows]
+    finite = list(filter(isfinite, values))
+    return {
+        "id": stream.id,
+        "source": source.id,
+        "run": source.run,
+        "name": stream.name,
+        "count": len(values),
+        "nonfinite": len(values) - len(finite),
+        "low": min(finite, default=None),
+        "high": max(finite, default=None),
+        "max_step": max(row[3] for row in stream.rows),
+        "segment": segment,
+        "step": step,
+        "time": time,
+        "line": line,
+        "value": value,
+    }
+
+
+def forget_source(connection: sqlite3.Connection, run: str, source: int) -> None:
+    """Delete a file's rows and make the series follow from the files that are left."""
+    names = connection.execute("SELECT run, name FROM stream WHERE source = ?", (source,))
+    touched = [{"run": run, "name": name} for run, name in names.fetchall()]
+    connection.execute(
+        "DELETE FROM point WHERE stream IN (SELECT id FROM stream WHERE source = ?)", (source,)
+    )
+    connection.execute("DELETE FROM source WHERE id = ?", (source,))
+    connection.executemany("DELETE FROM series WHERE run = :run AND name = :name", touched)
+    connection.executemany(_PUT_SERIES, touched)
+    refresh_step(connection, run)
+    refresh_phase(connection, run)
+
+
+def _tell(source: Source, hears: Listener) -> None:
+    records: list[Point | Event] = []
+    if hears.on_point is not None:
+        for stream in source.streams.values():
+            if stream.rows and hears.wanted(stream.name):
+                records += [source.point_at(row, stream.name) for row in stream.rows]
+    if hears.on_event is not None:
+        records += map(source.event_at, source.events)
+    tell(sorted(records, key=lambda record: record.at.line), hears)
+
+
+def tell(records: Iterable[Point | Event], hears: Listener) -> None:
+    """Hand records to whoever listens."""
+    for record in records:
+        if isinstance(record, Point):
+            if hears.on_point is not None:
+                hears.on_point(record)
+        elif hears.on_event is not None:
+            hears.on_event(record)

@@ -1,0 +1,48 @@
+"""How far a run is, as its events and points tell: columns `step` and `phase` of `run`."""
+
+import json
+import sqlite3
+
+_LAST = """SELECT event.data, event.time FROM event JOIN source ON source.id = event.source
+    WHERE source.run = :run AND event.name = :name
+      AND source.attempt = (SELECT max(attempt) FROM source WHERE run = :run)
+    ORDER BY event.time DESC, source.path DESC, event.line DESC LIMIT 1"""
+
+
+def max_step(connection: sqlite3.Connection, run: str) -> int | None:
+    """The largest step of any metric of any attempt; None without points."""
+    step: int | None = connection.execute(
+        "SELECT max(max_step) FROM series WHERE run = ?", (run,)
+    ).fetchone()[0]
+    return step
+
+
+def phase(connection: sqlite3.Connection, run: str) -> str | None:
+    """What the last attempt is doing: its program's phase, or a phase inside that program."""
+    program, begun = _open(connection, run, "process")
+    inner, entered = _open(connection, run, "phase")
+    return inner if inner is not None and entered >= begun else program
+
+
+def refresh_step(connection: sqlite3.Connection, run: str) -> None:
+    """Bring `run.step` up to date, if the run is known yet."""
+    step = max_step(connection, run)
+    connection.execute("UPDATE run SET step = ? WHERE id = ?", (step, run))
+
+
+def refresh_phase(connection: sqlite3.Connection, run: str) -> None:
+    """Bring `run.phase` up to date, if the run is known yet; an ended run has none."""
+    connection.execute(
+        "UPDATE run SET phase = CASE status WHEN 'ended' THEN NULL ELSE ? END WHERE id = ?",
+        (phase(connection, run), run),
+    )
+
+
+def _open(connection: sqlite3.Connection, run: str, name: str) -> tuple[str | None, float]:
+    """The phase that the last event of this name began, and when; None if it ended it."""
+    row = connection.execute(_LAST, {"run": run, "name": name}).fetchone()
+    if row is None:
+        return None, float("-inf")
+    data = json.loads(row[0])
+    begun = data.get("phase") if data.get("state") == "begin" else None
+    return (begun if isinstance(begun, str) else None), row[1]
