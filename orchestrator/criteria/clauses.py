@@ -190,8 +190,6 @@ def _compared(tree: "Node", metric: str) -> dict[str, Any]:
         op = "<=" if direction == "min" else ">="
     elif not words and tokens(tree, "SIGN")[-1] != "+":
         raise NotReadError("a number followed by a dash is half a range")
-    elif words and numbers == [] and tokens(tree, "SIGN"):
-        raise NotReadError("an operator and a trailing sign contradict each other")
     return {"op": op, "value": number.value, "unit": number.unit}
 
 
