@@ -4,7 +4,7 @@ import signal
 from collections.abc import Callable
 
 from orchestrator.criteria.monitors import EventMonitor, LogMonitor
-from orchestrator.criteria.values import margin_of, shown, shown_margin, tester
+from orchestrator.criteria.values import comparison, margin_of, shown, shown_margin
 from orchestrator.domain.criterion import Clause, Evidence, State, Verdict
 from orchestrator.domain.facts import RunFacts
 from orchestrator.domain.point import Event
@@ -22,7 +22,7 @@ def step_verdict(clause: Clause, facts: RunFacts) -> Verdict:
         state = State.NO_DATA if facts.ended else State.PENDING
         return Verdict(state=state, final=facts.ended, why="no point with a step was logged")
     tolerance = clause.tolerance or 0.0
-    met = tester(clause.op, bound, None, tolerance)(reached)
+    met = comparison(clause.op, bound, None, tolerance)(reached)
     margin = margin_of(clause.op, reached, bound, None, tolerance)
     beyond = clause.op in {"<", "<="} or (clause.op == "~=" and reached > bound)
     if met:
@@ -137,7 +137,7 @@ def checkpoint_verdict(clause: Clause, facts: RunFacts) -> Verdict:
     """Judge the number of checkpoints whose manifest is valid."""
     valid = [saved for saved in facts.checkpoints if saved.valid]
     op, bound = (">=", 1.0) if clause.op == "exists" else (clause.op, clause.value or 0.0)
-    met = tester(op, bound, None, 0.0)(len(valid))
+    met = comparison(op, bound, None, 0.0)(len(valid))
     broken = len(facts.checkpoints) - len(valid)
     why = f"{len(valid)} valid checkpoint{'' if len(valid) == 1 else 's'}"
     why += f", {broken} broken" if broken else ""

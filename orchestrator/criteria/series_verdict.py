@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from orchestrator.criteria.binding import Binding, Target, bind, spec_of, suggestions, target_of
 from orchestrator.criteria.monitors import PointMonitor
-from orchestrator.criteria.values import PERCENT, margin_of, shown, shown_margin, tester
+from orchestrator.criteria.values import PERCENT, comparison, margin_of, shown, shown_margin
 from orchestrator.criteria.vocabulary import direction_of, words_of
 from orchestrator.domain.criterion import Clause, Evidence, State, Verdict
 from orchestrator.domain.facts import RunFacts
@@ -123,7 +123,7 @@ class Scale:
         tolerance = clause.tolerance or 0.0
         if bound is None:
             return math.isfinite
-        return tester(clause.op, bound, other, tolerance)
+        return comparison(clause.op, bound, other, tolerance)
 
     def _logged(self, value: float | None) -> float | None:
         """A bound in the units of the log; in decimal, so that 29% of 100 is 29 and not 28.99…."""

@@ -104,7 +104,9 @@ def read_unit(text: str | None) -> str | None:
     return None if text is None else _UNITS.get(text.casefold(), text)
 
 
-def tester(op: str, bound: float, other: float | None, tolerance: float) -> Callable[[float], bool]:
+def comparison(
+    op: str, bound: float, other: float | None, tolerance: float
+) -> Callable[[float], bool]:
     """The test `value op bound`; `between` includes both ends; NaN meets nothing.
 
     Raises ValueError for an operator that is none.
