@@ -11,7 +11,6 @@ Choices, each with its source (TRM 2510.04871, HRM 2506.21734, URM 2512.14693):
     an identity may be the sum of rows (task, symmetry), and be added to each cell  ours
     halting head: reads the identity token; weight 0, bias -5 at the start        HRM code; TRM 4.6
     token embedding of standard deviation 1/sqrt(D), times sqrt(D) on use         HRM code
-    the answer head starts as a copy of the token embedding: it begins by copying   ours
 
 Shapes: B rows, S cells of the canvas, L = S + 1 positions (identity first), D width, V vocabulary.
 """
@@ -171,7 +170,6 @@ class RecurrentCore(nn.Module):
 # |-----------------------------|---------------------------------------------------------|
 # | every projection            | cut normal, 1/sqrt(fan in) (set where it is made)       |
 # | token embedding             | cut normal, 1/sqrt(D); multiplied by sqrt(D) on use     |
-# | answer head                 | a copy of the token embedding, trained apart from then  |
 # | identity table              | zero: a task starts as "no task" and earns its vector   |
 # | start vectors of y and z    | cut normal, standard deviation 1, never trained         |
 # | halting head                | weight 0, bias -5: starts by saying "not right yet"     |
@@ -179,7 +177,6 @@ def initialise(core: RecurrentCore) -> None:
     """Set the weights that are not plain projections, by the table above."""
     with torch.no_grad():
         truncated_normal_(core.tokens.weight, core.config.width**-0.5)
-        core.answer.weight.copy_(core.tokens.weight)
         core.identity.weight.zero_()
         truncated_normal_(core.start_2D, 1.0)
         core.halt.weight.zero_()

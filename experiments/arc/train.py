@@ -56,12 +56,11 @@ def train(run: track.Run, settings: Settings, world: World) -> int:
     while state.step < settings.steps:
         loss, norm = one_step(state, settings, examples, world)
         if not math.isfinite(norm) or not math.isfinite(float(loss.total)):
-            run.log({"train/loss": loss.total, "train/grad_norm": norm}, step=state.step)
-            run.alert("loss is not finite", f"step {state.step}: {float(loss.total)}", "error")
-            print(f"step {state.step}: loss {float(loss.total)}, grad {norm}; stopping")
-            return NO_RETRY
+            return give_up(run, state, loss, norm)
         if state.step % settings.log_every == 0 or state.step == settings.steps:
-            report(run, state, loss, norm, (state.step - first) / (time.monotonic() - begun))
+            report(run, state, loss, norm)
+            speed = (state.step - first) / (time.monotonic() - begun)
+            run.log({"train/steps_per_second": speed}, step=state.step)
         stopping = anyone(run.should_stop(), world) and state.step < settings.steps
         due = state.step % settings.checkpoint_every == 0 or state.step == settings.steps
         if stopping or due:
@@ -108,7 +107,9 @@ def one_step(
     state.carry, loss = supervise(state.core, state.carry, halting, settings.loss)
     state.optimizer.zero_grad()
     loss.total.backward()
-    average([p.grad for p in state.core.parameters() if p.grad is not None], world)
+    loss = replace(loss, total=loss.total.detach())
+    grads = [p.grad for p in state.core.parameters() if p.grad is not None]
+    average([*grads, loss.total, loss.grid, loss.halt, loss.exact], world)
     norm = torch.nn.utils.clip_grad_norm_(state.core.parameters(), settings.clip)
     factor = schedule(state.step, settings)
     for group in state.optimizer.param_groups:
@@ -117,7 +118,7 @@ def one_step(
     state.step += 1
     # An average that starts slowly: its memory is never longer than what there is to remember.
     follow(state.average, state.core, min(settings.ema, state.step / (state.step + 9)))
-    return replace(loss, total=loss.total.detach()), float(norm)
+    return loss, float(norm)
 
 
 def draw(state: State, settings: Settings, examples: Examples, world: World) -> Rows:
@@ -145,6 +146,15 @@ def schedule(step: int, settings: Settings) -> float:
     return rising * (settings.lr_end + (1 - settings.lr_end) * cosine)
 
 
+def give_up(run: track.Run, state: State, loss: SegmentLoss, norm: float) -> int:
+    """Say where the loss stopped being finite; the broken weights are not saved."""
+    report(run, state, loss, norm)
+    what = f"step {state.step}: loss {float(loss.total)}, gradient norm {norm}"
+    run.alert("loss is not finite", what, "error")
+    print(f"{what}; stopping", flush=True)
+    return NO_RETRY
+
+
 def checkpoint(run: track.Run, state: State, settings: Settings, world: World) -> None:
     """Save the state; every process gives its part, rank 0 writes and seals it."""
     parts = gather(own_part(state), world)
@@ -158,7 +168,9 @@ def checkpoint(run: track.Run, state: State, settings: Settings, world: World) -
 def describe(
     run: track.Run, settings: Settings, study: Study, examples: Examples, state: State
 ) -> None:
-    """Say what is trained on what."""
+    """Say what is trained on what, on rank 0."""
+    if run.rank != 0:
+        return
     run.config.update(asdict(settings) | {"subset": study.subset.name})
     run.define_metric("train/loss", unit="nats", goal="min")
     parameters = count_parameters(study.core)
@@ -171,8 +183,10 @@ def describe(
     )
 
 
-def report(run: track.Run, state: State, loss: SegmentLoss, norm: float, speed: float) -> None:
-    """Log the step; print every tenth of these reports."""
+def report(run: track.Run, state: State, loss: SegmentLoss, norm: float) -> None:
+    """Log and print the step, on rank 0: the figures are means over all processes already."""
+    if run.rank != 0:
+        return
     rate = state.optimizer.param_groups[0]["lr"]
     parts: dict[str, float | Tensor] = {
         "train/loss": loss.total,
@@ -181,15 +195,13 @@ def report(run: track.Run, state: State, loss: SegmentLoss, norm: float, speed: 
         "train/exact": loss.exact,
         "train/lr": rate,
         "train/grad_norm": norm,
-        "train/steps_per_second": speed,
     }
     run.log(parts, step=state.step)
-    if run.rank == 0:
-        print(
-            f"step {state.step} loss {float(loss.total):.4f} exact {float(loss.exact):.3f} "
-            f"lr {rate:.2e} grad {norm:.2f} {speed:.1f} steps/s",
-            flush=True,
-        )
+    print(
+        f"step {state.step} loss {float(loss.total):.4f} exact {float(loss.exact):.3f} "
+        f"lr {rate:.2e} grad {norm:.2f}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":
