@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.fsio import locked
+from orchestrator.store import Reader
 from orchestrator.store.index import Index
 from orchestrator.watch.lifecycle import read_run
 from orchestrator.watch.observer import Observer
@@ -29,12 +30,16 @@ def rebuild_index(workspace: Workspace, *, now: float) -> Rebuilt:
     """
     workspace.prepare_state()
     busy = "a watcher is at work; it ends when no run is live"
-    with locked(workspace.watcher_lock, busy=busy), Index.recreate(workspace.database) as index:
-        known = index_tickets(workspace, index)
+    with (
+        locked(workspace.watcher_lock, busy=busy),
+        Index.recreate(workspace.database) as index,
+        Reader(index.path) as reader,
+    ):
+        known = index_tickets(workspace, index, reader)
         runs = 0
         for folder in workspace.run_folders():
             record = read_run(folder)
             if record is not None:
-                Observer(workspace, index, folder, record).look(now)
+                Observer(workspace, index, reader, folder, record).look(now)
                 runs += 1
     return Rebuilt(path=workspace.database, tickets=known, runs=runs)

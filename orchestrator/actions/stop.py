@@ -26,14 +26,16 @@ class Stopped:
 def stop_run(workspace: Workspace, folder: RunFolder, *, why: str) -> Stopped:
     """Ask a run to end and wait for its exit record, at most its grace and a margin."""
     record = require_record(folder)
-    state = state_of(folder, record)
-    if state.status is RunStatus.ENDED:
-        return Stopped(run=folder, asked=False, state=state)
+    before = state_of(folder, record)
+    if before.status is RunStatus.ENDED:
+        return Stopped(run=folder, asked=False, state=before)
     request_stop(folder, record, StopRequest(by=getpass.getuser(), why=why, time=time.time()))
     deadline = time.monotonic() + record.grace + _MARGIN
-    while state.status is not RunStatus.ENDED and time.monotonic() < deadline:
-        time.sleep(0.05)
+    while True:
         state = state_of(folder, record)
+        if state.status is RunStatus.ENDED or time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
     ensure_watcher(workspace)
     return Stopped(run=folder, asked=True, state=state)
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from orchestrator import tickets
 from orchestrator.errors import RefusedError
 from orchestrator.git import Repository
-from orchestrator.ids import ticket_id, ticket_number
 from orchestrator.workspace import Workspace
 
 
@@ -18,20 +17,18 @@ def new_ticket(
         NotFoundError: a ticket of `after` does not exist.
         RefusedError: the experiment lies outside of the workspace.
     """
-    before = [tickets.find(workspace.tickets, name).ticket for name in after]
     repository = Repository.find(workspace.root)
-    relative = str(workspace.tickets.relative_to(repository.root)) if repository else ""
-    return tickets.new_ticket(
-        workspace.tickets,
-        tickets.NewTicket(
-            title=title,
-            after=tuple(before),
-            experiment=_inside(workspace, experiment) if experiment else None,
-        ),
-        lock=(repository.common_dir / "exp-ticket-ids.lock") if repository else workspace.lock_file("ids"),
-        ids_elsewhere=(lambda: repository.ticket_ids_everywhere(relative)) if repository else set,
-        templates=workspace.templates,
-    )
+    ids = tickets.IdSource(lock=workspace.lock_file("ticket-ids"))
+    if repository is not None:
+        folder = str(workspace.tickets.resolve().relative_to(repository.root.resolve()))
+        ids = tickets.IdSource(
+            lock=repository.common_dir / "exp-ticket-ids.lock",
+            elsewhere=lambda: repository.ticket_ids_everywhere(folder),
+        )
+    spec = _inside(workspace, experiment) if experiment is not None else None
+    draft = tickets.Draft(title=title, after=after, experiment=spec)
+    path = tickets.new_ticket(workspace.tickets, draft, ids, workspace.templates)
+    return str(path.relative_to(workspace.root))
 
 
 def _inside(workspace: Workspace, experiment: Path) -> str:

@@ -39,7 +39,7 @@ class Index:
         Raises:
             EnvironmentFailure: also for a database of a newer version.
         """
-        self._path = path
+        self.path = path
         with explained(path):
             self._connection = connect_writer(path)
             try:
@@ -92,7 +92,7 @@ class Index:
         Raises:
             EnvironmentFailure: also for an event file that cannot be read.
         """
-        with explained(self._path):
+        with explained(self.path):
             hears = files.listener(wanted, on_point, on_event)
             return files.ingest(self._connection, folder, hears)
 
@@ -105,13 +105,13 @@ class Index:
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         """Hand out what is in the index already: wanted points and events in Position order."""
-        with explained(self._path):
+        with explained(self.path):
             hears = files.listener(wanted, on_point, on_event)
             files.tell(replay(self._connection, run, hears.wanted), hears)
 
     def max_step(self, run: str) -> int | None:
         """The largest step of any metric of any attempt; None without points."""
-        with explained(self._path):
+        with explained(self.path):
             return max_step(self._connection, run)
 
     def put_run(
@@ -163,7 +163,7 @@ class Index:
     def dump(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every table in the order of its key, to compare two databases."""
         tables = schema.Table.metadata.tables
-        with explained(self._path):
+        with explained(self.path):
             return {name: self._dump_table(name) for name in sorted(tables)}
 
     def _dump_table(self, name: str) -> list[tuple[Any, ...]]:
@@ -172,7 +172,7 @@ class Index:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with explained(self._path), transaction(self._connection):
+        with explained(self.path), transaction(self._connection):
             yield self._connection
 
     def _put(self, rows: Sequence[schema.Table]) -> None:

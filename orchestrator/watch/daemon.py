@@ -15,6 +15,16 @@ from orchestrator.watch.live import pending
 from orchestrator.workspace import Workspace
 
 TICK = 0.5  # seconds between two looks: a verdict is due within 1 s of its point
+# A watcher started from inside a training program is no part of that run: bearing its variables it
+# would be ended with it.
+_OF_A_RUN = {
+    "EXP_RUN_ID",
+    "EXP_RUN_DIR",
+    "EXP_ATTEMPT",
+    "EXP_ATTEMPT_DIR",
+    "EXP_CONFIG",
+    "EXP_PHASE",
+}
 _KEEP_INTERVAL = 5.0  # seconds
 _LOG_LIMIT = 1 << 20  # bytes of watcher.log after which a new one begins
 
@@ -37,6 +47,7 @@ def ensure_watcher(workspace: Workspace) -> None:
             stdout=log,
             stderr=log,
             cwd="/",
+            env={name: text for name, text in os.environ.items() if name not in _OF_A_RUN},
             start_new_session=True,
         )
 

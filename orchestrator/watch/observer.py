@@ -7,6 +7,7 @@ from orchestrator.criteria import Judge
 from orchestrator.domain.criterion import Verdict
 from orchestrator.domain.facts import RunFacts
 from orchestrator.domain.run import RunRecord, RunState, RunStatus
+from orchestrator.store import Reader
 from orchestrator.store.index import Index
 from orchestrator.watch.checkpoints import CheckpointShelf
 from orchestrator.watch.live import state_of
@@ -34,10 +35,16 @@ class Observer:
     """Follows the files of one run; made anew after a crash, it first replays the index."""
 
     def __init__(
-        self, workspace: Workspace, index: Index, folder: RunFolder, record: RunRecord
+        self,
+        workspace: Workspace,
+        index: Index,
+        reader: Reader,
+        folder: RunFolder,
+        record: RunRecord,
     ) -> None:
         self._workspace = workspace
         self._index = index
+        self._reader = reader
         self._folder = folder
         self._record = record
         self._checkpoints = CheckpointShelf()
@@ -62,11 +69,11 @@ class Observer:
         state = state_of(self._folder, self._record)
         ended = state.status is RunStatus.ENDED
         grown = self._read(whole=ended)
-        series = self._index.series(self._folder.id)
-        max_step = max((row.max_step for row in series), default=None)
+        series = self._reader.series(self._folder.id)
+        max_step = max((row.max_step for row in series.values()), default=None)
         if ended:
             state = state_of(self._folder, self._record, max_step=max_step)
-        facts = self._facts(state, max_step, tuple(row.name for row in series))
+        facts = self._facts(state, max_step, tuple(series))
         verdicts = self._judge.verdicts(facts)
         self._write(state, facts, verdicts)
         if grown or self._active_at is None:
@@ -131,7 +138,7 @@ class Observer:
         """Bring the index up to date, unless nothing changed since the last look."""
         if self._written == (state, facts, verdicts):
             return
-        self._index.put_run(self._record, state, self._folder)
+        self._index.put_run(self._record, state, folder=self._folder)
         self._index.put_checkpoints(self._folder.id, facts.checkpoints)
         self._index.put_verdicts(self._folder.id, self._record.criteria, verdicts)
         self._written = (state, facts, verdicts)

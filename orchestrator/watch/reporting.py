@@ -176,7 +176,7 @@ def _progress(
     reader: Reader, folder: RunFolder, record: RunRecord, *, now: float
 ) -> report.Progress:
     """Pace from the densest series: training logs more often than evaluation."""
-    series = reader.series(folder.id)
+    series = list(reader.series(folder.id).values())
     if not series:
         return report.Progress(planned=record.planned_steps)
     densest = max(series, key=lambda row: (row.count, row.name))
@@ -222,7 +222,7 @@ def _metrics(
 ) -> tuple[report.MetricFacts, ...]:
     specs = {spec.key or name: spec for name, spec in record.metrics.items()}
     found = []
-    for row in reader.series(folder.id):
+    for row in reader.series(folder.id).values():
         history = reader.history(folder.id, row.name)
         found.append(
             report.metric_facts(

@@ -4,7 +4,6 @@ Crash-only: killed between any two lines, the next watcher does the rest from th
 """
 
 import logging
-from types import TracebackType
 from typing import Self
 
 from orchestrator.codec import read_record_if_whole
@@ -12,6 +11,7 @@ from orchestrator.domain.criterion import State
 from orchestrator.domain.run import Outcome, RunStatus, StopRequest
 from orchestrator.errors import ExpError
 from orchestrator.executors import executor_for
+from orchestrator.store import Reader
 from orchestrator.store.index import Index
 from orchestrator.watch.lifecycle import read_run, record_loss
 from orchestrator.watch.live import pending
@@ -34,22 +34,18 @@ class Watcher:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._index = Index(workspace.database)
+        self._reader = Reader(workspace.database)
         self._observers: dict[str, Observer] = {}
         self._ticked: dict[str, frozenset[str]] = {}
         self._failures: dict[str, int] = {}
         self._tickets_due = 0.0
 
     def __enter__(self) -> Self:
-        self._index.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._index.__exit__(kind, error, trace)
+    def __exit__(self, *_exception: object) -> None:
+        self._reader.close()
+        self._index.close()
 
     @property
     def given_up(self) -> frozenset[str]:
@@ -78,7 +74,7 @@ class Watcher:
         if now < self._tickets_due:
             return
         self._tickets_due = now + _TICKET_INTERVAL
-        index_tickets(self._workspace, self._index)
+        index_tickets(self._workspace, self._index, self._reader)
 
     def _tend(self, folder: RunFolder, now: float) -> None:
         """Look at one run: act on its verdicts while it lives, finish it when it has ended."""
@@ -95,7 +91,7 @@ class Watcher:
         if read_record_if_whole(Published, folder.published_file) is None:
             log.info("%s %s: %s", folder.id, seen.state.outcome, seen.state.why)
             publish_end(self._workspace, seen, now=now)
-        self._index.put_run(seen.record, seen.state, folder)
+        self._index.put_run(seen.record, seen.state, folder=folder)
         self._observers.pop(folder.id, None)
 
     def _observer(self, folder: RunFolder) -> Observer | None:
@@ -103,7 +99,9 @@ class Watcher:
             record = read_run(folder)
             if record is None:
                 return None
-            self._observers[folder.id] = Observer(self._workspace, self._index, folder, record)
+            self._observers[folder.id] = Observer(
+                self._workspace, self._index, self._reader, folder, record
+            )
         return self._observers[folder.id]
 
     def _steer(self, seen: Observation, now: float) -> None:
