@@ -157,14 +157,18 @@ def _draw_axes(axes: "Axes", chart: Chart) -> None:
     axes.tick_params(length=3, width=0.8)
 
 
-def _finite(chart: Chart) -> list[float]:
-    values = [on_axis(m, value) for m in chart.metrics for _, value in m.history]
-    return [value for value in values if math.isfinite(value)]
+def _extent(chart: Chart) -> tuple[float, float]:
+    """Lowest and highest finite value, as shown."""
+    ends: list[float] = []
+    for metric in chart.metrics:
+        finite = [value for _, value in metric.history if math.isfinite(value)]
+        ends += [on_axis(metric, min(finite)), on_axis(metric, max(finite))]
+    return min(ends), max(ends)
 
 
 def _logarithmic(chart: Chart) -> bool:
-    values = _finite(chart)
-    return not is_percent(chart.metrics[0]) and min(values) > 0 and max(values) / min(values) > 50
+    low, high = _extent(chart)
+    return not is_percent(chart.metrics[0]) and low > 0 and high / low > 50
 
 
 def _draw_series(axes: "Axes", metric: MetricFacts, colour: str, limit: int) -> None:
@@ -228,8 +232,7 @@ def _draw_broken(axes: "Axes", steps: Sequence[int]) -> None:
 
 def _set_limits(axes: "Axes", chart: Chart) -> None:
     """Room for the data and for every target that would not squeeze them flat."""
-    values = _finite(chart)
-    low, high = min(values), max(values)
+    low, high = _extent(chart)
     if _logarithmic(chart):
         axes.set_ylim(low / 1.6, high * 1.6)
         return

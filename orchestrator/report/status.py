@@ -34,7 +34,7 @@ def render_status(facts: ReportFacts, templates: Path | None = None) -> dict[str
     Raises:
         InvalidFileError: a template of the workspace is wrong, or would lose the person's notes.
     """
-    safe = replace(redacted(facts, facts.hosts, facts.home), notes="")
+    safe = _safe(facts)
     tail = redact("\n".join(facts.log_tail), facts.hosts, facts.home)
     charts = charts_of(safe.metrics)
     span = span_of(charts)
@@ -49,13 +49,20 @@ def render_status(facts: ReportFacts, templates: Path | None = None) -> dict[str
     return {PAGE: page.encode(errors="surrogateescape"), **files}
 
 
+def _safe(facts: ReportFacts) -> ReportFacts:
+    """The facts with every text redacted; histories hold numbers only and are passed by."""
+    bare = tuple(replace(metric, history=()) for metric in facts.metrics)
+    safe = redacted(replace(facts, metrics=bare, notes=""), facts.hosts, facts.home)
+    pairs = zip(safe.metrics, facts.metrics, strict=True)
+    return replace(safe, metrics=tuple(replace(m, history=full.history) for m, full in pairs))
+
+
 def _fill(variables: Row, templates: Path | None) -> str:
     """The page with the notes' place left open, blank lines never more than one in a row."""
     from jinja2 import TemplateError  # noqa: PLC0415 - slow, only when a report is rendered
 
     environment = sandbox(templates)
-    filters = {"literal": markdown.literal, "inline": markdown.inline, "code": markdown.code}
-    environment.filters.update(filters, fenced=_fenced)
+    environment.filters.update(FILTERS)
     try:
         text = environment.get_template(TEMPLATE).render(**variables, notes=_NOTES_PLACE)
     except TemplateError as error:
@@ -77,3 +84,11 @@ def _blame(error: "TemplateError") -> str:
         name, line = inside[-1]
     where = f"{name}, line {line}" if line else name
     return f"the template {where} cannot be rendered: {error.message or error}"
+
+
+FILTERS = {
+    "literal": markdown.literal,
+    "inline": markdown.inline,
+    "code": markdown.code,
+    "fenced": _fenced,
+}

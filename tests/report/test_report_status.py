@@ -21,6 +21,9 @@ from orchestrator.report import (
     notes_of,
     render_status,
 )
+from orchestrator.report.curves import charts_of
+from orchestrator.report.status import FILTERS
+from orchestrator.report.view import view_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -404,3 +407,27 @@ def test_importing_loads_neither_matplotlib_nor_jinja():
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+def test_template_variables_are_documented(rich):
+    """docs/reports.md names every variable of the template, every row's keys, and no other."""
+    text = (ROOT / "docs" / "reports.md").read_text()
+    table = text.split("### Variables", 1)[1]
+    documented = {
+        line.split("|")[1].strip(" `"): set(re.findall(r"`(\w+)`", line.split("|")[2]))
+        for line in table.splitlines()
+        if line.startswith("| `")
+    }
+    variables = view_of(rich, charts_of(rich.metrics), "a log")
+    assert set(documented) == {*variables, "notes"}
+    for name, value in variables.items():
+        row = value[0] if isinstance(value, list) else value
+        if isinstance(row, dict):
+            assert documented[name] == set(row), name
+
+
+def test_filters_are_documented():
+    """docs/reports.md names every filter that the tool adds."""
+    text = (ROOT / "docs" / "reports.md").read_text()
+    table = text.split("### Filters", 1)[1].split("###", 1)[0]
+    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == {*FILTERS}
