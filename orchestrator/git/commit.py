@@ -19,6 +19,7 @@ from orchestrator.errors import ConflictError, EnvironmentFailure, ExpError, Ref
 from orchestrator.git.program import Answer, Git, quote
 
 _LOCK_PATIENCE = 10.0
+_LOCK_GLANCE = 2.0
 _LOCK_PAUSE = 0.05
 
 
@@ -66,6 +67,16 @@ def _take_index_lock(git_dir: Path) -> Path:
             ) from error
         else:
             return lock
+
+
+def index_stays_locked(git_dir: Path) -> bool:
+    """Whether another git process holds the index for longer than most commands take."""
+    deadline = time.monotonic() + _LOCK_GLANCE
+    while (git_dir / "index.lock").exists():
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(_LOCK_PAUSE)
+    return False
 
 
 def commit_only(git: Git, base: str, names: Sequence[str], message: str, limit: float) -> bool:

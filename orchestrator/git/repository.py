@@ -10,7 +10,7 @@ from typing import Self
 
 from orchestrator.domain.run import GitState
 from orchestrator.errors import EnvironmentFailure, NotFoundError, RefusedError
-from orchestrator.git.commit import commit_only, compose, private_index
+from orchestrator.git.commit import commit_only, compose, index_stays_locked, private_index
 from orchestrator.git.program import Git, quote
 from orchestrator.git.trees import names_in_trees
 
@@ -212,11 +212,10 @@ class Repository:
         )
 
     def _locked(self) -> tuple[str, str] | None:
-        lock = self.git_dir / "index.lock"
-        if not lock.exists():
+        if not index_stays_locked(self.git_dir):
             return None
         return (
-            f"another git process holds {lock}",
+            f"another git process holds {self.git_dir / 'index.lock'}",
             "wait for it, or remove that file if no git is running",
         )
 

@@ -1,6 +1,9 @@
+import threading
+
 import pytest
 
 from orchestrator.errors import RefusedError
+from orchestrator.git import commit
 
 OURS = "tickets/T-0001.md"
 
@@ -66,13 +69,24 @@ def test_detached_head(tree):
         tree.repository.commit([OURS], "no")
 
 
-def test_locked_index(tree):
+def test_locked_index(tree, monkeypatch):
     """A locked index is a reason that names the lock file."""
+    monkeypatch.setattr(commit, "_LOCK_GLANCE", 0.1)
     lock = tree.root / ".git" / "index.lock"
     lock.touch()
     sentence = tree.repository.commit_refusal()
     assert sentence is not None
     assert str(lock) in sentence
+
+
+def test_passing_lock_is_no_reason(tree):
+    """A lock that another command holds for a moment does not refuse anything."""
+    lock = tree.root / ".git" / "index.lock"
+    lock.touch()
+    release = threading.Timer(0.2, lock.unlink)
+    release.start()
+    assert tree.repository.commit_refusal() is None
+    release.join()
 
 
 def test_nothing_in_the_way(empty):
