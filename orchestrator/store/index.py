@@ -17,7 +17,7 @@ from orchestrator.store import encode, schema
 from orchestrator.store import ingest as files
 from orchestrator.store.database import connect_writer, explained, swap, transaction
 from orchestrator.store.migrations import migrate
-from orchestrator.store.progress import max_step, refresh_phase, refresh_step
+from orchestrator.store.progress import refresh_phase, refresh_step
 from orchestrator.store.replay import replay
 from orchestrator.store.rows import CachedTicket, IngestResult
 from orchestrator.workspace import RunFolder
@@ -109,14 +109,7 @@ class Index:
             hears = files.listener(wanted, on_point, on_event)
             files.tell(replay(self._connection, run, hears.wanted), hears)
 
-    def max_step(self, run: str) -> int | None:
-        """The largest step of any metric of any attempt; None without points."""
-        with explained(self.path):
-            return max_step(self._connection, run)
-
-    def put_run(
-        self, record: RunRecord, state: RunState, *, folder: RunFolder | None = None
-    ) -> None:
+    def put_run(self, record: RunRecord, state: RunState, folder: RunFolder | None = None) -> None:
         """Store how a run stands; with its folder, its earlier attempts too.
 
         Raises:
@@ -151,14 +144,6 @@ class Index:
         """Forget tickets whose files are gone."""
         with self._writing() as connection:
             connection.executemany("DELETE FROM ticket WHERE path = ?", [(path,) for path in paths])
-
-    def forget_run(self, run: str) -> None:
-        """Forget a run whose folder is gone, and everything that was read from it."""
-        with self._writing() as connection:
-            sources = connection.execute("SELECT id FROM source WHERE run = ?", (run,)).fetchall()
-            for (source,) in sources:
-                files.forget_source(connection, run, source)
-            connection.execute("DELETE FROM run WHERE id = ?", (run,))
 
     def dump(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every table in the order of its key, to compare two databases."""

@@ -20,7 +20,7 @@ from orchestrator.errors import EnvironmentFailure
 from orchestrator.store.database import transaction
 from orchestrator.store.progress import refresh_phase, refresh_step
 from orchestrator.store.rows import IngestResult
-from orchestrator.store.scan import Source, Stream, key_of, scan
+from orchestrator.store.scan import BEFORE, Source, Stream, key_of, scan
 from orchestrator.workspace import RunFolder
 
 BITE = 4 << 20  # bytes of file a transaction; a longer line is counted as broken and skipped
@@ -104,7 +104,7 @@ def ingest(
             result = _add(result, _read_file(connection, file, identity, hears, bite))
     for path, (source, _) in known.items():
         with transaction(connection):
-            forget_source(connection, folder.id, source)
+            _forget_source(connection, folder.id, source)
         result = replace(result, restarted=(*result.restarted, path))
     return result
 
@@ -174,7 +174,7 @@ def _one_bite(
     source.tail = _tail(descriptor, source.offset)
     with transaction(connection):
         if restarted:
-            forget_source(connection, source.run, source.id)
+            _forget_source(connection, source.run, source.id)
         _write(connection, source)
     _tell(source, hears)
     return IngestResult(
@@ -196,7 +196,8 @@ def _load_source(connection: sqlite3.Connection, run: str, path: str, attempt: i
     if row is not None:
         source.offset, source.line, source.broken, lines, source.tail, *place = row
         source.broken_lines = json.loads(lines)
-        source.segment, source.step = place
+        source.segment, step = place
+        source.step = BEFORE if step is None else step
         streams = connection.execute(
             "SELECT id, name, segment, step FROM stream WHERE source = ?", (identifier,)
         )
@@ -234,24 +235,13 @@ def _scan_bytes(source: Source, data: bytes | None) -> None:
         source.line += 1
         source.break_line()
     elif data:
-        try:
-            scan(source, data[:-1].decode().split("\n"))
-        except UnicodeDecodeError:
-            # What is no UTF-8 becomes text that is no JSON, in its own line only.
-            lines = data[:-1].split(b"\n")
-            scan(source, (_text_or_broken(line) for line in lines))
-
-
-def _text_or_broken(line: bytes) -> str:
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        return "not UTF-8"
+        scan(source, data[:-1].split(b"\n"))
 
 
 def _write(connection: sqlite3.Connection, source: Source) -> None:
     cursor = {name: getattr(source, name) for name in _CURSOR}
     cursor["broken_lines"] = json.dumps(source.broken_lines)
+    cursor["step"] = None if source.step == BEFORE else source.step
     connection.execute(_PUT_SOURCE, cursor)
     # In the order of their keys the rows of a table fill one page after the other.
     grown = sorted((s for s in source.streams.values() if s.rows), key=lambda stream: stream.id)
@@ -289,7 +279,7 @@ def _summary(source: Source, stream: Stream) -> dict[str, Any]:
     }
 
 
-def forget_source(connection: sqlite3.Connection, run: str, source: int) -> None:
+def _forget_source(connection: sqlite3.Connection, run: str, source: int) -> None:
     """Delete a file's rows and make the series follow from the files that are left."""
     names = connection.execute("SELECT run, name FROM stream WHERE source = ?", (source,))
     touched = [{"run": run, "name": name} for run, name in names.fetchall()]
