@@ -107,15 +107,12 @@ def _outside(marks: list[Mark], blocks: list[Block]) -> list[Mark]:
 
 
 def _heading(mark: Mark, starts: list[int]) -> Heading:
+    level, text = mark.match.groups(default="")
+    text = text.strip(" \t")
+    if text.endswith("#"):
+        text = _CLOSING_HASHES.sub("", text).rstrip(" \t")
     start = starts[mark.line]
-    text = (mark.match["text"] or "").strip(" \t")
-    return Heading(
-        level=len(mark.match["level"]),
-        text=_CLOSING_HASHES.sub("", text).rstrip(" \t") if text.endswith("#") else text,
-        start=start,
-        end=start + mark.match.end(),
-        line=mark.line + 1,
-    )
+    return Heading(len(level), text, start, start + mark.match.end(), mark.line + 1)
 
 
 def _front_fields(lines: Sequence[str], starts: list[int], front: int) -> list[Field]:
@@ -173,7 +170,8 @@ def _boxes(
         elif mark.kind == "box":
             end = marks[index + 1].line if index + 1 < len(marks) else len(lines)
             first = (mark.match["text"] or "").rstrip(" \t")
-            text = " ".join([first, *continuation(lines, mark.line + 1, end)]).strip()
+            more = continuation(lines, mark.line + 1, end) if end > mark.line + 1 else []
+            text = " ".join([first, *more]).strip() if more else first
             found.append((mark, text, section, heading))
     keys = box_keys([text for _, text, _, _ in found])
     boxes = tuple(

@@ -31,7 +31,8 @@ _PATTERNS = {
     "**": ("field", _FIELD),
 } | dict.fromkeys(_BULLETS, ("box", _BOX))
 _BLANKS = " \t\ufeff"
-_CANDIDATES = frozenset(key[0] for key in _PATTERNS) | frozenset(_BLANKS)
+_LOOK = frozenset("#`~<" + _BLANKS)
+_NOTHING = ("", _BOX)
 
 
 class Mark(NamedTuple):
@@ -75,38 +76,38 @@ def scan(lines: Sequence[str], first: int = 0) -> Scan:
     fence = ""  # the characters that opened the fence we are in
     resume = 0  # the line behind a comment
     header = True  # bold fields are looked for above the first section only
-    # Most lines are prose: the comprehension sends them away before the loop sees them.
-    for number in [n for n in range(first, len(lines)) if lines[n][0] in _CANDIDATES]:
+    for number in _candidates(lines, first):
         line = lines[number]
         body = line.lstrip(_BLANKS) if line[0] in _BLANKS else line
-        letter = body[:1]
         if fence:
-            if body.startswith(fence) and not body.strip().strip(letter):
+            if body.startswith(fence) and not body.strip().strip(fence[0]):
                 fence = ""
-        elif letter not in _PATTERNS or number < resume or _is_plain(letter, body, header=header):
             continue
-        else:
-            kind, pattern = _PATTERNS[body[:2] if body[:2] == "**" else letter]
-            match = pattern.fullmatch(content(line), number == 0 and line[0] == "\ufeff")
-            if match:
-                found.marks.append(Mark(kind, number, match))
-            if kind == "heading" and match:
-                header = header and len(match["level"]) == 1
-            elif kind == "fence" and match:
+        kind, pattern = _PATTERNS.get(body[: 2 if body[:2] == "**" else 1], _NOTHING)
+        if kind == "" or number < resume or (kind == "field" and not header):
+            continue
+        match = pattern.fullmatch(content(line), number == 0 and line[0] == "\ufeff")
+        if match:
+            found.marks.append(Mark(kind, number, match))
+            if kind == "fence":
                 fence, found.unclosed = match["fence"], number
-            elif kind == "marker" and not match and body.startswith("<!--"):
-                resume = _comment_end(lines, number) + 1
-                found.unclosed = number
+            elif kind == "heading":
+                header = header and len(match["level"]) == 1
+        elif kind == "marker" and body.startswith("<!--"):
+            resume = _comment_end(lines, number) + 1
+            found.unclosed = number
     if not fence and resume <= len(lines):
         found.unclosed = None
     return found
 
 
-def _is_plain(letter: str, body: str, *, header: bool) -> bool:
-    """Whether a line is bold prose or a list item without a box, the commonest of candidates."""
-    if body[:2] == "**":
-        return not header
-    return letter in _BULLETS and "[" not in body
+def _candidates(lines: Sequence[str], first: int) -> list[int]:
+    """The lines worth a look. Most are prose or plain list items, and this is the fastest way."""
+    return [
+        number
+        for number, line in enumerate(lines[first:], first)
+        if line[0] in _LOOK or (line[0] in _BULLETS and ("[" in line or line[:2] == "**"))
+    ]
 
 
 def _comment_end(lines: Sequence[str], first: int) -> int:

@@ -31,6 +31,7 @@ _RESULT_PARENTHESIS = re.compile(rf"\((?:{_RESULT_WORDS})\b[^()]*\)", re.IGNOREC
 _MARKS = " \u2705\u274c\u2611\u2714\u2713\u26a0\ufe0f\U0001f389\U0001f7e1\U0001f7e2"
 _PREDICATE = re.compile(r"\s*<!--\s*exp:(?!begin\b|end\b).{0,400}?-->")
 _DASHES = re.compile(r"\s+[-\u2013\u2014]\s+")
+_DASHED = (" - ", " \u2013 ", " \u2014 ")
 _CODE = re.compile(r"`[^`]*`")
 _OPERATOR = re.compile(r"[<>≤≥]")
 
@@ -68,7 +69,7 @@ def split_note(text: str) -> tuple[str, str]:
     predicate (`<!-- exp: ... -->`) belongs to the claim.
     """
     predicates = _PREDICATE.findall(text) if "<!--" in text else []
-    claim = " ".join((_PREDICATE.sub("", text) if predicates else text).split())
+    claim = _squeezed(_PREDICATE.sub("", text) if predicates else text)
     notes = []
     if cut := _note_dash(claim):
         notes.append(claim[cut.end() :])
@@ -81,6 +82,8 @@ def split_note(text: str) -> tuple[str, str]:
 
 def key_base(text: str) -> str:
     """The part of a box's text that its key is made of: no note and no explicit predicate."""
+    if text[-1:].isalnum() and "<!--" not in text and not any(dash in text for dash in _DASHED):
+        return _squeezed(text)  # most lines: nothing that could be a note
     claim, _ = split_note(text)
     return _PREDICATE.sub("", claim) if "<!--" in claim else claim
 
@@ -97,7 +100,7 @@ def box_keys(texts: list[str]) -> list[str]:
     seen: dict[str, int] = {}
     taken: set[str] = set()
     for base, text in zip(bases, texts, strict=True):
-        key = base if alike[base] == 1 else " ".join(text.split())
+        key = base if alike[base] == 1 else _squeezed(text)
         occurrence = seen.get(key, 0) + 1
         unique = key if occurrence == 1 else f"{key} #{occurrence}"
         while unique in taken:
@@ -107,6 +110,11 @@ def box_keys(texts: list[str]) -> list[str]:
         taken.add(unique)
         keys.append(unique)
     return keys
+
+
+def _squeezed(text: str) -> str:
+    """Text with single spaces between its words; most texts are so already."""
+    return " ".join(text.split()) if "  " in text or not text.isprintable() else text.strip()
 
 
 def _trailing_note(text: str) -> int:
@@ -120,7 +128,7 @@ def _trailing_note(text: str) -> int:
 
 def _note_dash(text: str) -> re.Match[str] | None:
     """The dash that starts a note: outside code and parentheses, and not before the test itself."""
-    if " - " not in text and " \u2013 " not in text and " \u2014 " not in text:
+    if not any(dash in text for dash in _DASHED):
         return None
     shown = _CODE.sub(lambda code: "x" * len(code[0]), text)
     for match in _DASHES.finditer(shown):
