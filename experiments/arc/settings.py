@@ -44,7 +44,7 @@ class Settings:
 
     steps: int = 1600
     batch: int = 32
-    segments: int = 4
+    segments: int = 2
     exploration: float = 0.1
     loss: CrossEntropy = "softmax"
     lr: float = 2e-3
@@ -55,7 +55,7 @@ class Settings:
     clip: float = 1.0
     ema: float = 0.99
 
-    eval_segments: int = 4
+    eval_segments: int = 2
     eval_batch: int = 256
     checkpoint_every: int = 400
     log_every: int = 10

@@ -4,7 +4,8 @@
     torchrun --nproc-per-node 2 experiments/arc/train.py [key=value ...]
 
 Settings come from `exp` (EXP_CONFIG) or the arguments; see settings.py. Exit codes: 0 all steps
-done, 75 stopped after saving a checkpoint, 93 the loss is not finite (a retry would repeat it).
+done, 75 stopped after saving a checkpoint, 93 a retry would end alike: a setting is wrong, or the
+loss is not finite.
 """
 
 import math
@@ -34,21 +35,26 @@ DONE, REQUEUE, NO_RETRY = 0, 75, 93
 def main() -> int:
     """Train to the end, to a stop request or to a loss that is not finite."""
     run = track.init(config=asdict(Settings()))
-    settings = read_settings(run.config, sys.argv[1:])
+    try:
+        settings = read_settings(run.config, sys.argv[1:])
+        check_decay(settings.ema, settings.steps)
+        study = build(settings)
+    except ValueError as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        run.finish(NO_RETRY, str(error))
+        return NO_RETRY
     torch.set_num_threads(settings.threads)
     world = join_world()
     try:
-        code = train(run, settings, world)
+        code = train(run, settings, study, world)
     finally:
         leave_world(world)
     run.finish(code)
     return code
 
 
-def train(run: track.Run, settings: Settings, world: World) -> int:
+def train(run: track.Run, settings: Settings, study: Study, world: World) -> int:
     """Run the remaining steps; the exit code says why it ended."""
-    check_decay(settings.ema, settings.steps)
-    study = build(settings)
     examples = training_examples(study.tasks, study.variants, study.subset.side, settings.identity)
     state = start(settings, study, examples, world)
     describe(run, settings, study, examples, state)

@@ -1,0 +1,151 @@
+"""train.py as a process: it ends, resumes, stops and refuses as documented."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+
+def test_a_run_logs_every_step_and_ends_well(straight, arc_programs):
+    """300 planned steps give 300 finite losses, checkpoints every 50 and exit 0."""
+    losses = arc_programs.series(straight, "train/loss")
+    assert sorted(losses) == list(range(1, 301))
+    assert all(isinstance(value, float) for value in losses.values())
+    assert arc_programs.manifests(straight) == [50, 100, 150, 200, 250, 300]
+    for name in ("train/lr", "train/grad_norm", "train/steps_per_second"):
+        assert len(arc_programs.series(straight, name)) == 300
+    assert arc_programs.events(straight, "finish") == [{"code": 0, "error": None}]
+
+
+def test_training_learns(straight, arc_programs):
+    """The loss of the last 50 steps is well below that of the first 50."""
+    losses = list(arc_programs.series(straight, "train/loss").values())
+    assert sum(losses[-50:]) < 0.8 * sum(losses[:50])
+
+
+def test_a_killed_run_goes_on_with_the_same_losses(straight, arc_programs, tmp_path):
+    """SIGKILL and a new process give bit for bit the losses of the run that was not killed."""
+    run = arc_programs.make_run(tmp_path)
+    process = arc_programs.begin(run)
+    arc_programs.wait_for(lambda: 100 in arc_programs.manifests(run), process)
+    process.send_signal(signal.SIGKILL)
+    assert arc_programs.wait(process)[0] == -signal.SIGKILL
+    resumed_from = arc_programs.manifests(run)[-1]
+    code, text = arc_programs.complete(run, attempt=2)
+    assert code == 0, text
+    assert f"step {resumed_from} of 300" in text
+    expected = arc_programs.series(straight, "train/loss")
+    assert arc_programs.series(run, "train/loss") == expected
+    assert (run / "attempt-2").is_dir()
+
+
+def test_sigterm_saves_and_asks_to_be_requeued(straight, arc_programs, tmp_path):
+    """SIGTERM ends with 75 and a checkpoint between the planned ones; resuming changes no loss."""
+    run = arc_programs.make_run(tmp_path)
+    process = arc_programs.begin(run)
+    arc_programs.wait_for(lambda: 50 in arc_programs.manifests(run), process)
+    process.send_signal(signal.SIGTERM)
+    code, text = arc_programs.wait(process)
+    assert code == 75, text
+    stopped = arc_programs.manifests(run)[-1]
+    assert f"saved step {stopped} of 300" in text
+    assert max(arc_programs.series(run, "train/loss")) == stopped < 300
+    assert arc_programs.complete(run, attempt=2)[0] == 0
+    expected = arc_programs.series(straight, "train/loss")
+    assert arc_programs.series(run, "train/loss") == expected
+
+
+def test_a_stop_request_in_a_file_is_obeyed_too(arc_programs, tmp_path):
+    """With stop.json in the attempt's folder, training saves and ends with 75."""
+    run = arc_programs.make_run(tmp_path)
+    (run / "attempt-1").mkdir()
+    (run / "attempt-1" / "stop.json").write_text("{}")
+    code, text = arc_programs.complete(run)
+    assert code == 75, text
+    assert arc_programs.manifests(run) == [1]
+
+
+def test_a_finished_run_is_not_trained_again(arc_programs, tmp_path):
+    """Started again on a finished run, training ends at once with 0 and logs nothing."""
+    run = arc_programs.make_run(tmp_path, steps=4, checkpoint_every=4, ema=0.1)
+    assert arc_programs.complete(run)[0] == 0
+    before = arc_programs.series(run, "train/loss")
+    code, text = arc_programs.complete(run, attempt=2)
+    assert code == 0
+    assert "step 4 of 4" in text
+    assert arc_programs.series(run, "train/loss") == before
+
+
+def test_a_loss_that_is_not_finite_stops_for_good(arc_programs, tmp_path):
+    """A diverged run ends with 93, an alert, the bad value on record and no broken checkpoint."""
+    run = arc_programs.make_run(tmp_path, lr=1e38, clip=1e38, checkpoint_every=1)
+    code, text = arc_programs.complete(run)
+    assert code == 93, text
+    alerts = arc_programs.events(run, "alert")
+    assert [(a["title"], a["level"]) for a in alerts] == [("loss is not finite", "error")]
+    losses = arc_programs.series(run, "train/loss")
+    norms = arc_programs.series(run, "train/grad_norm")
+    last = max(losses)
+    assert isinstance(losses[last], str) or isinstance(norms[last], str)
+    assert last not in arc_programs.manifests(run)
+
+
+def test_another_seed_is_another_run(straight, arc_programs, tmp_path):
+    """The seed decides: with another one already the first losses differ."""
+    run = arc_programs.make_run(tmp_path, seed=1, steps=60)
+    assert arc_programs.complete(run)[0] == 0
+    other = arc_programs.series(straight, "train/loss")
+    assert any(other[step] != loss for step, loss in arc_programs.series(run, "train/loss").items())
+
+
+def test_two_workers_train_like_one(arc_programs, tmp_path):
+    """Under torchrun two workers with half the batch follow one worker with the whole batch."""
+    shared = {"steps": 24, "segments": 2, "exploration": 0.0, "checkpoint_every": 24}
+    shared["ema"] = 0.5
+    alone = arc_programs.make_run(tmp_path / "alone", batch=8, **shared)
+    assert arc_programs.complete(alone)[0] == 0
+    pair = arc_programs.make_run(tmp_path / "pair", batch=4, **shared)
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    code, text = arc_programs.complete(pair, launcher=launcher)
+    assert code == 0, text
+    expected = arc_programs.series(alone, "train/loss")
+    found = arc_programs.series(pair, "train/loss")
+    assert sorted(found) == sorted(expected)
+    assert found == pytest.approx(expected, rel=1e-3)
+    assert len(arc_programs.events(pair, "checkpoint")) == 1
+    assert len(list(pair.glob("attempt-1/events-*.jsonl"))) == 2
+
+
+def test_an_average_too_slow_for_the_run_is_refused(arc_programs, tmp_path):
+    """Before any step, an average whose half-life exceeds a fifth of the run stops it."""
+    run = arc_programs.make_run(tmp_path, ema=0.999)
+    code, text = arc_programs.complete(run)
+    assert code == 93
+    assert "Traceback" not in text
+    assert "ema=0.999 has a half-life of 693 steps" in text
+    assert arc_programs.series(run, "train/loss") == {}
+
+
+def test_training_works_without_exp_around_it(arc_programs, tmp_path):
+    """Started by hand in a workspace, it makes a local run; arguments set parameters."""
+    (tmp_path / "tickets").mkdir()
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("EXP_")}
+    arguments = ["subset=arc1-train-same-size-3x3", "width=8", "heads=2", "steps=5", "ema=0.1"]
+    done = subprocess.run(
+        [sys.executable, str(arc_programs.TRAIN), *arguments, "checkpoint_every=5"],
+        cwd=tmp_path,
+        env=clean,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / ".exp" / "runs" / "R-000001"
+    assert arc_programs.manifests(run) == [5]
+    params = json.loads((run / "run.json").read_text())["params"]
+    assert params["lr"] == 2e-3
+    widths = [data["width"] for data in arc_programs.events(run, "config") if "width" in data]
+    assert widths[-1] == 8
