@@ -33,7 +33,7 @@ def format_utc(seconds: float) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Render a duration with its two largest units: `42 s`, `3 min 05 s`, `2 h 07 min`, `3 d 04 h`."""
+    """Render a duration with its two largest units: `42 s`, `3 min 05 s`, `2 h 07 min`."""
     total = max(0, round(seconds))
     if total < 60:
         return f"{total} s"

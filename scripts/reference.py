@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import typer.main
 
 from orchestrator.cli.app import app
@@ -20,18 +20,22 @@ colours off.
 """
 
 
-def commands(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[str, click.Command]]:
+# Typer carries its own copy of click, which has no public name: its objects are used as they come.
+
+
+def commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     """Every command that does something, in the order of the help page."""
-    if isinstance(command, click.Group):
-        for name, child in command.commands.items():
-            yield from commands(child, (*words, name))
-    else:
+    children = getattr(command, "commands", None)
+    if children is None:
         yield " ".join(words), command
+        return
+    for name, child in children.items():
+        yield from commands(child, (*words, name))
 
 
-def describe(words: str, command: click.Command) -> str:
+def describe(words: str, command: Any) -> str:
     """One section: usage, what it does, a table of parameters."""
-    context = click.Context(command, info_name=words)
+    context = command.context_class(command, info_name=words)
     usage = " ".join(command.collect_usage_pieces(context))
     lines = [f"## `{words}`", "", f"{command.help}.", "", f"    {words} {usage}", ""]
     rows = [row for parameter in command.params if (row := describe_parameter(parameter))]
@@ -40,14 +44,14 @@ def describe(words: str, command: click.Command) -> str:
     return "\n".join(lines)
 
 
-def describe_parameter(parameter: click.Parameter) -> str | None:
+def describe_parameter(parameter: Any) -> str | None:
     """A row for an option or an argument; help itself needs none."""
     if parameter.name == "help":
         return None
-    if isinstance(parameter, click.Option):
+    if parameter.param_type_name == "option":
         names = ", ".join([*parameter.opts, *parameter.secondary_opts])
     else:
-        names = parameter.make_metavar(click.Context(click.Command("x")))
+        names = parameter.metavar or parameter.name.upper()
     return f"| `{names}` | {getattr(parameter, 'help', None) or ''} |"
 
 

@@ -8,13 +8,13 @@ from orchestrator.actions.claims import criteria_of, is_claim
 from orchestrator.actions.follow import require_record
 from orchestrator.codec import read_record_if_whole
 from orchestrator.domain.criterion import Criterion, State, Verdict
+from orchestrator.domain.run import Published
 from orchestrator.domain.ticket import Ticket
 from orchestrator.errors import NotFoundError
 from orchestrator.store import Reader
 from orchestrator.store.rows import LatestValue, RunRow
 from orchestrator.watch.lifecycle import read_run
 from orchestrator.watch.live import state_of
-from orchestrator.watch.publish import Published
 from orchestrator.workspace import RunFolder, Workspace
 
 

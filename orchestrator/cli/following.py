@@ -1,7 +1,8 @@
 """Showing a run's log until its end, and what came of it."""
 
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import typer
 
@@ -14,25 +15,35 @@ from orchestrator.errors import RunFailedError
 from orchestrator.workspace import RunFolder, Workspace
 
 
-def follow_run(workspace: Workspace, run: RunFolder) -> None:
-    """Print the log as it grows, then the verdicts.
+@contextmanager
+def leaving_it_alone(run: RunFolder) -> Iterator[None]:
+    """Turn Ctrl-C into leaving: the run goes on, and the person hears how to come back.
 
     Raises:
-        RunFailedError: the run ended, but did not complete.
-        typer.Exit: with 130 after Ctrl-C, which ends the following and not the run.
+        typer.Exit: with 130 after Ctrl-C.
     """
     try:
-        for text in follow_log(workspace, run):
-            sys.stdout.write(clean(text.replace("\r", "\n")))
-            sys.stdout.flush()
-        published = wait_until_published(workspace, run)
+        yield
     except KeyboardInterrupt:
         with suppress(BrokenPipeError):
             note(f"\n{run.id} goes on without you")
             hint(f"exp run logs -f {run.id} to come back, exp run stop {run.id} to end it")
         raise typer.Exit(130) from None
-    if not published:
-        warn(f"the end of {run.id} is not written down yet; see {workspace.watcher_log}")
+
+
+def follow_run(workspace: Workspace, run: RunFolder) -> None:
+    """Print the log as it grows, then the verdicts.
+
+    Raises:
+        RunFailedError: the run ended, but did not complete.
+        typer.Exit: with 130 after Ctrl-C.
+    """
+    with leaving_it_alone(run):
+        for text in follow_log(workspace, run):
+            sys.stdout.write(clean(text.replace("\r", "\n")))
+            sys.stdout.flush()
+        if not wait_until_published(workspace, run):
+            warn(f"the end of {run.id} is not written down yet; see {workspace.watcher_log}")
     show_end(workspace, run)
 
 

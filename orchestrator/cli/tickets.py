@@ -128,18 +128,18 @@ def start(
     """Launch the ticket's training and evaluation"""
     from orchestrator.actions.launch import LaunchOptions, start_ticket
     from orchestrator.cli.console import show_json
+    from orchestrator.cli.following import follow_run, leaving_it_alone
     from orchestrator.workspace import find_workspace
 
     workspace = find_workspace()
     options = LaunchOptions(settings=tuple(settings), force=force, git=git)
     launched = start_ticket(workspace, ticket, options)
-    if as_json:
-        show_json(launched.record)
-    _announce(workspace, launched)
-    if follow:
-        from orchestrator.cli.following import follow_run
-
-        follow_run(workspace, launched.run)
+    with leaving_it_alone(launched.run):
+        if as_json:
+            show_json(launched.record)
+        _announce(workspace, launched)
+        if follow:
+            follow_run(workspace, launched.run)
 
 
 def _announce(workspace: "Workspace", launched: "Launched") -> None:

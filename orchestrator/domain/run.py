@@ -184,6 +184,16 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """published.json: what was written at the end of a run, and what stood in the way."""
+
+    time: float
+    commit: str | None = None
+    report: str | None = None
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptState:
     """One attempt as its files tell it."""
 

@@ -252,7 +252,7 @@ def _box_rules(
                 "done-with-open-box",
                 box.line,
                 f"DONE with an open box: {_short(box.text)}",
-                f"exp ticket review {ticket.id}",
+                f"tick it if it is true, or set **Status** of {ticket.id} back to ONGOING",
             )
         if reading and reading.decidable in {Decidable.ASK, Decidable.DECLARE}:
             yield _found(
@@ -260,7 +260,7 @@ def _box_rules(
                 "unreadable-criterion",
                 box.line,
                 f"the machine cannot judge {_short(box.text)}: {reading.why or reading.decidable}",
-                f"exp criteria read {words.split_note(box.text)[0]!r}",
+                "say it as a predicate behind the line: <!-- exp: eval/loss < 2 -->",
             )
 
 

@@ -82,7 +82,7 @@ def _outcome(
     last = ended.phases[-1].phase if ended.phases else None
     if ended.code is None and ended.signal is None:
         return Outcome.LOST, ended.error or "no exit status is known"
-    if attempt.stop is not None and not _ran_to_the_end(record, ended):
+    if attempt.stop is not None and not _ran_to_the_end(record, ended, max_step):
         return Outcome.STOPPED, attempt.stop.why
     if ended.code == REQUEUE:
         return Outcome.INCOMPLETE, "saved a checkpoint and asks to be resumed (exit 75)"
@@ -97,9 +97,10 @@ def _outcome(
     return Outcome.COMPLETED, "all programs ended as intended"
 
 
-def _ran_to_the_end(record: RunRecord, ended: ExitRecord) -> bool:
-    """Whether a stop came too late to matter."""
-    return len(ended.phases) == len(record.commands) and ended.code == 0
+def _ran_to_the_end(record: RunRecord, ended: ExitRecord, max_step: int | None) -> bool:
+    """Whether a stop came too late to matter; unless the plan says so, nobody can tell."""
+    done = record.planned_steps is not None and (max_step or 0) >= record.planned_steps
+    return done and len(ended.phases) == len(record.commands) and ended.code == 0
 
 
 def _failure(ended: ExitRecord, phase: Phase | None) -> str:

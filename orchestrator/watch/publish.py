@@ -6,11 +6,11 @@ watcher killed in between leaves nothing lost and nothing twice.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from orchestrator.codec import encode
 from orchestrator.domain.criterion import State
+from orchestrator.domain.run import Published
 from orchestrator.errors import ExpError
 from orchestrator.fsio import write_atomic
 from orchestrator.git import Repository
@@ -21,16 +21,6 @@ from orchestrator.workspace import Workspace
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """published.json: what was written at the end of a run, and what stood in the way."""
-
-    time: float
-    commit: str | None = None
-    report: str | None = None
-    problems: tuple[str, ...] = ()
 
 
 def publish_end(workspace: Workspace, seen: Observation, *, now: float) -> Published:

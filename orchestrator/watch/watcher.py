@@ -8,7 +8,7 @@ from typing import Self
 
 from orchestrator.codec import read_record_if_whole
 from orchestrator.domain.criterion import State
-from orchestrator.domain.run import Outcome, RunStatus, StopRequest
+from orchestrator.domain.run import Outcome, Published, RunStatus, StopRequest
 from orchestrator.errors import ExpError
 from orchestrator.executors import executor_for
 from orchestrator.store import Reader
@@ -17,7 +17,7 @@ from orchestrator.watch.lifecycle import read_run, record_loss
 from orchestrator.watch.live import pending
 from orchestrator.watch.observer import Observation, Observer
 from orchestrator.watch.policy import stop_reason
-from orchestrator.watch.publish import Published, publish_end
+from orchestrator.watch.publish import publish_end
 from orchestrator.watch.stopping import request_stop
 from orchestrator.watch.ticket_index import index_tickets
 from orchestrator.watch.ticketing import tick_boxes

@@ -66,6 +66,20 @@ def test_commands_named_in_documents_exist(path):
         )
 
 
+def test_commands_named_by_messages_exist():
+    """No hint of the program sends anybody to a command that is not there."""
+    known = commands()
+    named = []
+    for path in (ROOT / "orchestrator").rglob("*.py"):
+        # Docstrings speak of the product as designed; only what users see must be there already.
+        named += re.findall(
+            r"(?:hint=f?\"|[,;] |^f?\")(exp [a-z]+(?: [a-z]+)?)", path.read_text(), re.MULTILINE
+        )
+    assert named
+    for words in named:
+        assert any(f"{words} ".startswith(f"{command} ") for command in known), words
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_links_between_documents_lead_somewhere(path):
     """A relative link names a file that exists."""

@@ -109,7 +109,7 @@ def test_the_wheel_runs_a_ticket_where_torch_is_not(clean, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     text = (tmp_path / "tickets/T-0001.md").read_text()
     boxes = re.findall(r"- \[(.)\] (.+)", text.split("## Verification Plan")[0])
-    assert [text for mark, text in boxes if mark == " "] == ["A person has looked at the report"]
+    assert [text for mark, text in boxes if mark == " "] == ["A person has looked at the curve"]
     assert len(boxes) == 6
     again = subprocess.run([clean / "exp", "init"], **options, check=False)
     assert "kept" in again.stderr

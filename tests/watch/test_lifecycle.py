@@ -61,6 +61,7 @@ def ended(code, *, ran=BOTH, number=None, **more):
         (ended(127, error="no x"), None, None, 9, Outcome.FAILED, "no x in eval"),
         (ended(None, number=15), STOP, None, 9, Outcome.STOPPED, "enough"),
         (ended(0, ran=BOTH[:1]), STOP, 100, 50, Outcome.STOPPED, "enough"),
+        (ended(0), STOP, None, 50, Outcome.STOPPED, "enough"),
         (ended(0), STOP, 100, 100, Outcome.COMPLETED, "as intended"),
         (ended(None), None, None, None, Outcome.LOST, "no exit status"),
     ],
