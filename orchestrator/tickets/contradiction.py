@@ -45,6 +45,9 @@ _PLACE = re.compile(
     r"|#)\s*[~≈]?\s*$",
     re.IGNORECASE,
 )
+_ENDED = re.compile(
+    r"\b(?:stopped|ended|crashed|died|killed|cut)\s+(?:at|after)\s*$", re.IGNORECASE
+)
 _LEAD = re.compile(r"[\w@/.-]*(?=[\s=:(,]*$)")
 _OF = re.compile(r"\s+of\b", re.IGNORECASE)
 _RESULT = re.compile(
@@ -96,7 +99,8 @@ def quantities(text: str) -> list[Quantity]:
     found = []
     for match in _QUANTITY.finditer(text):
         op = _OPERATORS.get((match["op"] or "").casefold())
-        if op is None and _PLACE.search(text, 0, match.start()):
+        before = text[: match.start()]
+        if op is None and _PLACE.search(before) and not _ENDED.search(before):
             continue
         found.append(
             Quantity(
@@ -105,7 +109,7 @@ def quantities(text: str) -> list[Quantity]:
                 value=float(match["number"].replace(",", "")) * _scale(match["scale"]),
                 unit=_unit(match["unit"]),
                 near=op == "~" or match["near"] is not None,
-                lead=_LEAD.search(text, 0, match.start())[0].casefold(),  # type: ignore[index]
+                lead=_LEAD.search(before)[0].casefold(),  # type: ignore[index]
                 of=_OF.match(text, match.end()) is not None,
             )
         )
