@@ -9,17 +9,20 @@ shows the questions, the answers and the first two candidates of the last one.
 """
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
+# Waiting threads give way: when others use the cores too, spinning made a step five times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # A program is started by its path, so Python looks for packages here and not in the repository.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import numpy as np
+import torch
 
 from experiments.arc.pictures import draw_predictions
 from experiments.arc.settings import Settings, Study, build, read_settings

@@ -37,7 +37,7 @@ class Settings:
     mixer: str = "attention"
     convolution: bool = True
     rotary: str = "grid"
-    identity_everywhere: bool = True
+    identity_everywhere: bool = False
     cycles: int = 1
     inner: int = 3
     gradient: str = "cycle"
