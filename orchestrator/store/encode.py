@@ -132,8 +132,8 @@ def verdict_rows(
             state=str(verdict.state),
             final=verdict.final,
             why=verdict.why,
-            value=_real(verdict.value),
-            margin=_real(verdict.margin),
+            value=verdict.value,
+            margin=verdict.margin,
             unit=verdict.unit,
             evidence=_json(asdict(verdict.evidence)) if verdict.evidence else None,
         )
@@ -141,9 +141,16 @@ def verdict_rows(
     ]
 
 
-def _real(value: float | None) -> Any:
-    """SQLite would make NaN a NULL, which says here that there is no value."""
-    return "NaN" if value is not None and math.isnan(value) else value
+def words_of(row: schema.Table) -> dict[str, Any]:
+    """A row as the words of a statement.
+
+    NaN becomes text: SQLite would make it NULL, which says here that there is no value.
+    """
+    words = row.model_dump()
+    return {
+        name: "NaN" if isinstance(value, float) and math.isnan(value) else value
+        for name, value in words.items()
+    }
 
 
 def _json(value: Any) -> str:

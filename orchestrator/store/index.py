@@ -162,7 +162,7 @@ class Index:
 
     def _put(self, rows: Sequence[schema.Table]) -> None:
         if rows:
-            self._connection.executemany(_upsert(type(rows[0])), [row.model_dump() for row in rows])
+            self._connection.executemany(_upsert(type(rows[0])), map(encode.words_of, rows))
 
     def _replace(self, table: str, run: str, rows: Sequence[schema.Table]) -> None:
         with self._writing() as connection:

@@ -157,8 +157,7 @@ def _take_points(source: Source, step: int, time: float, metrics: dict[str, Any]
     whole = True
     for name, value in metrics.items():
         number = value if type(value) is float else _number(value)
-        stream = streams.get(name) or source.stream(name)
-        if number is None or stream is None:
+        if number is None or (stream := streams.get(name) or source.stream(name)) is None:
             whole = False
             continue
         if step <= stream.step:
