@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import StringIO
 from typing import NamedTuple
 
@@ -52,12 +52,12 @@ class Block:
     last: int
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
     """What the pass found; `unclosed` is the line of a fence or comment that never ends."""
 
-    marks: list[Mark] = field(default_factory=list)
-    unclosed: int | None = None
+    marks: list[Mark]
+    unclosed: int | None
 
 
 def split_lines(text: str) -> list[str]:
@@ -72,7 +72,8 @@ def content(line: str) -> str:
 
 def scan(lines: Sequence[str], first: int = 0) -> Scan:
     """Find the marks of all lines from `first` on; what stands in fences or comments is no mark."""
-    found = Scan()
+    marks: list[Mark] = []
+    unclosed = None
     fence = ""  # the characters that opened the fence we are in
     resume = 0  # the line behind a comment
     header = True  # bold fields are looked for above the first section only
@@ -83,22 +84,20 @@ def scan(lines: Sequence[str], first: int = 0) -> Scan:
             if body.startswith(fence) and not body.strip().strip(fence[0]):
                 fence = ""
             continue
-        kind, pattern = _PATTERNS.get(body[: 2 if body[:2] == "**" else 1], _NOTHING)
+        kind, pattern = _PATTERNS.get(body[:2] if body[:2] == "**" else body[:1], _NOTHING)
         if kind == "" or number < resume or (kind == "field" and not header):
             continue
-        match = pattern.fullmatch(content(line), number == 0 and line[0] == "\ufeff")
+        match = pattern.fullmatch(line.rstrip("\r\n"), number == 0 and line[0] == "\ufeff")
         if match:
-            found.marks.append(Mark(kind, number, match))
+            marks.append(Mark(kind, number, match))
             if kind == "fence":
-                fence, found.unclosed = match["fence"], number
-            elif kind == "heading":
-                header = header and len(match["level"]) == 1
+                fence, unclosed = match["fence"], number
+            elif kind == "heading" and header:
+                header = len(match["level"]) == 1
         elif kind == "marker" and body.startswith("<!--"):
-            resume = _comment_end(lines, number) + 1
-            found.unclosed = number
-    if not fence and resume <= len(lines):
-        found.unclosed = None
-    return found
+            resume, unclosed = _comment_end(lines, number) + 1, number
+    open_end = fence != "" or resume > len(lines)
+    return Scan(marks=marks, unclosed=unclosed if open_end else None)
 
 
 def _candidates(lines: Sequence[str], first: int) -> list[int]:

@@ -46,7 +46,8 @@ def test_freed_by_the_last_dependency():
     """A ticket is freed by the last of those it waits for, and only if it is BLOCKED."""
     tickets = [
         ticket(1, "ONGOING"), ticket(2, "DONE"), ticket(3, "BLOCKED", 1, 2),
-        ticket(4, "BLOCKED", 1, 5), ticket(5, "READY"), ticket(6, "IDEA", 1), ticket(7, "DONE", 1), ticket(8, "BLOCKED", 1),
+        ticket(4, "BLOCKED", 1, 5), ticket(5, "READY"), ticket(6, "IDEA", 1),
+        ticket(7, "DONE", 1), ticket(8, "BLOCKED", 1),
     ]  # fmt: skip
     assert [one.id for one in freed_by(tickets, "T-0001")] == ["T-0003", "T-0008"]
     assert unblocks(tickets, "T-0001") == ("T-0003", "T-0006", "T-0008")
