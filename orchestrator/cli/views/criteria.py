@@ -29,7 +29,7 @@ def criteria_table(rows: Sequence[CriterionRow]) -> Table:
             else Text.assemble(plain(row.text), ("  optional", "dim"))
         )
         table.add_row(
-            "[x]" if row.checked else "[ ]", verdict_mark(row.verdict), text, evidence(row)
+            Text("[x]" if row.checked else "[ ]"), verdict_mark(row.verdict), text, evidence(row)
         )
     for column in table.columns[:1]:
         column.style = "dim"

@@ -1,6 +1,5 @@
 """`exp status` on the terminal."""
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.progress_bar import ProgressBar
@@ -11,6 +10,9 @@ from orchestrator.actions.overview import Overview, RunOverview
 from orchestrator.cli.views.criteria import criteria_table
 from orchestrator.cli.views.tickets import ticket_table
 from orchestrator.cli.views.words import ago, plain, progress, took, word
+
+
+_BAR = 24  # characters
 
 
 def dashboard(seen: Overview) -> RenderableType:
@@ -27,18 +29,16 @@ def dashboard(seen: Overview) -> RenderableType:
     return Group(*parts)
 
 
-def _run_head(seen: RunOverview) -> Table:
+def _run_head(seen: RunOverview) -> RenderableType:
     run = seen.run
-    line = Table(box=box.SIMPLE, show_header=False, show_edge=False, pad_edge=False)
-    for _ in range(5):
-        line.add_column(no_wrap=True)
     title = f"{run.ticket}: {seen.title}" if run.ticket else seen.title
-    bar: RenderableType = ""
-    if run.planned_steps:
-        bar = ProgressBar(total=run.planned_steps, completed=run.step or 0, width=16)
+    name = Text.assemble((run.id, "bold"), " ", word(run.outcome or run.status), "  ", plain(title))
     spent = f"{took(run.started, run.ended)}, started {ago(run.started)}"
-    line.add_row(
-        Text(run.id, "bold"), word(run.outcome or run.status), bar,
-        Text(f"{progress(run.step, run.planned_steps)}  {spent}"), plain(title),
-    )  # fmt: skip
-    return line
+    done = Text(f"{progress(run.step, run.planned_steps)}  {spent}", style="dim")
+    if not run.planned_steps:
+        return Padding(Group(name, done), (0, 2))
+    line = Table.grid(padding=(0, 1))
+    line.add_column(width=_BAR)
+    line.add_column()
+    line.add_row(ProgressBar(total=run.planned_steps, completed=run.step or 0, width=_BAR), done)
+    return Padding(Group(name, line), (0, 2))
