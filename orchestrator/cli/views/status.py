@@ -11,7 +11,6 @@ from orchestrator.cli.views.criteria import criteria_table
 from orchestrator.cli.views.tickets import ticket_table
 from orchestrator.cli.views.words import ago, plain, progress, took, word
 
-
 _BAR = 24  # characters
 
 
