@@ -1,5 +1,6 @@
 """Tickets on the terminal."""
 
+import re
 from collections.abc import Sequence
 
 from rich import box
@@ -33,7 +34,7 @@ def ticket_table(rows: Sequence[TicketRow]) -> RenderableType:
 
 
 def ticket_detail(detail: TicketDetail) -> RenderableType:
-    """`exp ticket show`: head, criteria, then the ticket's own text."""
+    """`exp ticket show`: head, the ticket's own text, then its criteria."""
     from rich.markdown import Markdown
     from rich.rule import Rule
 
@@ -52,8 +53,19 @@ def ticket_detail(detail: TicketDetail) -> RenderableType:
         lines.append(Text.assemble(f"{detail.run} ", word(detail.run_status or ""), plain(why)))
     else:
         lines.append(Text("never started", style="dim"))
-    lines += [criteria_table(detail.criteria), Rule(style="dim"), Markdown(clean(detail.text))]
+    # What decides stands last: it is what remains on the screen.
+    lines += [
+        Markdown(clean(_body(detail.text))),
+        Rule(style="dim"),
+        criteria_table(detail.criteria),
+    ]
     return Group(*lines)
+
+
+def _body(text: str) -> str:
+    """The ticket from its first section on: title and header fields are shown above it."""
+    found = re.search(r"^## ", text, re.MULTILINE)
+    return text[found.start() :] if found else text
 
 
 def ready_table(rows: Sequence[ReadyTicket]) -> RenderableType:
