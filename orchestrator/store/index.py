@@ -87,7 +87,8 @@ class Index:
 
         New points of the `wanted` metrics (names, or a function that says yes) and new events go
         to the callbacks, in line order, after they are committed. If the result names `restarted`
-        files, those were heard again from their start: replay instead.
+        files, those were heard again from their start: replay instead. After an error, too: what
+        came in before it is stored but was not reported.
 
         Raises:
             EnvironmentFailure: also for an event file that cannot be read.

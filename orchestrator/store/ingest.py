@@ -141,7 +141,13 @@ def _read_file(
     except OSError as error:
         raise _unreadable(file, error) from error
     try:
-        while (part := _one_bite(connection, descriptor, identity, hears, bite)) is not None:
+        source = _load_source(connection, *identity)
+        if source.offset > 0 and _tail(descriptor, source.offset) != source.tail:
+            with transaction(connection):
+                _forget_source(connection, source.run, source.id)
+            source = Source(source.id, *identity)
+            result = IngestResult(restarted=(source.path,))
+        while (part := _one_bite(connection, descriptor, source, hears, bite)) is not None:
             result = _add(result, part)
     except OSError as error:
         raise _unreadable(file, error) from error
@@ -155,34 +161,21 @@ def _unreadable(file: Path, error: OSError) -> EnvironmentFailure:
 
 
 def _one_bite(
-    connection: sqlite3.Connection,
-    descriptor: int,
-    identity: tuple[str, str, int],
-    hears: Listener,
-    bite: int,
+    connection: sqlite3.Connection, descriptor: int, source: Source, hears: Listener, bite: int
 ) -> IngestResult | None:
     """Read, scan and commit the next bite; None when no whole line is left."""
-    source = _load_source(connection, *identity)
-    restarted = source.offset > 0 and _tail(descriptor, source.offset) != source.tail
-    if restarted:
-        source = Source(source.id, *identity)
     broken, begin = source.broken, source.offset
     lines, source.offset = _next_lines(descriptor, begin, bite)
-    if source.offset == begin and not restarted:
+    if source.offset == begin:
         return None
     _scan_bytes(source, lines)
     source.tail = _tail(descriptor, source.offset)
     with transaction(connection):
-        if restarted:
-            _forget_source(connection, source.run, source.id)
         _write(connection, source)
     _tell(source, hears)
+    points, events = source.clear()
     return IngestResult(
-        points=sum(len(stream.rows) for stream in source.streams.values()),
-        events=len(source.events),
-        broken=source.broken - broken,
-        bytes=source.offset - begin,
-        restarted=(source.path,) if restarted else (),
+        points=points, events=events, broken=source.broken - broken, bytes=source.offset - begin
     )
 
 

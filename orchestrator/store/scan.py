@@ -89,6 +89,14 @@ class Source:
         if len(self.broken_lines) < BROKEN_KEPT:
             self.broken_lines.append(self.line)
 
+    def clear(self) -> tuple[int, int]:
+        """Let go of rows that are stored; return how many points and events they were."""
+        points, events = sum(len(stream.rows) for stream in self.streams.values()), len(self.events)
+        self.events = []
+        for stream in self.streams.values():
+            stream.rows = []
+        return points, events
+
     def point_at(self, row: PointRow, name: str) -> Point:
         """The domain's point of a row."""
         _, line, segment, step, time, value = row

@@ -250,3 +250,19 @@ def random_line(dice, make, number):
     if dice.random() < 0.2:
         metrics["a"] = dice.choice(("NaN", "Infinity", "-Infinity"))
     return make.point(step, time=100.0 + number, **metrics)
+
+
+def test_a_replay_makes_good_for_an_ingest_that_failed(shelf, index, make):
+    """After an error in a later file, what earlier files brought is stored and is replayed."""
+    shelf.log(make.point(1, a=0.5))
+    shelf.file(rank=9).mkdir()
+    (shelf.file(rank=9) / "inside").touch()
+    with pytest.raises(EnvironmentFailure):
+        index.ingest(shelf.run())
+    again = []
+    index.replay("R-000001", wanted={"a"}, on_point=again.append)
+    assert [point.value for point in again] == [0.5]
+    (shelf.file(rank=9) / "inside").unlink()
+    shelf.file(rank=9).rmdir()
+    shelf.log(make.point(2, a=0.25))
+    assert index.ingest(shelf.run()).points == 1
