@@ -148,18 +148,17 @@ def measure(count: int = COUNT) -> dict[str, tuple[float, float]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "tickets"
         write_tickets(folder, count)
-        raws = [path.read_bytes() for path in ticket_files(folder)]
+        # A command loads into an empty heap: what the other rows keep is made after the first.
+        table = {"load all": _best(lambda: load_all(folder))}
         stamped = {one.ticket.path: one for one in refresh(folder, {})}
+        table["load all again, none changed"] = _best(lambda: load_all(folder, stamped))
+        raws = [path.read_bytes() for path in ticket_files(folder)]
+        table["parse alone, from memory"] = _best(
+            lambda: [parse(raw, "T-0001.md").ticket for raw in raws]
+        )
         documents = load_documents(folder)
-        knowledge = Knowledge(root=folder.parent)
-        return {
-            "load all": _best(lambda: load_all(folder)),
-            "parse alone, from memory": _best(
-                lambda: [parse(raw, "T-0001.md").ticket for raw in raws]
-            ),
-            "load all again, none changed": _best(lambda: load_all(folder, stamped)),
-            "lint all": _best(lambda: lint(documents, knowledge)),
-        }
+        table["lint all"] = _best(lambda: lint(documents, Knowledge(root=folder.parent)))
+        return table
 
 
 def _best(work: Callable[[], object], times: int = 3) -> tuple[float, float]:

@@ -31,7 +31,6 @@ _RESULT_PARENTHESIS = re.compile(rf"\((?:{_RESULT_WORDS})\b[^()]*\)", re.IGNOREC
 _MARKS = " \u2705\u274c\u2611\u2714\u2713\u26a0\ufe0f\U0001f389\U0001f7e1\U0001f7e2"
 _PREDICATE = re.compile(r"\s*<!--\s*exp:(?!begin\b|end\b).{0,400}?-->")
 _DASHES = re.compile(r"\s+[-\u2013\u2014]\s+")
-_DASHED = (" - ", " \u2013 ", " \u2014 ")
 _CODE = re.compile(r"`[^`]*`")
 _OPERATOR = re.compile(r"[<>≤≥]")
 
@@ -82,7 +81,7 @@ def split_note(text: str) -> tuple[str, str]:
 
 def key_base(text: str) -> str:
     """The part of a box's text that its key is made of: no note and no explicit predicate."""
-    if text[-1:].isalnum() and "<!--" not in text and not any(dash in text for dash in _DASHED):
+    if text[-1:].isalnum() and "<!--" not in text and not _has_dash(text):
         return _squeezed(text)  # most lines: nothing that could be a note
     claim, _ = split_note(text)
     return _PREDICATE.sub("", claim) if "<!--" in claim else claim
@@ -95,6 +94,8 @@ def box_keys(texts: list[str]) -> list[str]:
     cannot swap their keys; only boxes with equal texts are told apart by their occurrence.
     """
     bases = [key_base(text) for text in texts]
+    if len(set(bases)) == len(bases):
+        return bases
     alike = Counter(bases)
     keys: list[str] = []
     seen: dict[str, int] = {}
@@ -117,6 +118,10 @@ def _squeezed(text: str) -> str:
     return " ".join(text.split()) if "  " in text or not text.isprintable() else text.strip()
 
 
+def _has_dash(text: str) -> bool:
+    return " - " in text or " \u2013 " in text or " \u2014 " in text
+
+
 def _trailing_note(text: str) -> int:
     """Where a mark or a parenthesis of result at the end of a text begins, or 0."""
     if text.endswith(")"):
@@ -128,7 +133,7 @@ def _trailing_note(text: str) -> int:
 
 def _note_dash(text: str) -> re.Match[str] | None:
     """The dash that starts a note: outside code and parentheses, and not before the test itself."""
-    if not any(dash in text for dash in _DASHED):
+    if not _has_dash(text):
         return None
     shown = _CODE.sub(lambda code: "x" * len(code[0]), text)
     for match in _DASHES.finditer(shown):
