@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator import tickets
-from orchestrator.actions.claims import criteria_of, is_claim
+from orchestrator.actions.claims import criteria_of
 from orchestrator.actions.follow import require_record
 from orchestrator.codec import read_record_if_whole
 from orchestrator.domain.criterion import Criterion, State, Verdict
@@ -200,7 +200,7 @@ def load_tickets(workspace: Workspace) -> list[Ticket]:
 
 def _ticket_row(ticket: Ticket, run: RunSummary | None, reader: Reader) -> TicketRow:
     """Met criteria come from the newest run's verdicts, before any run from the boxes."""
-    claims = [box for box in ticket.checkboxes if is_claim(box)]
+    claims = [box for box in ticket.checkboxes if tickets.is_criterion(box)]
     met = sum(box.checked for box in claims)
     total = len(claims)
     if run is not None and (verdicts := reader.verdicts(run.id)):
