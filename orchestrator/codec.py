@@ -4,7 +4,7 @@ pydantic is loaded on first use: commands that read no record do not pay for it.
 """
 
 from dataclasses import asdict
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,12 +32,26 @@ def read_record(kind: type[T], path: Path) -> T:
     return decode(kind, read_json(path), source=str(path))
 
 
-def read_record_if_whole(kind: type[T], path: Path) -> T | None:
-    """Read a JSON file as `kind`, or None if it is absent."""
+def read_record_if_present(kind: type[T], path: Path) -> T | None:
+    """Read a JSON file as `kind`, or None if it is absent.
+
+    An unchanged file is not read again: the watcher asks twice a second.
+
+    Raises:
+        InvalidFileError: as `read_record`.
+    """
     try:
-        return read_record(kind, path)
+        status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
+    stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
+    record: T = _remembered(kind, path, stamp)  # type: ignore[arg-type] # a class hashes
+    return record
+
+
+@lru_cache(maxsize=4096)
+def _remembered(kind: Any, path: Path, _stamp: tuple[int, int, int]) -> Any:
+    return read_record(kind, path)
 
 
 def decode(kind: type[T], data: Any, *, source: str) -> T:

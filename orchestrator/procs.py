@@ -3,11 +3,16 @@
 import os
 import signal
 import socket
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from orchestrator.domain.run import Identity
 
+_PASSES = 10
 
+
+@cache
 def boot_id() -> str:
     """Identity of the kernel's present boot."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -25,15 +30,18 @@ def start_ticks(pid: int) -> int | None:
 
 
 def is_here(identity: Identity) -> bool:
-    """Whether the process ran on this host in this boot, so that its pid means something."""
-    return identity.host == socket.gethostname() and identity.boot_id == boot_id()
+    """Whether the process ran in this machine's present boot, so that its pid means something.
+
+    The boot alone tells: a machine may be renamed while a run lives.
+    """
+    return identity.boot_id == boot_id()
 
 
 def is_alive(identity: Identity) -> bool:
     """Whether exactly this process still runs; of another host nothing is known: assume so."""
-    if identity.host != socket.gethostname():
-        return True
-    return identity.boot_id == boot_id() and start_ticks(identity.pid) == identity.start_ticks
+    if is_here(identity):
+        return start_ticks(identity.pid) == identity.start_ticks
+    return identity.host != socket.gethostname()
 
 
 def send_signal(identity: Identity, number: signal.Signals) -> bool:
@@ -63,13 +71,32 @@ def kill_run(run_folder: Path) -> int:
     """
     import psutil  # noqa: PLC0415 - 30 ms, and only after a shim was lost
 
-    killed = 0
-    for process in psutil.process_iter():
-        try:
-            is_ours = process.environ().get("EXP_RUN_DIR") == str(run_folder)
-            if is_ours and process.pid != os.getpid():
-                process.kill()
-                killed += 1
-        except psutil.Error:
-            continue
-    return killed
+    folder = os.path.realpath(run_folder)
+    killed: set[int] = set()
+    # A process may fork while we look: look again until a whole pass finds nobody new.
+    for _ in range(_PASSES):
+        found = {pid for pid in psutil.pids() if pid not in killed and _bears(pid, folder)}
+        for pid in found:
+            with suppress(psutil.Error):
+                psutil.Process(pid).kill()
+        killed |= found
+        if not found:
+            break
+    return len(killed)
+
+
+def _bears(pid: int, folder: str) -> bool:
+    import psutil  # noqa: PLC0415 - see kill_run
+
+    if pid == os.getpid():
+        return False
+    try:
+        process = psutil.Process(pid)
+        borne = process.environ().get("EXP_RUN_DIR")
+        return (
+            borne is not None
+            and os.path.realpath(borne) == folder
+            and process.status() != psutil.STATUS_ZOMBIE
+        )
+    except psutil.Error:
+        return False

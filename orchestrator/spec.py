@@ -4,7 +4,6 @@ import re
 import tomllib
 from dataclasses import replace
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 from orchestrator.codec import decode
@@ -48,6 +47,11 @@ def load_experiment(workspace: Workspace, path: str, settings: tuple[str, ...] =
     _check_commands(data, path)
     _read_durations(data, path)
     experiment = decode(Experiment, {**data, "path": path}, source=path)
+    if experiment.budget.gpu_hours is not None and experiment.resources.gpus == 0:
+        raise InvalidFileError(
+            f"{path}: budget.gpu_hours = {experiment.budget.gpu_hours}: the run has no GPU",
+            hint="set resources.gpus, or use budget.wall",
+        )
     params = {**experiment.params, **_read_settings(settings, experiment)}
     return replace(experiment, params=params)
 
@@ -137,8 +141,3 @@ def _read_value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
-
-
-def resolve_path(workspace: Workspace, experiment: Experiment) -> Path:
-    """The spec's file."""
-    return workspace.root / experiment.path

@@ -79,6 +79,11 @@ class RunFolder:
         """published.json: the ticket, report and commit of this run's end are done."""
         return self.path / "published.json"
 
+    @property
+    def ticked_file(self) -> Path:
+        """ticked.json: keys of the boxes that this run has ticked."""
+        return self.path / "ticked.json"
+
     def attempt(self, number: int) -> AttemptFolder:
         """Folder of attempt `number`, counted from 1."""
         return AttemptFolder(self.path / f"attempt-{number}", number)

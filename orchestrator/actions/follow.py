@@ -1,15 +1,17 @@
 """Reading a run's log while it is written, until the run's end is written down."""
 
 import time
+from codecs import getincrementaldecoder
 from collections.abc import Iterator
+from pathlib import Path
 
-from orchestrator.domain.run import RunRecord, RunState, RunStatus
+from orchestrator.domain.run import RunRecord, RunStatus
 from orchestrator.errors import NotFoundError
 from orchestrator.watch.daemon import watcher_keeper
 from orchestrator.watch.lifecycle import read_run
 from orchestrator.watch.live import state_of
 from orchestrator.watch.logs import last_lines
-from orchestrator.workspace import AttemptFolder, RunFolder, Workspace
+from orchestrator.workspace import RunFolder, Workspace
 
 _POLL = 0.2  # seconds between two looks at a live log
 _CHUNK = 1 << 20
@@ -34,8 +36,15 @@ def log_lines(folder: RunFolder, *, attempt: int | None = None, last: int | None
     """The log of one attempt (default: the newest), whole or its `last` lines."""
     attempts = folder.attempts()
     chosen = folder.attempt(attempt) if attempt else (attempts[-1] if attempts else None)
-    if chosen is None or not chosen.log.exists():
-        raise NotFoundError(f"{folder.id} has no log yet", hint=f"exp run show {folder.id}")
+    if chosen is None or not chosen.path.is_dir():
+        raise NotFoundError(
+            f"{folder.id} has no attempt {attempt or 1}", hint=f"exp run show {folder.id}"
+        )
+    if not chosen.log.exists():
+        raise NotFoundError(
+            f"{folder.id} has no log: nothing of it was started by exp, or not yet",
+            hint=f"exp run show {folder.id}",
+        )
     if last is None:
         return chosen.log.read_text(errors="replace")
     return "".join(f"{line}\n" for line in last_lines(chosen.log, last))
@@ -43,7 +52,7 @@ def log_lines(folder: RunFolder, *, attempt: int | None = None, last: int | None
 
 def follow_log(workspace: Workspace, folder: RunFolder) -> Iterator[str]:
     """Yield the log as it grows, over all attempts, until the run has ended."""
-    offsets: dict[int, int] = {}
+    readers: dict[int, _Growing] = {}
     record = require_record(folder)
     keep_watcher = watcher_keeper(workspace)
     while True:
@@ -51,7 +60,8 @@ def follow_log(workspace: Workspace, folder: RunFolder) -> Iterator[str]:
         keep_watcher()
         grown = False
         for attempt in folder.attempts():
-            for text in _grown(attempt, offsets):
+            reader = readers.setdefault(attempt.number, _Growing(attempt.log))
+            for text in reader.read():
                 grown = True
                 yield text
         if ended:
@@ -60,15 +70,23 @@ def follow_log(workspace: Workspace, folder: RunFolder) -> Iterator[str]:
             time.sleep(_POLL)
 
 
-def _grown(attempt: AttemptFolder, offsets: dict[int, int]) -> Iterator[str]:
-    try:
-        with attempt.log.open("rb") as file:
-            file.seek(offsets.get(attempt.number, 0))
-            while data := file.read(_CHUNK):
-                offsets[attempt.number] = file.tell()
-                yield data.decode(errors="replace")
-    except FileNotFoundError:
-        return
+class _Growing:
+    """What is new in a log; characters that are cut in two between reads come out whole."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._decoder = getincrementaldecoder("utf-8")(errors="replace")
+
+    def read(self) -> Iterator[str]:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                while data := file.read(_CHUNK):
+                    self._offset += len(data)
+                    yield self._decoder.decode(data)
+        except FileNotFoundError:
+            return
 
 
 def wait_until_published(workspace: Workspace, folder: RunFolder) -> bool:
@@ -81,8 +99,3 @@ def wait_until_published(workspace: Workspace, folder: RunFolder) -> bool:
         keep_watcher()
         time.sleep(_POLL)
     return True
-
-
-def final_state(folder: RunFolder, *, max_step: int | None) -> RunState:
-    """The state of a run, with its outcome once it has ended."""
-    return state_of(folder, require_record(folder), max_step=max_step)

@@ -1,12 +1,10 @@
 """`exp ticket start`: from a ticket to a run that lives on its own."""
 
-import shutil
 import socket
 import time
 from dataclasses import dataclass, replace
 
 from orchestrator import tickets
-from orchestrator.actions.claims import criteria_of
 from orchestrator.actions.programs import commands_of
 from orchestrator.codec import encode
 from orchestrator.config import load_config
@@ -19,6 +17,7 @@ from orchestrator.executors.local import child_environment
 from orchestrator.fsio import locked, to_json, write_atomic, write_once
 from orchestrator.git import Repository
 from orchestrator.spec import RECORDED_ONLY, load_experiment, planned_steps
+from orchestrator.watch.claims import criteria_of
 from orchestrator.watch.daemon import ensure_watcher, watcher_command
 from orchestrator.watch.live import live_runs
 from orchestrator.workspace import RunFolder, Workspace
@@ -67,11 +66,15 @@ def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions)
             record = _write_run(run, record, repository)
             _submit(workspace, run, record, ticket)
         except BaseException:
-            # Nothing runs: an empty folder would only look like a lost run.
-            shutil.rmtree(run.path, ignore_errors=True)
+            # Nothing runs. Without run.json the folder is no run; it stays, so that its number is
+            # never given to another one, which a watcher might take for this one.
+            run.record_file.unlink(missing_ok=True)
             raise
     ensure_watcher(workspace)
-    return Launched(run=run, record=record, warnings=(*warnings, *_unsupported(experiment)))
+    warnings += _unsupported(experiment)
+    if not any(criterion.required for criterion in record.criteria):
+        warnings += (f"{ticket.id} has no acceptance criteria: nothing will be decided",)
+    return Launched(run=run, record=record, warnings=warnings)
 
 
 def _readable(document: tickets.Document) -> Ticket:

@@ -14,7 +14,7 @@ from orchestrator.actions.reading import (
 from orchestrator.domain.ticket import Ticket
 from orchestrator.store import Reader
 from orchestrator.watch.daemon import ensure_watcher
-from orchestrator.watch.live import pending
+from orchestrator.watch.live import has_pending
 from orchestrator.workspace import Workspace
 
 _RECENT = 5
@@ -41,7 +41,7 @@ class Overview:
 
 def overview(workspace: Workspace) -> Overview:
     """Look at everything once; start a watcher if a run needs one."""
-    if workspace.state.is_dir() and pending(workspace):
+    if workspace.state.is_dir() and has_pending(workspace):
         ensure_watcher(workspace)
     tickets = {ticket.id: ticket for ticket in load_tickets(workspace)}
     everything = list_runs(workspace)
@@ -66,6 +66,13 @@ def _needs(tickets: list[TicketRow]) -> tuple[str, ...]:
         if ticket.status == "ONGOING" and ticket.run_status in {"failed", "lost", "incomplete"}:
             needs.append(
                 f"{ticket.id}: {ticket.run} {ticket.run_status} (exp run logs {ticket.run})"
+            )
+        elif ticket.status == "ONGOING" and ticket.run_problem:
+            needs.append(f"{ticket.id}: {ticket.run_problem}")
+        elif ticket.status == "ONGOING" and ticket.phase == "DEBUGGING" and ticket.run:
+            needs.append(
+                f"{ticket.id}: {ticket.run} {ticket.run_status}, but not all criteria are met"
+                f" (exp ticket show {ticket.id})"
             )
         elif ticket.status == "ONGOING" and ticket.phase == "VERIFYING":
             needs.append(f"{ticket.id}: criteria wait for a person (exp ticket show {ticket.id})")

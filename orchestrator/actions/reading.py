@@ -4,15 +4,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator import tickets
-from orchestrator.actions.claims import criteria_of
 from orchestrator.actions.follow import require_record
-from orchestrator.codec import read_record_if_whole
+from orchestrator.codec import read_record_if_present
 from orchestrator.domain.criterion import Criterion, State, Verdict
 from orchestrator.domain.run import Published
 from orchestrator.domain.ticket import Ticket
-from orchestrator.errors import NotFoundError
+from orchestrator.errors import InvalidFileError, NotFoundError
 from orchestrator.store import Reader
 from orchestrator.store.rows import LatestValue, RunRow
+from orchestrator.watch.claims import criteria_of
 from orchestrator.watch.lifecycle import read_run
 from orchestrator.watch.live import state_of
 from orchestrator.workspace import RunFolder, Workspace
@@ -31,6 +31,7 @@ class TicketRow:
     criteria: int
     run: str | None
     run_status: str | None
+    run_problem: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +146,10 @@ def _known(row: RunRow) -> RunSummary:
 
 def _live(folder: RunFolder, row: RunRow | None) -> RunSummary | None:
     """A run as its files tell it, with the step that the index knows; None if it never began."""
-    record = read_run(folder)
+    try:
+        record = read_run(folder)
+    except InvalidFileError as error:
+        return _unreadable(folder, str(error))
     if record is None:
         return None
     step = row.step if row is not None else None
@@ -162,6 +166,21 @@ def _live(folder: RunFolder, row: RunRow | None) -> RunSummary | None:
         planned_steps=record.planned_steps,
         started=state.attempt.started,
         ended=ended,
+    )
+
+
+def _unreadable(folder: RunFolder, why: str) -> RunSummary:
+    return RunSummary(
+        id=folder.id,
+        ticket=None,
+        experiment=None,
+        status="unreadable",
+        outcome=None,
+        why=why,
+        step=None,
+        planned_steps=None,
+        started=None,
+        ended=None,
     )
 
 
@@ -188,7 +207,7 @@ def ticket_rows(
         if run.ticket is not None:
             newest.setdefault(run.ticket, run)
     with Reader(workspace.database) as reader:
-        return [_ticket_row(ticket, newest.get(ticket.id), reader) for ticket in chosen]
+        return [_ticket_row(workspace, reader, ticket, newest.get(ticket.id)) for ticket in chosen]
 
 
 def load_tickets(workspace: Workspace) -> list[Ticket]:
@@ -198,7 +217,9 @@ def load_tickets(workspace: Workspace) -> list[Ticket]:
     return tickets.load_all(workspace.tickets, known=known)
 
 
-def _ticket_row(ticket: Ticket, run: RunSummary | None, reader: Reader) -> TicketRow:
+def _ticket_row(
+    workspace: Workspace, reader: Reader, ticket: Ticket, run: RunSummary | None
+) -> TicketRow:
     """Met criteria come from the newest run's verdicts, before any run from the boxes."""
     claims = [box for box in ticket.checkboxes if tickets.is_criterion(box)]
     met = sum(box.checked for box in claims)
@@ -216,7 +237,14 @@ def _ticket_row(ticket: Ticket, run: RunSummary | None, reader: Reader) -> Ticke
         criteria=total,
         run=run.id if run else None,
         run_status=(run.outcome or run.status) if run else None,
+        run_problem=_problem(workspace, run) if run and ticket.status == "ONGOING" else None,
     )
+
+
+def _problem(workspace: Workspace, run: RunSummary) -> str | None:
+    """What stood in the way when the end of a run was written down."""
+    published = read_record_if_present(Published, workspace.run(run.id).published_file)
+    return published.problems[0] if published and published.problems else None
 
 
 def show_ticket(workspace: Workspace, text: str) -> TicketDetail:
@@ -297,7 +325,7 @@ def run_detail(workspace: Workspace, text: str) -> RunDetail:
         latest = reader.latest([folder.id]).get(folder.id, {})
     summary = _live(folder, row)
     assert summary is not None  # noqa: S101 - run.json was read a moment ago
-    published = read_record_if_whole(Published, folder.published_file)
+    published = read_record_if_present(Published, folder.published_file)
     ticket = _ticket_now(workspace, record.ticket.id) if record.ticket else None
     attempts = folder.attempts()
     return RunDetail(

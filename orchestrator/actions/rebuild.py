@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.clock import SystemClock
 from orchestrator.fsio import locked
 from orchestrator.store import Reader
 from orchestrator.store.index import Index
+from orchestrator.watch.daemon import ensure_watcher
 from orchestrator.watch.lifecycle import read_run
+from orchestrator.watch.live import has_pending
 from orchestrator.watch.observer import Observer
 from orchestrator.watch.ticket_index import index_tickets
 from orchestrator.workspace import Workspace
@@ -21,7 +24,7 @@ class Rebuilt:
     runs: int
 
 
-def rebuild_index(workspace: Workspace, *, now: float) -> Rebuilt:
+def rebuild_index(workspace: Workspace) -> Rebuilt:
     """Make the index again beside the old one, then put it in its place.
 
     Raises:
@@ -40,6 +43,9 @@ def rebuild_index(workspace: Workspace, *, now: float) -> Rebuilt:
         for folder in workspace.run_folders():
             record = read_run(folder)
             if record is not None:
-                Observer(workspace, index, reader, folder, record).look(now)
+                Observer(workspace, index, reader, folder, record).look(SystemClock())
                 runs += 1
+    # A run that ended meanwhile found the lock held, and started no watcher.
+    if has_pending(workspace):
+        ensure_watcher(workspace)
     return Rebuilt(path=workspace.database, tickets=known, runs=runs)

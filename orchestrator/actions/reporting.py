@@ -7,7 +7,7 @@ from orchestrator import tickets
 from orchestrator.errors import RefusedError
 from orchestrator.git import Repository
 from orchestrator.watch.daemon import ensure_watcher
-from orchestrator.watch.live import pending
+from orchestrator.watch.live import has_pending
 from orchestrator.watch.reporting import write_report
 from orchestrator.workspace import Workspace
 
@@ -29,7 +29,7 @@ def report_ticket(workspace: Workspace, text: str, *, commit: bool) -> WrittenRe
         RefusedError: a commit was asked for and git is not in a state for it.
     """
     ticket = tickets.find(workspace.tickets, text).ticket
-    if workspace.state.is_dir() and pending(workspace):
+    if workspace.state.is_dir() and has_pending(workspace):
         ensure_watcher(workspace)
     paths = write_report(workspace, ticket.id, now=time.time())
     made = _commit(workspace, ticket.id, [ticket.path, *paths]) if commit else None

@@ -4,10 +4,11 @@ import getpass
 import time
 from dataclasses import dataclass
 
-from orchestrator.actions.follow import require_record
+from orchestrator.actions.follow import require_record, wait_until_published
 from orchestrator.domain.run import RunState, RunStatus, StopRequest
+from orchestrator.store import Reader
 from orchestrator.watch.daemon import ensure_watcher
-from orchestrator.watch.live import live_runs, state_of
+from orchestrator.watch.live import live_runs, pending, state_of
 from orchestrator.watch.stopping import request_stop
 from orchestrator.workspace import RunFolder, Workspace
 
@@ -28,6 +29,9 @@ def stop_run(workspace: Workspace, folder: RunFolder, *, why: str) -> Stopped:
     record = require_record(folder)
     before = state_of(folder, record)
     if before.status is RunStatus.ENDED:
+        # A lost run has ended for us, its programs perhaps not: its burial is the watcher's.
+        if not folder.published_file.exists():
+            finish(workspace, folder)
         return Stopped(run=folder, asked=False, state=before)
     request_stop(folder, record, StopRequest(by=getpass.getuser(), why=why, time=time.time()))
     deadline = time.monotonic() + record.grace + _MARGIN
@@ -40,6 +44,20 @@ def stop_run(workspace: Workspace, folder: RunFolder, *, why: str) -> Stopped:
     return Stopped(run=folder, asked=True, state=state)
 
 
+def finish(workspace: Workspace, folder: RunFolder) -> None:
+    """See that a watcher writes down the end of a run, and ends what a lost one left behind."""
+    ensure_watcher(workspace)
+    wait_until_published(workspace, folder)
+
+
 def stop_all(workspace: Workspace, *, why: str) -> list[Stopped]:
-    """Stop every live run of the workspace."""
+    """Stop every live run of the workspace; what lost runs left behind ends too."""
+    with Reader(workspace.database) as reader:
+        lost = [f for f in pending(workspace, reader, set()) if _has_ended(f)]
+    for folder in lost:
+        finish(workspace, folder)
     return [stop_run(workspace, folder, why=why) for folder, _, _ in list(live_runs(workspace))]
+
+
+def _has_ended(folder: RunFolder) -> bool:
+    return state_of(folder, require_record(folder)).status is RunStatus.ENDED

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from orchestrator import tickets
-from orchestrator.errors import RefusedError
+from orchestrator.errors import NotFoundError, RefusedError
 from orchestrator.git import Repository
 from orchestrator.workspace import Workspace
 
@@ -33,6 +33,8 @@ def new_ticket(
 
 def _inside(workspace: Workspace, experiment: Path) -> str:
     path = experiment.absolute().resolve()
+    if not path.is_file():
+        raise NotFoundError(f"no experiment {experiment}", hint=f"create {experiment} first")
     if not path.is_relative_to(workspace.root.resolve()):
         raise RefusedError(
             f"experiment {experiment} lies outside of {workspace.root}",

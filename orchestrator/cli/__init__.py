@@ -1,5 +1,6 @@
 """The `exp` command. Each command is a few lines: call an action, show what comes back."""
 
+import errno
 import os
 import sys
 
@@ -20,3 +21,9 @@ def main() -> None:
         # `exp run logs | head`: the reader has enough. Python must not complain at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.stderr.write(f"error: {error.strerror}: {error.filename or 'the output'}\n")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(7)

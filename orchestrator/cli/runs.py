@@ -13,7 +13,7 @@ AS_JSON = typer.Option(False, "--json", help="Print JSON on stdout")
 @app.command("list")
 def list_(
     ticket: str | None = typer.Option(None, "--ticket", "-t", help="Only runs of this ticket"),
-    limit: int = typer.Option(20, "--limit", "-n", help="At most so many, newest first"),
+    limit: int = typer.Option(20, "--limit", "-n", min=1, help="At most so many, newest first"),
     as_json: bool = AS_JSON,
 ) -> None:
     """List runs, newest first"""

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from orchestrator.domain.ticket import TicketStatus
+
 if TYPE_CHECKING:
     from orchestrator.actions.launch import Launched
     from orchestrator.workspace import Workspace
@@ -33,7 +35,9 @@ def new(
 
 @app.command("list")
 def list_(
-    status: list[str] = typer.Option([], "--status", "-s", help="Only tickets of this status"),
+    status: list[TicketStatus] = typer.Option(
+        [], "--status", "-s", case_sensitive=False, help="Only tickets of this status"
+    ),
     text: str | None = typer.Option(None, "--grep", help="Only tickets with this in their title"),
     as_json: bool = AS_JSON,
 ) -> None:
@@ -82,7 +86,8 @@ def lint(
     elif result.findings:
         out().print(views.findings(result.findings))
     if not as_json:
-        note(f"{result.tickets} tickets, {result.errors} errors, {result.warnings} warnings")
+        counts = ("ticket", result.tickets), ("error", result.errors), ("warning", result.warnings)
+        note(", ".join(f"{count} {noun}{'s' * (count != 1)}" for noun, count in counts))
     if result.errors:
         raise typer.Exit(1)
 

@@ -39,11 +39,9 @@ def watch() -> None:
 @database.command("rebuild")
 def rebuild() -> None:
     """Make the index again from tickets/ and run folders"""
-    import time
-
     from orchestrator.actions.rebuild import rebuild_index
     from orchestrator.cli.console import note
     from orchestrator.workspace import find_workspace
 
-    done = rebuild_index(find_workspace(), now=time.time())
+    done = rebuild_index(find_workspace())
     note(f"rebuilt {done.path} from {done.tickets} tickets and {done.runs} runs")

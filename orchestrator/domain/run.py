@@ -92,6 +92,9 @@ class ExitRecord:
     phases: tuple[PhaseExit, ...] = ()
 
 
+BY_US = "exp"  # who asked for a stop, when it was the tool itself
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopRequest:
     """stop.json of an attempt: who asked for the end, and why."""

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from orchestrator.domain.run import Identity
 from orchestrator.executors.local import LocalExecutor
 from orchestrator.workspace import AttemptFolder, RunFolder
 
@@ -12,7 +13,7 @@ class Executor(Protocol):
     def submit(self, run: RunFolder, attempt: AttemptFolder, env: dict[str, str]) -> None:
         """Start the attempt's shim; return once it has recorded its identity."""
 
-    def is_alive(self, attempt: AttemptFolder) -> bool:
+    def is_alive(self, process: Identity) -> bool:
         """Whether the shim still runs."""
 
     def stop(self, attempt: AttemptFolder) -> bool:

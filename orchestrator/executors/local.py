@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from orchestrator import procs, shim
-from orchestrator.codec import read_record_if_whole
+from orchestrator.codec import read_record_if_present
 from orchestrator.domain.run import Identity, RunRecord
 from orchestrator.errors import EnvironmentFailure, RefusedError
 from orchestrator.workspace import AttemptFolder, RunFolder
@@ -42,32 +42,43 @@ class LocalExecutor:
                 env=env,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + _START_LIMIT
-        while not (attempt.process_file.exists() or attempt.exit_file.exists()):
-            if shim_process.poll() is not None or time.monotonic() > deadline:
-                said = complaint.read_text(errors="replace").strip() or "it said nothing"
-                raise EnvironmentFailure(
-                    f"the shim of {run.id} did not start: {said.splitlines()[-1]}",
-                    hint=f"df -h {run.path}; cat {complaint}",
-                )
-            time.sleep(0.005)
+        try:
+            _await_identity(run, attempt, shim_process, complaint)
+        except BaseException:
+            # Whoever asked believes that nothing runs: so nothing may.
+            shim_process.terminate()
+            procs.kill_run(run.path)
+            raise
 
-    def is_alive(self, attempt: AttemptFolder) -> bool:
+    def is_alive(self, process: Identity) -> bool:
         """Whether the shim still runs; a zombie does not."""
-        identity = read_record_if_whole(Identity, attempt.process_file)
-        return identity is not None and procs.is_alive(identity)
+        return procs.is_alive(process)
 
     def stop(self, attempt: AttemptFolder) -> bool:
         """Send SIGTERM to the shim, which forwards it and ends the tree after the grace."""
-        identity = read_record_if_whole(Identity, attempt.process_file)
+        identity = read_record_if_present(Identity, attempt.process_file)
         return identity is not None and procs.send_signal(identity, signal.SIGTERM)
 
     def reap(self, run: RunFolder, attempt: AttemptFolder) -> int:
         """Kill what a lost shim left behind on this machine."""
-        identity = read_record_if_whole(Identity, attempt.process_file)
+        identity = read_record_if_present(Identity, attempt.process_file)
         if identity is not None and not procs.is_here(identity):
             return 0
         return procs.kill_run(run.path)
+
+
+def _await_identity(
+    run: RunFolder, attempt: AttemptFolder, process: "subprocess.Popen[bytes]", complaint: Path
+) -> None:
+    deadline = time.monotonic() + _START_LIMIT
+    while not (attempt.process_file.exists() or attempt.exit_file.exists()):
+        if process.poll() is not None or time.monotonic() > deadline:
+            said = complaint.read_text(errors="replace").strip() or "it said nothing"
+            raise EnvironmentFailure(
+                f"the shim of {run.id} did not start: {said.splitlines()[-1]}",
+                hint=f"df -h {run.path}; cat {complaint}",
+            )
+        time.sleep(0.005)
 
 
 def child_environment(

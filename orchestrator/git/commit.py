@@ -136,7 +136,7 @@ def _refusal(verb: str, said: str) -> ExpError:
     if re.search(r"failed to sign|gpg failed|signing|(public|private|secret) key", said):
         hint = "set user.signingkey, or: git config commit.gpgsign false"
     elif "ignored by one of your .gitignore" in said:
-        hint = "take the file out of .gitignore, or use --no-git"
+        hint = "take the file out of .gitignore, then exp report TICKET --commit"
     else:
-        hint = "do what git or its hook asks for and run the command again, or use --no-git"
+        hint = "do what git or its hook asks for, then exp report TICKET --commit"
     return RefusedError(f"nothing committed, git {verb} said:\n{said}", hint=hint)

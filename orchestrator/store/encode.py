@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from orchestrator.codec import read_record_if_whole
+from orchestrator.codec import read_record_if_present
 from orchestrator.domain.criterion import Criterion, Verdict
 from orchestrator.domain.facts import Checkpoint
 from orchestrator.domain.run import (
@@ -58,9 +58,9 @@ def attempt_rows(run: str, state: RunState, folder: RunFolder | None) -> list[sc
     earlier = [
         AttemptState(
             number=attempt.number,
-            process=read_record_if_whole(Identity, attempt.process_file),
-            exit=read_record_if_whole(ExitRecord, attempt.exit_file),
-            stop=read_record_if_whole(StopRequest, attempt.stop_file),
+            process=read_record_if_present(Identity, attempt.process_file),
+            exit=read_record_if_present(ExitRecord, attempt.exit_file),
+            stop=read_record_if_present(StopRequest, attempt.stop_file),
         )
         for attempt in (folder.attempts() if folder else [])
         if attempt.number < state.attempt.number

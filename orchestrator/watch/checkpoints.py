@@ -43,7 +43,8 @@ def _checkpoint(folder: RunFolder, path: Path, manifest: dict[str, Any]) -> Chec
         bytes=sum(file["bytes"] for file in files),
         files=len(files),
         time=manifest["time"],
-        valid=all(_has_size(path.parent / file["path"], file["bytes"]) for file in files),
+        valid=bool(files)
+        and all(_has_size(path.parent / file["path"], file["bytes"]) for file in files),
         attempt=manifest["attempt"],
     )
 

@@ -11,6 +11,7 @@ from types import FrameType
 
 from orchestrator.errors import ConflictError
 from orchestrator.fsio import try_lock
+from orchestrator.store import Reader
 from orchestrator.watch.live import pending
 from orchestrator.workspace import Workspace
 
@@ -76,7 +77,6 @@ def run_watcher(workspace: Workspace, *, forever: bool = False) -> None:
     """
     workspace.prepare_state()
     stop = _flag_on_signals()
-    _open_log(workspace)
     given_up: frozenset[str] | None = None
     # A run that starts while the lock is being released found it held and started no watcher:
     # so look once more after every release.
@@ -95,7 +95,8 @@ def run_watcher(workspace: Workspace, *, forever: bool = False) -> None:
 
 
 def _work_left(workspace: Workspace, given_up: frozenset[str]) -> bool:
-    return any(folder.id not in given_up for folder in pending(workspace))
+    with Reader(workspace.database) as reader:
+        return any(folder.id not in given_up for folder in pending(workspace, reader, set()))
 
 
 def _loop(workspace: Workspace, stop: list[int], *, forever: bool) -> frozenset[str]:
@@ -103,9 +104,10 @@ def _loop(workspace: Workspace, stop: list[int], *, forever: bool) -> frozenset[
     # sqlmodel costs half a second: only the process that writes the index pays for it.
     from orchestrator.watch.watcher import Watcher  # noqa: PLC0415
 
+    _open_log(workspace)
     with Watcher(workspace) as watcher:
         while not stop:
-            waiting = watcher.tick(time.time())
+            waiting = watcher.tick()
             if not waiting and not forever:
                 break
             # A signal shortens nothing: the flag is seen at most one tick later.

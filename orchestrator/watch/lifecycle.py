@@ -2,7 +2,7 @@
 
 import signal
 
-from orchestrator.codec import encode, read_record, read_record_if_whole
+from orchestrator.codec import encode, read_record, read_record_if_present
 from orchestrator.domain.run import (
     AttemptState,
     ExitRecord,
@@ -32,17 +32,17 @@ def read_run(folder: RunFolder) -> RunRecord | None:
 
 def attempt_state(folder: AttemptFolder, executor: Executor) -> AttemptState:
     """Read what the files and the executor say of one attempt."""
-    process = read_record_if_whole(Identity, folder.process_file)
+    process = read_record_if_present(Identity, folder.process_file)
     # Liveness before the exit record: a shim that ends between the two looks is seen as ended.
-    alive = process is not None and executor.is_alive(folder)
-    exit_record = read_record_if_whole(ExitRecord, folder.exit_file)
+    alive = process is not None and executor.is_alive(process)
+    exit_record = read_record_if_present(ExitRecord, folder.exit_file)
     return AttemptState(
         number=folder.number,
         process=process,
         alive=alive,
         exit=exit_record,
         started=exit_record.started if exit_record else _modified(folder),
-        stop=read_record_if_whole(StopRequest, folder.stop_file),
+        stop=read_record_if_present(StopRequest, folder.stop_file),
     )
 
 
@@ -108,10 +108,17 @@ def _failure(ended: ExitRecord, phase: Phase | None) -> str:
     if ended.error:
         return f"{ended.error}{where}"
     if ended.signal is not None:
-        name = signal.Signals(ended.signal).name
+        name = _signal_name(ended.signal)
         cause = "; the kernel ran out of memory" if ended.oom_kill else ""
         return f"killed by {name}{where}{cause}"
     return f"exit code {ended.code}{where}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
 
 
 def record_loss(folder: AttemptFolder, state: RunState, *, now: float) -> None:

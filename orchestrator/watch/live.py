@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 
 from orchestrator.domain.run import RunRecord, RunState, RunStatus
+from orchestrator.errors import InvalidFileError
 from orchestrator.executors import executor_for
 from orchestrator.store import Reader
 from orchestrator.watch.lifecycle import attempt_state, read_run, run_state
@@ -16,7 +17,10 @@ def live_runs(workspace: Workspace) -> Iterator[tuple[RunFolder, RunRecord, RunS
     for folder in workspace.run_folders():
         if folder.id in ended:
             continue
-        record = read_run(folder)
+        try:
+            record = read_run(folder)
+        except InvalidFileError:
+            continue  # a broken record of one run must not keep the others from being started
         if record is None:
             continue
         state = state_of(folder, record)
@@ -24,15 +28,23 @@ def live_runs(workspace: Workspace) -> Iterator[tuple[RunFolder, RunRecord, RunS
             yield folder, record, state
 
 
-def pending(workspace: Workspace) -> list[RunFolder]:
-    """Runs whose end is not yet both in the index and published: the watcher's work."""
-    ended = _ended(workspace)
-    return [
-        folder
-        for folder in workspace.run_folders()
-        if folder.record_file.exists()
-        and not (folder.id in ended and folder.published_file.exists())
-    ]
+def pending(workspace: Workspace, reader: Reader, finished: set[str]) -> list[RunFolder]:
+    """Runs whose end is not yet both in the index and published: the watcher's work.
+
+    `finished` remembers the others from one call to the next: what is finished stays so.
+    """
+    unknown = [folder for folder in workspace.run_folders() if folder.id not in finished]
+    if not unknown:
+        return []
+    ended = {row.id for row in reader.runs(status=RunStatus.ENDED)}
+    finished |= {f.id for f in unknown if f.id in ended and f.published_file.exists()}
+    return [f for f in unknown if f.id not in finished and f.record_file.exists()]
+
+
+def has_pending(workspace: Workspace) -> bool:
+    """Whether there is work for a watcher."""
+    with Reader(workspace.database) as reader:
+        return bool(pending(workspace, reader, set()))
 
 
 def _ended(workspace: Workspace) -> set[str]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.clock import Clock
 from orchestrator.criteria import Judge
 from orchestrator.domain.criterion import Verdict
 from orchestrator.domain.facts import RunFacts
@@ -14,12 +15,15 @@ from orchestrator.watch.live import state_of
 from orchestrator.watch.logs import LogCursor
 from orchestrator.workspace import RunFolder, Workspace
 
+_REJUDGE = 5.0  # seconds after which files are looked for again though nothing was logged
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """What one look at a run showed.
 
     `elapsed` is the time since its attempt began, `idle` that without a new record; in seconds.
+    `changed` says that state or verdicts differ from the look before.
     """
 
     folder: RunFolder
@@ -29,6 +33,7 @@ class Observation:
     verdicts: tuple[Verdict, ...]
     elapsed: float
     idle: float
+    changed: bool
 
 
 class Observer:
@@ -49,7 +54,9 @@ class Observer:
         self._record = record
         self._checkpoints = CheckpointShelf()
         self._active_at: float | None = None
-        self._written: tuple[RunState, RunFacts, tuple[Verdict, ...]] | None = None
+        self._began_at: float | None = None
+        self._judged_at = 0.0
+        self._last: tuple[RunState, RunFacts, tuple[Verdict, ...]] | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -63,31 +70,60 @@ class Observer:
             on_event=self._judge.observe_event,
         )
 
-    def look(self, now: float) -> Observation:
+    def look(self, clock: Clock) -> Observation:
         """Read what is new, judge, and write what changed to the index."""
         # State before files: what an ended run wrote is all there when its files are read.
         state = state_of(self._folder, self._record)
         ended = state.status is RunStatus.ENDED
         grown = self._read(whole=ended)
-        series = self._reader.series(self._folder.id)
-        max_step = max((row.max_step for row in series.values()), default=None)
-        if ended:
-            state = state_of(self._folder, self._record, max_step=max_step)
-        facts = self._facts(state, max_step, tuple(series))
-        verdicts = self._judge.verdicts(facts)
-        self._write(state, facts, verdicts)
+        now = clock.monotonic()
         if grown or self._active_at is None:
             self._active_at = now
-        started = state.attempt.started
+        before = self._last
+        if (
+            ended
+            or grown
+            or before is None
+            or before[0] != state
+            or now > self._judged_at + _REJUDGE
+        ):
+            self._judged_at = now
+            self._judge_all(state)
+        assert self._last is not None  # noqa: S101 - judged above, or at an earlier look
+        state, facts, verdicts = self._last
         return Observation(
             folder=self._folder,
             record=self._record,
             state=state,
             facts=facts,
             verdicts=verdicts,
-            elapsed=now - (self._record.created if started is None else started),
+            elapsed=self._elapsed(state, clock),
             idle=now - self._active_at,
+            changed=before is None or before[::2] != self._last[::2],
         )
+
+    def _elapsed(self, state: RunState, clock: Clock) -> float:
+        """Time since the attempt began; once known, a jump of the wall clock does not change it."""
+        if self._began_at is None:
+            started = state.attempt.started
+            age = clock.wall() - (self._record.created if started is None else started)
+            self._began_at = clock.monotonic() - max(0.0, age)
+        return clock.monotonic() - self._began_at
+
+    def _judge_all(self, state: RunState) -> None:
+        """Judge what is known now, and bring the index up to date where that changed."""
+        series = self._reader.series(self._folder.id)
+        max_step = max((row.max_step for row in series.values()), default=None)
+        if state.status is RunStatus.ENDED:
+            state = state_of(self._folder, self._record, max_step=max_step)
+        facts = self._facts(state, max_step, tuple(series))
+        latest = (state, facts, self._judge.verdicts(facts))
+        if latest == self._last:
+            return
+        self._index.put_run(self._record, state, folder=self._folder)
+        self._index.put_checkpoints(self._folder.id, facts.checkpoints)
+        self._index.put_verdicts(self._folder.id, self._record.criteria, latest[2])
+        self._last = latest
 
     def _read(self, *, whole: bool) -> bool:
         """Take in new points, events and log lines; say whether there were any."""
@@ -101,8 +137,11 @@ class Observer:
             self._begin()
         grown = result.bytes > 0
         for attempt in self._folder.attempts():
-            cursor = self._logs.setdefault(attempt.number, LogCursor())
             source = str(attempt.log.relative_to(self._folder.path))
+            if attempt.number not in self._logs and attempt.log.exists():
+                # A program that prints nothing has a log all the same, with nothing wrong in it.
+                self._judge.observe_log(source, 1, "")
+            cursor = self._logs.setdefault(attempt.number, LogCursor())
             for first_line, text in cursor.read(attempt.log, whole=whole):
                 self._judge.observe_log(source, first_line, text)
                 grown = True
@@ -124,21 +163,20 @@ class Observer:
         )
 
     def _find_files(self, pattern: str) -> tuple[str, ...]:
-        """Matches of a path or glob below the workspace, else below the run folder."""
+        """Matches of a path or glob below the run folder, else below the workspace.
+
+        A file of the workspace counts only if it is younger than the run: what last week's run
+        left behind proves nothing.
+        """
         relative = Path(pattern)
         if relative.is_absolute() or ".." in relative.parts:
             return ()
-        for root in (self._workspace.root, self._folder.path):
-            found = sorted(str(path.relative_to(root)) for path in root.glob(pattern))
-            if found:
-                return tuple(found)
-        return ()
-
-    def _write(self, state: RunState, facts: RunFacts, verdicts: tuple[Verdict, ...]) -> None:
-        """Bring the index up to date, unless nothing changed since the last look."""
-        if self._written == (state, facts, verdicts):
-            return
-        self._index.put_run(self._record, state, folder=self._folder)
-        self._index.put_checkpoints(self._folder.id, facts.checkpoints)
-        self._index.put_verdicts(self._folder.id, self._record.criteria, verdicts)
-        self._written = (state, facts, verdicts)
+        inside = sorted(self._folder.path.glob(pattern))
+        if inside:
+            return tuple(str(path.relative_to(self._folder.path)) for path in inside)
+        root = self._workspace.root
+        return tuple(
+            str(path.relative_to(root))
+            for path in sorted(root.glob(pattern))
+            if path.stat().st_mtime >= self._record.created - 1
+        )

@@ -79,4 +79,8 @@ def _attempt(problems: list[str], step: Callable[[], T]) -> T | None:
     except ExpError as error:
         log.warning("publish: %s", error, exc_info=True)
         problems.append(f"{error}; {error.hint}" if error.hint else str(error))
-        return None
+    except Exception as error:
+        # Whatever one step meets, the others are done and the run's end is written down.
+        log.exception("publish")
+        problems.append(f"{type(error).__name__}: {error}; see .exp/watcher.log")
+    return None

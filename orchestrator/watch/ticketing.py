@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from orchestrator import tickets
 from orchestrator.clock import format_duration, format_utc
 from orchestrator.domain.criterion import Criterion, State, Verdict
-from orchestrator.domain.run import Outcome
+from orchestrator.domain.run import BY_US, Outcome
 from orchestrator.domain.ticket import Ticket, TicketPhase, TicketStatus
+from orchestrator.fsio import read_json, to_json, write_atomic
 from orchestrator.tickets import Document
+from orchestrator.watch.claims import criteria_of
 from orchestrator.watch.observer import Observation
-from orchestrator.workspace import Workspace
+from orchestrator.workspace import RunFolder, Workspace
 
 _WORDS = {
     State.MET: "met",
@@ -24,15 +26,21 @@ _WORDS = {
 def tick_boxes(workspace: Workspace, seen: Observation) -> list[str]:
     """Tick the boxes whose verdict is met for good; return the files that changed."""
     assert seen.record.ticket is not None  # noqa: S101 - callers hold runs of tickets only
-    met = [c for c, v in _judged(seen) if v.state is State.MET and v.final]
+    met = [c.key for c, v in _judged(seen) if v.state is State.MET and v.final]
+    before = _ticked_before(seen.folder)
+    if set(met) <= before:
+        return []
     path = tickets.find(workspace.tickets, seen.record.ticket.id).ticket.path
-    return _edited(workspace, path, lambda document: _tick(document, met))
+    changed = _edited(workspace, path, lambda document: _tick(document, met, before))
+    _remember_ticks(seen.folder, before, met)
+    return changed
 
 
 def write_end(workspace: Workspace, seen: Observation) -> list[str]:
     """Write the end of a run into its ticket, and free the tickets that waited for it.
 
-    Returns the files that changed, relative to the workspace.
+    Returns the files that belong into the commit, relative to the workspace: the ticket always,
+    since an earlier call that was killed may have changed it.
 
     Raises:
         NotFoundError: the ticket is gone.
@@ -42,7 +50,14 @@ def write_end(workspace: Workspace, seen: Observation) -> list[str]:
     assert seen.record.ticket is not None  # noqa: S101 - callers hold runs of tickets only
     ticket_id = seen.record.ticket.id
     path = tickets.find(workspace.tickets, ticket_id).ticket.path
-    changed = _edited(workspace, path, lambda document: _with_end(document, seen))
+    before = _ticked_before(seen.folder)
+    _edited(workspace, path, lambda document: _with_end(document, seen, before))
+    changed = [path]
+    if seen.record.ticket.path != path and not (workspace.root / seen.record.ticket.path).exists():
+        changed.append(
+            seen.record.ticket.path
+        )  # renamed meanwhile: the commit holds the whole move
+    _remember_ticks(seen.folder, before, _met(seen))
     if tickets.find(workspace.tickets, ticket_id).ticket.status == TicketStatus.DONE:
         for waiting in tickets.freed_by(tickets.load_all(workspace.tickets), ticket_id):
             changed += _edited(workspace, waiting.path, _ready)
@@ -61,18 +76,37 @@ def _judged(seen: Observation) -> Iterable[tuple[Criterion, Verdict]]:
     return zip(seen.record.criteria, seen.verdicts, strict=True)
 
 
-def _tick(document: Document, met: Iterable[Criterion]) -> Document:
-    """Tick boxes that stand as they were when the run started; an edited line is another claim."""
+def _met(seen: Observation) -> list[str]:
+    return [c.key for c, v in _judged(seen) if v.state is State.MET]
+
+
+def _ticked_before(folder: RunFolder) -> frozenset[str]:
+    """Keys of the boxes that this run has ticked: one that is open again was opened by a person."""
+    try:
+        return frozenset(read_json(folder.ticked_file))
+    except FileNotFoundError:
+        return frozenset()
+
+
+def _remember_ticks(folder: RunFolder, before: frozenset[str], met: Iterable[str]) -> None:
+    if not set(met) <= before:
+        write_atomic(folder.ticked_file, to_json(sorted(before | set(met))))
+
+
+def _tick(document: Document, met: Iterable[str], before: frozenset[str]) -> Document:
+    """Tick boxes that stand as they were when the run started; an edited line is another claim.
+
+    A box that was ticked before and is open again stays open: that is a person's word.
+    """
     boxes = {box.key: box for box in document.ticket.checkboxes}
-    for criterion in met:
-        box = boxes.get(criterion.key)
-        if box is not None and not box.checked:
-            document = document.set_box(criterion.key, checked=True)
+    for key in met:
+        if key in boxes and not boxes[key].checked and key not in before:
+            document = document.set_box(key, checked=True)
     return document
 
 
-def _with_end(document: Document, seen: Observation) -> Document:
-    document = _tick(document, [c for c, v in _judged(seen) if v.state is State.MET])
+def _with_end(document: Document, seen: Observation, before: frozenset[str]) -> Document:
+    document = _tick(document, _met(seen), before)
     run = seen.folder.id
     document = document.set_block("Evidence", f"evidence-{run}", _evidence(document.ticket, seen))
     if seen.state.outcome in {Outcome.FAILED, Outcome.LOST, Outcome.INCOMPLETE}:
@@ -96,6 +130,8 @@ def _evidence(ticket: Ticket, seen: Observation) -> str:
             line += ". **Edited since the start: the box was left alone**"
         elif box.checked and verdict.state is State.FAILED:
             line += ". **Ticked by a person against this evidence**"
+        elif verdict.state is State.MET and not box.checked:
+            line += ". **Opened again by a person: left open**"
         lines.append(line)
     return "\n".join(lines)
 
@@ -119,10 +155,24 @@ def _with_status(document: Document, seen: Observation) -> Document:
     """Move an ONGOING ticket on; a status that a person has set meanwhile stays."""
     if document.ticket.status != TicketStatus.ONGOING:
         return document
-    open_states = [v.state for c, v in _judged(seen) if c.required and v.state is not State.MET]
-    if not open_states and seen.verdicts and seen.state.outcome is Outcome.COMPLETED:
-        return document.set_field("Status", TicketStatus.DONE).set_field("Phase", "—")
-    waits_for_person = all(state in {State.MANUAL, State.WAIVED} for state in open_states)
-    if seen.state.outcome is Outcome.COMPLETED and waits_for_person:
+    if not _ended_well(seen):
+        return document.set_field("Phase", TicketPhase.DEBUGGING)
+    verdicts = {criterion.key: verdict.state for criterion, verdict in _judged(seen)}
+    checked = {box.key for box in document.ticket.checkboxes if box.checked}
+    # The ticket as it stands now decides: what was added or edited since has no evidence yet.
+    required = [c.key for c in criteria_of(document.ticket) if c.required]
+    states = [verdicts.get(key, State.MANUAL) for key in required]
+    if not all(state in {State.MET, State.MANUAL, State.WAIVED} for state in states):
+        return document.set_field("Phase", TicketPhase.DEBUGGING)
+    if not required or not checked.issuperset(required) or not verdicts.keys() >= set(required):
         return document.set_field("Phase", TicketPhase.VERIFYING)
-    return document.set_field("Phase", TicketPhase.DEBUGGING)
+    return document.set_field("Status", TicketStatus.DONE).set_field("Phase", "—")
+
+
+def _ended_well(seen: Observation) -> bool:
+    """Completed, or ended by the tool because everything was decided."""
+    stop = seen.state.attempt.stop
+    decided = stop is not None and stop.by == BY_US and stop.why.startswith("decided")
+    return seen.state.outcome is Outcome.COMPLETED or (
+        seen.state.outcome is Outcome.STOPPED and decided
+    )

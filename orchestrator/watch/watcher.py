@@ -1,14 +1,14 @@
-"""The loop's body: `tick(now)` looks at every run that is not finished with, and acts.
+"""The loop's body: `tick()` looks at every run that is not finished with, and acts.
 
 Crash-only: killed between any two lines, the next watcher does the rest from the files.
 """
 
 import logging
+from dataclasses import dataclass
 from typing import Self
 
-from orchestrator.codec import read_record_if_whole
-from orchestrator.domain.criterion import State
-from orchestrator.domain.run import Outcome, Published, RunStatus, StopRequest
+from orchestrator.clock import Clock, SystemClock
+from orchestrator.domain.run import BY_US, Outcome, RunStatus, StopRequest
 from orchestrator.errors import ExpError
 from orchestrator.executors import executor_for
 from orchestrator.store import Reader
@@ -25,19 +25,29 @@ from orchestrator.workspace import RunFolder, Workspace
 
 log = logging.getLogger(__name__)
 _TICKET_INTERVAL = 5.0  # seconds between two looks at the tickets' files
-_PATIENCE = 20  # ticks that may fail for one run before the watcher leaves it to a person
+_PATIENCE = 10  # looks at a run that may fail before a dead one is left to a person
+_LONGEST_PAUSE = 60.0  # seconds between two looks at a run that cannot be looked at
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """A run that could not be looked at: how often, and when to try again (monotonic)."""
+
+    failures: int = 0
+    again_at: float = 0.0
 
 
 class Watcher:
     """Holds the index open and one observer for each run that is not finished with."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, clock: Clock | None = None) -> None:
         self._workspace = workspace
+        self._clock = clock or SystemClock()
         self._index = Index(workspace.database)
         self._reader = Reader(workspace.database)
         self._observers: dict[str, Observer] = {}
-        self._ticked: dict[str, frozenset[str]] = {}
-        self._failures: dict[str, int] = {}
+        self._finished: set[str] = set()
+        self._troubles: dict[str, _Trouble] = {}
         self._tickets_due = 0.0
 
     def __enter__(self) -> Self:
@@ -50,47 +60,64 @@ class Watcher:
     @property
     def given_up(self) -> frozenset[str]:
         """Runs that could not be looked at again and again; watcher.log says why."""
-        return frozenset(run for run, count in self._failures.items() if count >= _PATIENCE)
+        return frozenset(
+            run for run, trouble in self._troubles.items() if trouble.failures >= _PATIENCE
+        )
 
-    def tick(self, now: float) -> bool:
+    def tick(self) -> bool:
         """Look at everything once; True if there is something left to wait for."""
-        self._index_tickets(now)
+        try:
+            self._index_tickets()
+            folders = pending(self._workspace, self._reader, self._finished)
+        except Exception:
+            # A ticket that cannot be read or a full disk: the runs need their watcher all the same.
+            log.exception("tickets and runs could not be listed")
+            return True
+        present = {folder.id for folder in folders}
+        # A run whose folder lost its run.json was never launched.
+        self._observers = {run: o for run, o in self._observers.items() if run in present}
         waiting = False
-        for folder in pending(self._workspace):
-            if folder.id in self.given_up:
-                continue
-            waiting = True
-            try:
-                self._tend(folder, now)
-                self._failures.pop(folder.id, None)
-            except (ExpError, OSError):
-                # One run's broken file must not hide the others.
-                log.exception("%s could not be looked at", folder.id)
-                self._failures[folder.id] = self._failures.get(folder.id, 0) + 1
-                self._observers.pop(folder.id, None)
+        for folder in folders:
+            waiting |= self._look_at(folder)
         return waiting
 
-    def _index_tickets(self, now: float) -> None:
-        if now < self._tickets_due:
-            return
-        self._tickets_due = now + _TICKET_INTERVAL
-        index_tickets(self._workspace, self._index, self._reader)
+    def _look_at(self, folder: RunFolder) -> bool:
+        """Tend one run; its trouble must not hide the others. False if it is given up."""
+        trouble = self._troubles.setdefault(folder.id, _Trouble())
+        if self._clock.monotonic() < trouble.again_at:
+            return trouble.failures < _PATIENCE
+        try:
+            self._tend(folder)
+        except Exception:
+            log.exception("%s could not be looked at", folder.id)
+            trouble.failures += 1
+            pause = min(_LONGEST_PAUSE, 2.0**trouble.failures)
+            trouble.again_at = self._clock.monotonic() + pause
+            self._observers.pop(folder.id, None)
+        else:
+            self._troubles.pop(folder.id)
+        return trouble.failures < _PATIENCE
 
-    def _tend(self, folder: RunFolder, now: float) -> None:
+    def _index_tickets(self) -> None:
+        if self._clock.monotonic() >= self._tickets_due:
+            self._tickets_due = self._clock.monotonic() + _TICKET_INTERVAL
+            index_tickets(self._workspace, self._index, self._reader)
+
+    def _tend(self, folder: RunFolder) -> None:
         """Look at one run: act on its verdicts while it lives, finish it when it has ended."""
         observer = self._observer(folder)
         if observer is None:
             return
-        seen = observer.look(now)
+        seen = observer.look(self._clock)
         if seen.state.status is not RunStatus.ENDED:
-            self._steer(seen, now)
+            self._steer(seen)
             return
         if seen.state.outcome is Outcome.LOST and seen.state.attempt.exit is None:
-            self._bury(seen, now)
-            seen = observer.look(now)
-        if read_record_if_whole(Published, folder.published_file) is None:
+            self._bury(seen)
+            seen = observer.look(self._clock)
+        if not folder.published_file.exists():
             log.info("%s %s: %s", folder.id, seen.state.outcome, seen.state.why)
-            publish_end(self._workspace, seen, now=now)
+            publish_end(self._workspace, seen, now=self._clock.wall())
         self._index.put_run(seen.record, seen.state, folder=folder)
         self._observers.pop(folder.id, None)
 
@@ -104,25 +131,28 @@ class Watcher:
             )
         return self._observers[folder.id]
 
-    def _steer(self, seen: Observation, now: float) -> None:
-        """Tick what is met for good, and stop a run whose end is decided."""
-        final = frozenset(
-            criterion.key
-            for criterion, verdict in zip(seen.record.criteria, seen.verdicts, strict=True)
-            if verdict.final and verdict.state is State.MET
-        )
-        if seen.record.ticket is not None and final - self._ticked.get(seen.folder.id, frozenset()):
-            tick_boxes(self._workspace, seen)
-            self._ticked[seen.folder.id] = final
+    def _steer(self, seen: Observation) -> None:
+        """Stop a run whose end is decided; tick what is met for good."""
         if seen.state.status is RunStatus.RUNNING:
             reason = stop_reason(seen.record, seen.verdicts, elapsed=seen.elapsed, idle=seen.idle)
             if reason is not None:
                 log.info("stopping %s: %s", seen.folder.id, reason)
-                request_stop(seen.folder, seen.record, StopRequest(by="exp", why=reason, time=now))
+                request = StopRequest(by=BY_US, why=reason, time=self._clock.wall())
+                request_stop(seen.folder, seen.record, request)
+        if seen.changed and seen.record.ticket is not None:
+            try:
+                tick_boxes(self._workspace, seen)
+            except ExpError as error:
+                # The ticket is gone or locked: the run's end will write it, or say why not.
+                log.warning("%s: boxes not ticked: %s", seen.folder.id, error)
 
-    def _bury(self, seen: Observation, now: float) -> None:
+    def _bury(self, seen: Observation) -> None:
         """End what a lost shim left behind, then write the exit record it could not write."""
         attempts = seen.folder.attempts()
-        killed = executor_for(seen.record.executor).reap(seen.folder, attempts[-1])
+        killed = 0
+        if attempts:
+            killed = executor_for(seen.record.executor).reap(seen.folder, attempts[-1])
         log.warning("%s: %s; %d processes ended", seen.folder.id, seen.state.why, killed)
-        record_loss(attempts[-1], seen.state, now=now)
+        record_loss(
+            seen.folder.attempt(seen.state.attempt.number), seen.state, now=self._clock.wall()
+        )

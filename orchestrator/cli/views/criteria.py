@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rich import box
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -11,13 +12,15 @@ from orchestrator.cli.views.words import plain, verdict_mark
 from orchestrator.domain.criterion import State
 
 
-def criteria_table(rows: Sequence[CriterionRow]) -> Table:
+def criteria_table(rows: Sequence[CriterionRow]) -> RenderableType:
     """One line a criterion: box, verdict, text, evidence."""
+    if not rows:
+        return Text("no criteria", style="dim")
     table = Table(box=box.SIMPLE_HEAD, expand=False, pad_edge=False)
     table.add_column("box", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     table.add_column("criterion", ratio=2)
-    table.add_column("evidence", ratio=3)
+    table.add_column("evidence", ratio=3, overflow="fold")
     section = None
     for row in rows:
         if section is not None and row.section != section:
@@ -39,11 +42,12 @@ def criteria_table(rows: Sequence[CriterionRow]) -> Table:
 def evidence(row: CriterionRow) -> Text:
     """Why the verdict is what it is; before any run, how the line was read."""
     if row.verdict is None or (row.verdict.state is State.MANUAL and row.why_not):
-        reason = f"reads: {row.predicate}" if row.predicate else (row.why_not or "")
+        reason = row.why_not or (f"reads: {row.predicate}" if row.predicate else "")
         return Text.assemble((plain(reason).plain, "dim"))
     text = plain(row.verdict.why)
     found = row.verdict.evidence
     if found is not None and found.source:
-        place = f"{found.source}:{found.line}" if found.line else found.source
-        text.append(f"\n{plain(place).plain}", style="dim cyan")
+        place = plain(f"{found.source}:{found.line}" if found.line else found.source).plain
+        if place not in text.plain:
+            text.append(f"\n{place}", style="dim cyan")
     return text

@@ -70,6 +70,7 @@ def run_detail(detail: RunDetail) -> RenderableType:
         "commit": detail.commit or "—",
         "report": detail.report or "—",
     }
+    rows |= {f"problem {number}": text for number, text in enumerate(detail.problems, 1)}
     for name, value in rows.items():
         facts.add_row(name, plain(value))
     head = Text.assemble((detail.id, "bold"), " ", word(detail.outcome or detail.status))

@@ -21,7 +21,7 @@ def ticket_table(rows: Sequence[TicketRow]) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("ticket", "status", "phase", "met", "run"):
         table.add_column(name, no_wrap=True)
-    table.add_column("title", ratio=1)
+    table.add_column("title", ratio=1, no_wrap=True, overflow="ellipsis")
     for row in rows:
         run = (
             Text.assemble(row.run, " ", word(row.run_status or "")) if row.run else Text("—", "dim")
