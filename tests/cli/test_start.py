@@ -273,7 +273,7 @@ def test_a_full_disk_under_the_run_folder_loses_nothing(lab):
         (lab.run() / "attempt-1/out.log").write_text("")
         lab.exp("status")
         lab.published()
-        assert lab.exp("db", "rebuild").returncode == 0
+        wait_for(lambda: lab.exp("db", "rebuild").returncode == 0, what="a rebuild")
     finally:
         for pid in lab.processes():
             os.kill(pid, signal.SIGKILL)
