@@ -28,7 +28,8 @@ def err() -> "Console":
     """The console for everything that is not data."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    width = None if sys.stderr.isatty() else 120
+    return Console(stderr=True, width=width, highlight=False, soft_wrap=True)
 
 
 def clean(text: str) -> str:

@@ -1,0 +1,151 @@
+"""What is ticked, and what is not: a false tick is worse than an open box."""
+
+import json
+import os
+
+from conftest import PATIENT, QUICK, wait_for
+
+DECLARED = '[metrics."train/loss"]\n'
+
+
+def test_a_box_that_a_person_opened_again_stays_open(lab):
+    """The tool ticks a box once; opening it is a person's word and keeps the ticket from DONE."""
+    lab.ticket(criteria="- [ ] `train/loss` is reported\n- [ ] train/loss < 0.5")
+    lab.experiment(PATIENT, DECLARED)
+    lab.exp("ticket", "start", "1")
+    wait_for(lambda: "- [x] `train/loss` is reported" in lab.text(), what="the first tick")
+    path = lab.root / "tickets/T-0001.md"
+    path.write_text(path.read_text().replace("- [x] `train/loss`", "- [ ] `train/loss`"))
+    lab.write("go", "")
+    lab.published()
+    assert "- [ ] `train/loss` is reported" in lab.text()
+    assert "- [x] train/loss < 0.5" in lab.text()
+    assert "Opened again by a person" in lab.text()
+    assert "**Status**: ONGOING\n**Phase**: VERIFYING" in lab.text()
+
+
+def test_a_file_that_was_there_before_proves_nothing(lab):
+    """An artefact of the workspace counts only if it is younger than the run."""
+    lab.ticket(criteria="- [ ] `old.pt` exists\n- [ ] `new.pt` exists")
+    os.utime(lab.write("old.pt", "weights"), (1e9, 1e9))
+    lab.experiment("open('new.pt', 'w').write('weights')")
+    assert lab.exp("ticket", "start", "1", "--follow").returncode == 0
+    assert "- [ ] `old.pt` exists" in lab.text()
+    assert "- [x] `new.pt` exists" in lab.text()
+
+
+def test_a_changed_claim_keeps_a_ticket_from_done(lab):
+    """A criterion that was edited during the run has no evidence: the ticket is not DONE."""
+    lab.ticket()
+    lab.experiment(PATIENT)
+    lab.exp("ticket", "start", "1")
+    path = lab.root / "tickets/T-0001.md"
+    path.write_text(path.read_text().replace("< 0.5", "< 0.4"))
+    lab.write("go", "")
+    lab.published()
+    assert "- [ ] train/loss < 0.4" in lab.text()
+    assert "**Status**: ONGOING\n**Phase**: VERIFYING" in lab.text()
+
+
+def test_a_ticket_without_criteria_is_never_done(lab):
+    """Nothing claimed is nothing proved; the start says so."""
+    lab.ticket(criteria="Nothing yet.")
+    lab.experiment()
+    done = lab.exp("ticket", "start", "1", "--follow")
+    assert "no acceptance criteria" in done.stderr
+    assert "**Status**: ONGOING" in lab.text()
+
+
+def test_a_program_that_prints_nothing_has_no_errors(lab):
+    """An empty log is a log in which nothing was found."""
+    lab.ticket(criteria="- [ ] No errors")
+    lab.experiment()
+    lab.exp("ticket", "start", "1", "--follow")
+    assert "- [x] No errors" in lab.text()
+    assert "**Status**: DONE" in lab.text()
+
+
+def test_a_run_stopped_because_all_was_met_leaves_its_ticket_done(lab):
+    """stop.when = "decided" ends the run early, and the ticket well."""
+    lab.ticket(criteria="- [ ] `train/loss` is reported")
+    lab.experiment(PATIENT, '[stop]\nwhen = "decided"\n' + DECLARED)
+    lab.exp("ticket", "start", "1")
+    lab.published()
+    assert "**Status**: DONE" in lab.text()
+
+
+def test_a_ticket_renamed_during_its_run_is_committed_under_its_new_name(lab):
+    """The commit holds the whole move, not a second copy."""
+    lab.ticket()
+    lab.experiment(PATIENT)
+    lab.commit()
+    lab.exp("ticket", "start", "1")
+    lab.git("mv", "tickets/T-0001.md", "tickets/T-0001-learn.md")
+    lab.write("go", "")
+    lab.published()
+    names = lab.git("ls-tree", "--name-only", "HEAD", "tickets/").splitlines()
+    assert names == ["tickets/T-0001-learn.md"]
+
+
+def test_a_ticket_removed_during_its_run_does_not_hide_the_end(lab):
+    """The run still ends, and what could not be written is said."""
+    lab.ticket()
+    lab.experiment(PATIENT, DECLARED)
+    lab.exp("ticket", "start", "1")
+    (lab.root / "tickets/T-0001.md").unlink()
+    lab.write("go", "")
+    published = lab.published()
+    assert "T-0001" in published["problems"][0]
+    shown = lab.exp("run", "show", "1")
+    assert "completed" in shown.stdout
+    assert "problem 1" in shown.stdout
+
+
+def test_a_launch_that_failed_keeps_its_number_and_leaves_the_ticket(lab):
+    """Nothing ran, nothing is listed, and no later run can be taken for it."""
+    lab.ticket()
+    lab.experiment(QUICK, '[env]\nTOKEN = "$NO_SUCH_TOKEN"\n')
+    before = lab.text()
+    refused = lab.exp("ticket", "start", "1")
+    assert refused.returncode == 5
+    assert "NO_SUCH_TOKEN is not set" in refused.stderr
+    assert lab.text() == before
+    assert json.loads(lab.exp("run", "list", "--json").stdout) == []
+    lab.experiment()
+    assert lab.exp("ticket", "start", "1", "--follow").returncode == 0
+    assert [run["id"] for run in json.loads(lab.exp("run", "list", "--json").stdout)] == [
+        "R-000002"
+    ]
+
+
+def test_one_broken_record_does_not_hide_the_others(lab):
+    """A torn run.json is shown as unreadable; other runs start, end and are listed."""
+    lab.ticket()
+    lab.experiment()
+    broken = lab.run(7)
+    broken.mkdir(parents=True)
+    (broken / "run.json").write_text('{"id": "R-0')
+    done = lab.exp("ticket", "start", "1", "--follow")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(lab.exp("run", "list", "--json").stdout)
+    assert {row["id"]: row["outcome"] or row["status"] for row in rows} == {
+        "R-000008": "completed",
+        "R-000007": "unreadable",
+    }
+    assert lab.exp("status").returncode == 0
+
+
+def test_what_stood_in_the_way_of_the_commit_is_said_until_it_is_done(lab):
+    """A failing hook is quoted in status; `exp report --commit` does what was left undone."""
+    lab.ticket()
+    lab.experiment()
+    lab.commit()
+    hook = lab.write(".git/hooks/pre-commit", "#!/bin/sh\necho no commits on Fridays\nexit 1\n")
+    hook.chmod(0o755)
+    done = lab.exp("ticket", "start", "1", "--follow")
+    assert done.returncode == 0
+    assert "no commits on Fridays" in done.stderr
+    assert "problem 1" in lab.exp("run", "show", "1").stdout
+    hook.unlink()
+    assert lab.exp("report", "1", "--commit").returncode == 0
+    assert lab.git("status", "--porcelain") == ""
