@@ -13,7 +13,7 @@ from orchestrator.criteria.vocabulary import direction_of, words_of
 from orchestrator.domain.criterion import Clause, Evidence, State, Verdict
 from orchestrator.domain.facts import RunFacts
 from orchestrator.domain.point import Point
-from orchestrator.domain.run import MetricSpec
+from orchestrator.domain.run import MetricSpec, Outcome
 
 # Units that are logged in more than one size: a bound in one of them needs a declaration.
 _SIZED = words_of("ms s min h days B kB MB GB TB kiB MiB GiB TiB nats bits")
@@ -273,6 +273,9 @@ def _latest(scale: Scale, monitor: PointMonitor, facts: RunFacts) -> Verdict:
     point = monitor.latest
     if point is None:
         return _no_point(scale.name, facts)
+    if scale.clause.aggregate == "final" and facts.ended and facts.outcome is not Outcome.COMPLETED:
+        why = f"the run did not reach its end: {scale.name} has no final value"
+        return Verdict(state=State.NO_DATA, final=True, why=why, evidence=point_evidence(point))
     state = State.MET
     if not scale.test()(point.value):
         state = State.FAILED if facts.ended else State.PENDING
@@ -301,12 +304,14 @@ def _rising(scale: Scale) -> bool | None:
     goal = (scale.spec.goal if scale.spec else None) or ""
     if goal.casefold().startswith(("max", "min")):
         return goal.casefold().startswith("max")
+    # What the name means outranks the operator: the best of a loss is its lowest value, also in
+    # `best loss > 0.5`, where taking the highest would make the claim true by the first point.
+    direction = direction_of(scale.name)
+    if direction is not None:
+        return direction == "max"
     if scale.clause.op in {">", ">="}:
         return True
-    if scale.clause.op in {"<", "<="}:
-        return False
-    direction = direction_of(scale.name)
-    return None if direction is None else direction == "max"
+    return False if scale.clause.op in {"<", "<="} else None
 
 
 def _all(scale: Scale, monitor: PointMonitor, facts: RunFacts) -> Verdict:
