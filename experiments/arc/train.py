@@ -70,7 +70,7 @@ def train(run: track.Run, settings: Settings, study: Study, world: World) -> int
         if state.step % settings.log_every == 0 or state.step == settings.steps:
             report(run, state, loss, norm)
             speed = (state.step - first) / (time.monotonic() - begun)
-            run.log({"train/steps_per_second": speed}, step=state.step)
+            log(run, state, {"train/steps_per_second": speed})
         stopping = anyone(run.should_stop(), world) and state.step < settings.steps
         due = state.step % settings.checkpoint_every == 0 or state.step == settings.steps
         if stopping or due:
@@ -193,10 +193,14 @@ def describe(
     )
 
 
+def log(run: track.Run, state: State, values: dict[str, float | Tensor]) -> None:
+    """Write points, on rank 0 only: one series, not one per process."""
+    if run.rank == 0:
+        run.log(values, step=state.step)
+
+
 def report(run: track.Run, state: State, loss: SegmentLoss, norm: float) -> None:
-    """Log and print the step, on rank 0: the figures are means over all processes already."""
-    if run.rank != 0:
-        return
+    """Log and print the step; the figures are means over all processes already."""
     rate = state.optimizer.param_groups[0]["lr"]
     parts: dict[str, float | Tensor] = {
         "train/loss": loss.total,
@@ -206,7 +210,9 @@ def report(run: track.Run, state: State, loss: SegmentLoss, norm: float) -> None
         "train/lr": rate,
         "train/grad_norm": norm,
     }
-    run.log(parts, step=state.step)
+    log(run, state, parts)
+    if run.rank != 0:
+        return
     print(
         f"step {state.step} loss {float(loss.total):.4f} exact {float(loss.exact):.3f} "
         f"lr {rate:.2e} grad {norm:.2f}",

@@ -1,7 +1,10 @@
 """evaluate.py: what it scores, writes and refuses."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +73,25 @@ def test_without_a_checkpoint_it_says_so(arc_programs, tmp_path):
     code, text = arc_programs.complete(run, program=arc_programs.EVALUATE)
     assert code == 1
     assert "train first" in text
+
+
+def test_a_checkpoint_can_be_evaluated_on_its_own(straight, arc_programs, tmp_path):
+    """By hand, the path of one checkpoint is enough: its settings are in it."""
+    (tmp_path / "tickets").mkdir()
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("EXP_")}
+    path = straight / "checkpoints" / "step_60"
+    done = subprocess.run(
+        [sys.executable, str(arc_programs.EVALUATE), f"checkpoint={path}", "eval_batch=7"],
+        cwd=tmp_path,
+        env=clean,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / ".exp" / "runs" / "R-000001"
+    assert sorted(arc_programs.series(run, "eval/pass@1")) == [60]
+    assert (run / "predictions.txt").exists()
 
 
 def test_evaluation_is_repeatable(evaluated, arc_programs, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -93,22 +94,48 @@ def test_a_loss_that_is_not_finite_stops_for_good(arc_programs, tmp_path):
     assert last not in arc_programs.manifests(run)
 
 
-def test_two_workers_train_like_one(arc_programs, tmp_path):
-    """Under torchrun two workers with half the batch follow one worker with the whole batch."""
-    shared = {"steps": 24, "segments": 2, "exploration": 0.0, "checkpoint_every": 24}
-    shared["ema"] = 0.5
-    alone = arc_programs.make_run(tmp_path / "alone", batch=8, **shared)
-    assert arc_programs.complete(alone)[0] == 0
-    pair = arc_programs.make_run(tmp_path / "pair", batch=4, **shared)
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    code, text = arc_programs.complete(pair, launcher=launcher)
+SHORT = {"steps": 24, "segments": 2, "checkpoint_every": 12, "ema": 0.5, "exploration": 0.0}
+TWO_WORKERS = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+@pytest.fixture(scope="module")
+def pair(arc_programs, tmp_path_factory):
+    """A run of two workers, four rows each; tests that change it copy it first."""
+    run = arc_programs.make_run(tmp_path_factory.mktemp("pair"), batch=4, **SHORT)
+    code, text = arc_programs.complete(run, launcher=TWO_WORKERS)
     assert code == 0, text
+    return run
+
+
+def test_two_workers_train_like_one(pair, arc_programs, tmp_path):
+    """Under torchrun two workers with half the batch follow one worker with the whole batch."""
+    alone = arc_programs.make_run(tmp_path, batch=8, **SHORT)
+    assert arc_programs.complete(alone)[0] == 0
     expected = arc_programs.series(alone, "train/loss")
     found = arc_programs.series(pair, "train/loss")
-    assert sorted(found) == sorted(expected)
+    assert sorted(found) == list(range(1, 25))
     assert found == pytest.approx(expected, rel=1e-3)
-    assert len(arc_programs.events(pair, "checkpoint")) == 1
-    assert len(list(pair.glob("attempt-1/events-*.jsonl"))) == 2
+
+
+def test_one_worker_of_two_keeps_the_record(pair, arc_programs):
+    """Both workers have their event file, but points and checkpoints come from rank 0 alone."""
+    files = sorted(pair.glob("attempt-1/events-*.jsonl"))
+    speakers = [file for file in files if '"metrics"' in file.read_text()]
+    assert (len(files), len(speakers)) == (2, 1)
+    assert len(arc_programs.events(pair, "checkpoint")) == 2
+
+
+def test_two_workers_resume_alike(pair, arc_programs, tmp_path):
+    """Without its last checkpoint, a run of two workers repeats the same losses to the end."""
+    run = tmp_path / "a run"
+    shutil.copytree(pair, run)
+    shutil.rmtree(run / "checkpoints" / "step_24")
+    code, text = arc_programs.complete(run, 2, launcher=TWO_WORKERS)
+    assert code == 0, text
+    assert "step 12 of 24" in text
+    # `series` fails if a step was logged with two different values.
+    assert arc_programs.series(run, "train/loss") == arc_programs.series(pair, "train/loss")
+    assert arc_programs.manifests(run) == [12, 24]
 
 
 def test_an_average_too_slow_for_the_run_is_refused(arc_programs, tmp_path):
