@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shlex
 import signal
 import sys
 import textwrap
@@ -157,7 +158,9 @@ def test_launcher_that_dies_at_once_leaves_its_worker_time_to_save(shim, source,
     """A shell wrapper dies of SIGTERM; its orphan is told too and has the rest of the grace."""
     worker = tmp_path / "worker.py"
     worker.write_text(SAVES)
-    one = shim().start(["sh", "-c", f"{sys.executable} {worker} & wait"])
+    one = shim().start(
+        ["sh", "-c", f"{shlex.quote(sys.executable)} {shlex.quote(str(worker))} & wait"]
+    )
     until(lambda: "up" in one.log())
     one.process.terminate()
     record = one.wait()
