@@ -88,7 +88,7 @@ class Laboratory:
             text=True,
             start_new_session=True,
             # A shell that starts the tests in the background has them ignore Ctrl-C.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
         )
 
     def git(self, *words):
