@@ -69,7 +69,7 @@ def delay_of_crash(root: Path, number: int) -> float:
 
 def main() -> int:
     """Print the table."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         root = Path(name)
         (root / "tickets").mkdir()
         (root / "experiments").mkdir()

@@ -15,7 +15,7 @@ from orchestrator.store import Reader
 from orchestrator.watch.live import pending
 from orchestrator.workspace import Workspace
 
-TICK = 0.5  # seconds between two looks: a verdict is due within 1 s of its point
+TICK = 0.75  # seconds between two looks: a verdict is due within 1 s of its point
 # A watcher started from inside a training program is no part of that run: bearing its variables it
 # would be ended with it.
 _OF_A_RUN = {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from orchestrator.clock import Clock
 from orchestrator.criteria import Judge
-from orchestrator.domain.criterion import Verdict
+from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
 from orchestrator.domain.run import RunRecord, RunState, RunStatus
 from orchestrator.store import Reader
@@ -15,7 +15,7 @@ from orchestrator.watch.live import state_of
 from orchestrator.watch.logs import LogCursor
 from orchestrator.workspace import RunFolder, Workspace
 
-_REJUDGE = 5.0  # seconds after which files are looked for again though nothing was logged
+_REJUDGE = 5.0  # seconds after which files are looked for, and verdicts that moved are written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class Observation:
     """What one look at a run showed.
 
     `elapsed` is the time since its attempt began, `idle` that without a new record; in seconds.
-    `changed` says that state or verdicts differ from the look before.
+    `changed` says that a verdict has turned since the look before.
     """
 
     folder: RunFolder
@@ -56,6 +56,7 @@ class Observer:
         self._active_at: float | None = None
         self._began_at: float | None = None
         self._judged_at = 0.0
+        self._verdicts_at = 0.0
         self._last: tuple[RunState, RunFacts, tuple[Verdict, ...]] | None = None
         self._begin()
 
@@ -99,7 +100,7 @@ class Observer:
             verdicts=verdicts,
             elapsed=self._elapsed(state, clock),
             idle=now - self._active_at,
-            changed=before is None or before[::2] != self._last[::2],
+            changed=before is None or _turns(before[2]) != _turns(verdicts),
         )
 
     def _elapsed(self, state: RunState, clock: Clock) -> float:
@@ -117,13 +118,26 @@ class Observer:
         if state.status is RunStatus.ENDED:
             state = state_of(self._folder, self._record, max_step=max_step)
         facts = self._facts(state, max_step, tuple(series))
-        latest = (state, facts, self._judge.verdicts(facts))
-        if latest == self._last:
-            return
-        self._index.put_run(self._record, state, folder=self._folder)
-        self._index.put_checkpoints(self._folder.id, facts.checkpoints)
-        self._index.put_verdicts(self._folder.id, self._record.criteria, latest[2])
-        self._last = latest
+        verdicts = self._judge.verdicts(facts)
+        self._write(state, facts, verdicts)
+        self._last = (state, facts, verdicts)
+
+    def _write(self, state: RunState, facts: RunFacts, verdicts: tuple[Verdict, ...]) -> None:
+        """Write what changed since the last look; of verdicts that only moved on, every few looks.
+
+        A latest value moves with every point; writing it each time would be most of the watcher's
+        work. A verdict that turns is written at once.
+        """
+        before = self._last
+        if before is None or before[0] != state:
+            self._index.put_run(self._record, state, folder=self._folder)
+        if before is None or before[1].checkpoints != facts.checkpoints:
+            self._index.put_checkpoints(self._folder.id, facts.checkpoints)
+        turned = before is None or _turns(before[2]) != _turns(verdicts)
+        due = self._judged_at > self._verdicts_at + _REJUDGE
+        if turned or due or facts.ended:
+            self._index.put_verdicts(self._folder.id, self._record.criteria, verdicts)
+            self._verdicts_at = self._judged_at
 
     def _read(self, *, whole: bool) -> bool:
         """Take in new points, events and log lines; say whether there were any."""
@@ -180,3 +194,7 @@ class Observer:
             for path in sorted(root.glob(pattern))
             if path.stat().st_mtime >= self._record.created - 1
         )
+
+
+def _turns(verdicts: tuple[Verdict, ...]) -> list[tuple[State, bool]]:
+    return [(verdict.state, verdict.final) for verdict in verdicts]
