@@ -26,7 +26,15 @@ from torch import Tensor
 
 from experiments.arc.settings import Settings, Study, build, read_settings
 from experiments.arc.state import State, own_part, read, restore, save, seed_everything
-from experiments.arc.world import World, anyone, average, gather, join_world, leave_world
+from experiments.arc.world import (
+    World,
+    anyone,
+    average,
+    end_process,
+    gather,
+    join_world,
+    leave_world,
+)
 from models.arc import Examples, draw_order, training_examples
 from models.ema import check_decay, follow, start_average
 from models.recurrent import count_parameters
@@ -221,4 +229,4 @@ def report(run: track.Run, state: State, loss: SegmentLoss, norm: float) -> None
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

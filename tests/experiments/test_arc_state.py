@@ -2,6 +2,8 @@
 """A training state in a file and back."""
 
 import random
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -114,3 +116,18 @@ def test_another_seed_is_another_run(make):
     """The seed decides everything: equal seeds give equal losses, another seed other losses."""
     losses = [steps(*make(seed=seed), 4) for seed in (0, 0, 1)]
     assert losses[0] == losses[1] != losses[2]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_process_ends_with_its_code(arc_programs, monkeypatch, workers):
+    """Alone or as a worker, the exit code is the one asked for and what was printed arrives."""
+    monkeypatch.setenv("WORLD_SIZE", workers)
+    program = "from experiments.arc.world import end_process; print('said'); end_process(75)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=arc_programs.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (75, "said\n")
