@@ -1,6 +1,6 @@
 """A criterion from the line a person wrote to the verdict with its evidence."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -32,6 +32,10 @@ class Subject(StrEnum):
     CHECKPOINT = "checkpoint"  # valid manifests
     FILE = "file"  # a path or glob in the workspace or the run folder
     RESOURCES = "resources"  # that teardown left no process behind
+    DURATION = "duration"  # wall time of the run, in seconds
+    OUTPUT = "output"  # a text that the programs print into out.log
+    EXIT = "exit"  # the exit code of the last command
+    COMMAND = "command"  # a command line that a person has run by `exp ticket check --run`
 
 
 class Decidable(StrEnum):
@@ -47,10 +51,16 @@ class Decidable(StrEnum):
 class Clause:
     """One test: `metric op value`. A percentage is a fraction with unit `%` (5% → 0.05).
 
-    `op` is one of `> >= < <= == != ~= between exists absent`; `aggregate` one of `latest best
-    final mean min max all any`; `anchor` bounds it in training time, as in `by step 2000`.
-    `qualifier` says on what it is measured ("validation", "held-out test set"); it is part of the
-    name that is looked up, never dropped.
+    `op` is one of `> >= < <= == != ~= between exists absent contains increasing decreasing`;
+    `aggregate` one of `latest final first best mean median min max count pNN all any`; `anchor`
+    bounds it in training time: `by step 2000`, `at epoch 3`, `after step 5000`, `steps 500..1000`,
+    `over last 10000 steps`. `quantifier` is `each`, `any` or `share`, over the family of series
+    that `metric` names; for `share` the bound is the share of members. `hold` is the number of
+    consecutive points that must meet the test. `other` is a second metric that stands in the
+    place of the number, `change` how `metric` differs from `baseline` (`improves_by`,
+    `reduced_by`, `exceeds_by`, `faster_by`, `times`). `total` is the denominator that `85/172`
+    claims. `qualifier` says on what it is measured ("validation", "held-out test set"); it is
+    part of the name that is looked up, never dropped.
     """
 
     subject: Subject
@@ -66,6 +76,9 @@ class Clause:
     hold: int | None = None
     tolerance: float | None = None
     qualifier: str | None = None
+    other: str | None = None
+    change: str | None = None
+    total: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +103,8 @@ class Criterion:
     """One checkable line of a ticket, frozen with its reading when a run starts.
 
     `key` identifies the line over edits of its box and its notes: the text and its occurrence.
-    `required` lines gate the ticket.
+    `required` lines gate the ticket. `bindings` holds, for each name in the predicate whose series
+    was known when the run started, that series: a later name cannot take its place.
     """
 
     key: str
@@ -98,6 +112,7 @@ class Criterion:
     section: str
     required: bool
     reading: Reading
+    bindings: dict[str, str] = field(default_factory=dict)
 
 
 class State(StrEnum):
@@ -124,11 +139,26 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Projection:
+    """When, at the present trend, a pending bound would be crossed.
+
+    `step` is None for "not at this trend"; `low` and `high` bound it with the confidence that
+    `method` names, `high` is None where the interval is open.
+    """
+
+    method: str
+    step: int | None = None
+    low: int | None = None
+    high: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The state of a criterion; `final` means no further record can change it.
 
     `margin` is the signed distance from the threshold in the threshold's unit, positive on the
-    side that meets it.
+    side that meets it. `companions` are the checks that ride along and did not hold, such as an
+    evaluation that gives the same value every time; they warn and do not change the state.
     """
 
     state: State
@@ -138,3 +168,5 @@ class Verdict:
     margin: float | None = None
     unit: str | None = None
     evidence: Evidence | None = None
+    projection: Projection | None = None
+    companions: tuple[str, ...] = ()

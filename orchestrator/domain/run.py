@@ -128,7 +128,10 @@ class TicketRef:
 class MetricSpec:
     """[metrics."NAME"]: the key it is logged under, its unit, goal and scale.
 
-    `scale` 100 says that logged values are percent of 100; 1 that they are fractions.
+    `scale` 100 says that logged values are percent of 100; 1 that they are fractions. `expr`
+    derives the metric from others by arithmetic, such as `eval/loss / train/loss`; `total` is the
+    series that holds the denominator of a count (the 172 of `85/172`); `chance` the value of a
+    constant predictor, or the series that holds it.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -138,6 +141,9 @@ class MetricSpec:
     goal: str | None = None
     scale: float = 1.0
     aliases: tuple[str, ...] = ()
+    expr: str | None = None
+    total: str | None = None
+    chance: float | str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +165,8 @@ class RunRecord:
     """run.json: everything fixed at launch.
 
     `env` holds what the spec itself sets; a value `$NAME` is taken from the caller's environment
-    at launch, so that a secret is never written here.
+    at launch, so that a secret is never written here. `baselines` holds what other runs had
+    measured by then, by `RUN:SERIES` as it stands in a predicate.
     """
 
     id: str
@@ -176,6 +183,7 @@ class RunRecord:
     budget: Budget = field(default_factory=Budget)
     metrics: dict[str, MetricSpec] = field(default_factory=dict)
     criteria: tuple[Criterion, ...] = ()
+    baselines: dict[str, float] = field(default_factory=dict)
     planned_steps: int | None = None
     stop_when: str = "never"
     grace: float = 30.0
