@@ -42,6 +42,7 @@ _RUN_SUBJECTS = {
           "aggregate": "latest"}),
         ("a in b..c + 1",
          {"metric": "a", "op": "between", "other": "b..c + 1", "aggregate": "latest"}),
+        ("a in 1..b", {"metric": "a", "op": "between", "other": "1..b", "aggregate": "latest"}),
         ("a / best(b) < 2.5 x",
          {"metric": "a / best(b)", "op": "<", "value": 2.5, "unit": "x"}),
         ("a > previous:a",
