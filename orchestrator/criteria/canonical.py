@@ -27,7 +27,7 @@ from orchestrator.criteria.expression import (
     Trend,
     Window,
 )
-from orchestrator.criteria.pieces import ABOUT
+from orchestrator.criteria.values import ABOUT
 from orchestrator.criteria.vocabulary import direction_of
 from orchestrator.domain.criterion import Clause, Subject
 

@@ -8,8 +8,9 @@ from orchestrator.criteria.asking import Question, ask, declare, person
 from orchestrator.criteria.measured import measured_clauses
 from orchestrator.criteria.moments import anchor_of
 from orchestrator.criteria.occurrences import occurrence_clauses, progress_clause
-from orchestrator.criteria.pieces import ABOUT, Piece, Test, pieces_of
+from orchestrator.criteria.pieces import Piece, Test, pieces_of
 from orchestrator.criteria.relative import relative_words
+from orchestrator.criteria.values import ABOUT
 from orchestrator.criteria.vocabulary import (
     ARTICLES,
     CHECKPOINTS,

@@ -462,7 +462,8 @@ def _duration(claim: Measured, words: Sequence[str]) -> Clause | None:
 
 def _unnamed(claim: Measured, words: Sequence[str], kind: Kind) -> None:
     rate = claim.test.unit is not None and "/" in claim.test.unit
-    if set(words) <= UNNAMED | ARTICLES and not rate:
+    unnamed = set(words) <= UNNAMED | ARTICLES or not re.search(r"[^\W\d_]", claim.metric)
+    if unnamed and not rate:
         raise ask("no metric is named; name one, such as `eval/loss < 2`", kind,
                   (claim.clause(metric=claim.metric or None),))  # fmt: skip
 

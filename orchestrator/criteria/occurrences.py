@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 
 from orchestrator.criteria.asking import ask, declare, person
 from orchestrator.criteria.moments import anchor_of
-from orchestrator.criteria.pieces import ABOUT, Piece, Test
+from orchestrator.criteria.pieces import Piece, Test
+from orchestrator.criteria.values import ABOUT
 from orchestrator.criteria.vocabulary import (
     ARTICLES,
     AUTHENTIC,

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from orchestrator.criteria.syntax import NotReadError, children, syntax_tree, tokens, trees, types
-from orchestrator.criteria.values import PERCENT, read_log, read_number, read_operator, read_unit
+from orchestrator.criteria.values import ABOUT, PERCENT, read_log, read_number, read_operator, read_unit
 
 if TYPE_CHECKING:
     from lark import Token, Tree
 
     Node: TypeAlias = Tree[Token]
-
-ABOUT = 0.05  # "~52,000 steps" unless declared otherwise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,10 @@ from dataclasses import replace
 from orchestrator.criteria.asking import ask
 from orchestrator.criteria.canonical import tree_of, window_of
 from orchestrator.criteria.claims import Claim, read_claim
+from orchestrator.criteria.flat import flat
 from orchestrator.criteria.headings import Heading, read_heading
 from orchestrator.criteria.line import Line, compares, take_apart
+from orchestrator.criteria.occurrences import hazards_in
 from orchestrator.criteria.predicate import parse_predicate, predicate_text
 from orchestrator.criteria.syntax import NotReadError
 from orchestrator.criteria.vocabulary import is_metric_like, is_vague, words_of
@@ -181,7 +183,9 @@ def _bare_claim(parts: Line, remark: str) -> Claim:
     alone = read_claim(parts.claim)
     if alone.question is None and alone.clauses:
         return _beside(alone, parts.inner)
-    if alone.question is not None and alone.question.kind is Kind.EVENT_ABSENCE:
+    if alone.question is not None and (
+        alone.question.kind is Kind.EVENT_ABSENCE or hazards_in(parts.claim)
+    ):
         why = f"is {parts.inner!r} what must not be, or what must hold? Write the test alone"
         return Claim(clauses=read_claim(parts.inner).clauses, question=ask(why))
     outside = [word for word in parts.claim.split() if not is_vague(word)]
@@ -196,8 +200,7 @@ def _bare_claim(parts: Line, remark: str) -> Claim:
 def _beside(claim: Claim, inner: str) -> Claim:
     """`Model saved (~200 MB)`: the claim stands, and what is only about so is a remark."""
     test = read_claim(inner)
-    about = all(clause.op in {"~=", "between"} for clause in test.clauses)
-    if about:
+    if any(clause.metric is None for clause in test.clauses):
         return claim
     joined = (*claim.clauses, *test.clauses)
     return Claim(clauses=joined, polarity=claim.polarity, question=test.question)
