@@ -37,7 +37,7 @@ _AMOUNTS = {
     Subject.DURATION: "duration",
     Subject.EXIT: "exit",
 }
-_COMPARISONS = frozenset("> >= < <= == != ~= between".split())
+_COMPARISONS = frozenset([">", ">=", "<", "<=", "==", "!=", "~=", "between"])
 
 
 def tree_of(clauses: Sequence[Clause]) -> Predicate | None:
@@ -54,7 +54,9 @@ def _tree(clause: Clause) -> Predicate | None:
         case Subject.METRIC:
             return _metric(clause)
         case Subject.LOG:
-            return Free(hazard=clause.metric) if clause.metric in {"oom", "crash", "error"} else None  # type: ignore[arg-type]
+            return (
+                Free(hazard=clause.metric) if clause.metric in {"oom", "crash", "error"} else None
+            )  # type: ignore[arg-type]
         case Subject.EVENT if clause.metric:
             return Happened(event=clause.metric, absent=clause.op == "absent")
         case Subject.FILE if clause.metric:
@@ -93,7 +95,7 @@ def _metric(clause: Clause) -> Predicate | None:
     if clause.op == "absent" and clause.unit in {"nan", "inf"}:
         series = Name(text=clause.metric) if clause.metric else None
         return Free(hazard=clause.unit, series=series)  # type: ignore[arg-type]
-    if clause.metric is None:
+    if clause.metric is None or (clause.change and clause.baseline is None):
         return None
     name = Name(text=clause.metric, scope=clause.qualifier)
     window = window_of(clause.anchor)

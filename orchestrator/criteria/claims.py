@@ -14,21 +14,23 @@ from orchestrator.criteria.values import ABOUT
 from orchestrator.criteria.vocabulary import (
     ARTICLES,
     CHECKPOINTS,
+    COMPLETES,
     CONDITIONS,
     EXISTS,
     FALLING,
     IMPROVES,
     INCIDENTS,
     LABELS,
+    LAUNCHED,
     LEADS,
     MODALS,
-    PREPOSITIONS,
+    OTHER_TRENDS,
     REACHES,
     REDUCES,
+    REPORTS,
     RISING,
     RUNS,
     TRAINING,
-    UNNAMED,
     VAGUE,
     direction_of,
     is_metric_like,
@@ -44,6 +46,8 @@ _ACTIONS = words_of("reduce stop abort kill restart lower raise increase decreas
                     "move scale accept reject adopt promote iterate")  # fmt: skip
 _COMPARED = words_of("exceed exceeds beat beats outperforms outperform surpass surpasses above "
                      "below under higher lower greater less smaller larger better worse")  # fmt: skip
+_VERBS = (COMPLETES | EXISTS | REPORTS | RUNS | FALLING | RISING | OTHER_TRENDS | LAUNCHED
+          | words_of("no zero without passes pass")) - {"through", "present"}  # fmt: skip
 _DEVICE = re.compile(r"[ABHVLT]\d{1,3}0?s?|GPUs?|gpus?|RTX|TPUs?")
 _JOINTS = frozenset({"comma", "and", "or"})
 _LEAST_CERTAIN = (Decidable.MANUAL, Decidable.ASK, Decidable.DECLARE, Decidable.YES)
@@ -233,7 +237,7 @@ def _stands_alone(body: Sequence[Piece], joint: Piece | None, before: Sequence[P
     if _tests(body) or any(piece.kind in {"op", "much"} for piece in body):
         return True
     if _tests(before) and joint is not None:
-        return not (joint.kind == "and" and body[0].word in PREPOSITIONS)
+        return joint.kind != "and" or bool({piece.word for piece in body} & _VERBS)
     if any(p.kind in {"code", "quoted"} for p in (*body, *before)):
         return False
     return joint is not None and joint.kind == "comma" and not _is_list_of_names(before, body)
@@ -273,7 +277,9 @@ def _distributed(segments: list[list[Piece]]) -> list[list[Piece]]:
 
 
 def _is_name(pieces: Sequence[Piece]) -> bool:
-    words = [p.text.strip("`") for p in pieces if p.word not in MODALS | ARTICLES | LEADS | {"both"}]
+    words = [
+        p.text.strip("`") for p in pieces if p.word not in MODALS | ARTICLES | LEADS | {"both"}
+    ]
     plain = all(p.kind in {"word", "code", "time"} for p in pieces)
     return plain and bool(words) and len(words) <= 3 and is_metric_like(" ".join(words))
 
@@ -325,13 +331,15 @@ def _measured(pieces: list[Piece], inherited: str | None) -> tuple[Clause, ...]:
         raise _from_to(before, [tests[0], tests[0]], after) or ask(test.doubt or "")
     if incident := _incident(before, after):
         raise incident
-    if test.op in {"~=", "between"} and (test.unit or "").endswith("B") and (
-        {piece.word for piece in before} & EXISTS
+    if (
+        test.op in {"~=", "between"}
+        and (test.unit or "").endswith("B")
+        and ({piece.word for piece in before} & EXISTS)
     ):
         return occurrence_clauses(before)  # "adapter saved (~200 MB)": the size is a remark
     if len(tests) == 2 and (changed := _from_to(before, tests, after)):
         raise changed
-    if test.doubt and "→" in tests[0].text or "->" in tests[0].text:
+    if (test.doubt and "→" in tests[0].text) or "->" in tests[0].text:
         raise _from_to(before, [tests[0], tests[0]], after) or ask(test.doubt or "")
     if counted := _counted(before, test, after):
         return counted
@@ -360,7 +368,9 @@ def _chained(before: list[Piece], test: Test) -> tuple[list[Piece], Test] | None
     """`0.3 < f1 < 0.95` is a range."""
     if len(before) < 3:
         return None
-    numbers = [i for i, p in enumerate(before[:-1]) if p.kind == "amount" and before[i + 1].kind == "op"]
+    numbers = [
+        i for i, p in enumerate(before[:-1]) if p.kind == "amount" and before[i + 1].kind == "op"
+    ]
     if len(numbers) != 1 or test.op not in {"<", "<="}:
         return None
     place = numbers[0]
@@ -455,9 +465,7 @@ def _progress(pieces: Sequence[Piece]) -> tuple[Clause, ...]:
     words = {piece.word for piece in body if piece.kind == "word"}
     drives = words & {"trains", "runs", "trained", "completes", "completed"}
     alone = len(amounts) == 1 and words <= {"on", "gpu", "cpu", "gpus"}
-    if not alone and (
-        not words & (RUNS | TRAINING | REACHES) or (words - known and not drives)
-    ):
+    if not alone and (not words & (RUNS | TRAINING | REACHES) or (words - known and not drives)):
         return ()
     if words & (VAGUE | CONDITIONS):
         return ()
@@ -503,7 +511,16 @@ def _compared_in_words(pieces: Sequence[Piece]) -> tuple[Clause, ...]:
     place = next(i for i, piece in enumerate(pieces) if piece.word in _COMPARED)
     verb = pieces[place].word
     left, right = _phrase(pieces[:place]), _phrase(pieces[place + 1 :])
-    if verb in {"exceed", "exceeds", "surpass", "surpasses", "above", "higher", "greater", "larger"}:
+    if verb in {
+        "exceed",
+        "exceeds",
+        "surpass",
+        "surpasses",
+        "above",
+        "higher",
+        "greater",
+        "larger",
+    }:
         op: str | None = ">"
     elif verb in {"below", "under", "lower", "less", "smaller"}:
         op = "<"
@@ -535,7 +552,9 @@ def _two(left: str, op: str, right: str) -> tuple[Clause, ...]:
                     aggregate="latest")  # fmt: skip
     kind = Kind.RELATIVE_TO_BASELINE if "baseline" in words else Kind.COMPARISON
     if left and right and is_metric_like(left) and not is_metric_like(right):
-        raise declare(f"which series holds {right!r}? Declare both under [metrics]", kind, (clause,))
+        raise declare(
+            f"which series holds {right!r}? Declare both under [metrics]", kind, (clause,)
+        )
     if not left or not right:
         raise ask("one side of the comparison is missing", kind)
     if words & (VAGUE | CONDITIONS):
@@ -564,4 +583,9 @@ def _guess(pieces: Sequence[Piece], question: Question) -> Question:
         kind = Kind.DURATION
     elif test.unit is not None:
         kind = Kind.THRESHOLD
-    return ask("at least, at most or exactly so many? Write an operator", kind, (clause,))
+    why = "at least, at most or exactly so many? Write an operator"
+    words = {piece.word for piece in pieces}
+    first = pieces[0] is amounts[0] and len(amounts) == 1 and follows
+    if first and not words & (VAGUE | CONDITIONS) and not any(p.kind == "quoted" for p in pieces):
+        return declare(why, kind, (clause,))
+    return ask(why, kind, (clause,))

@@ -20,7 +20,9 @@ _TIERS = (
     (re.compile(r"nice[- ]to[- ]have|\boptional\b|\bbonus\b|should[- ]have|could[- ]have|"
                 r"\bgood\b|desired|desirable", re.IGNORECASE), "nice"),
 )  # fmt: skip
-_AFTERWARDS = re.compile(r"(\d+)\s*(epochs?|steps?|iterations?|episodes?)\s*(?:sonras|later|nach)", re.I)
+_AFTERWARDS = re.compile(
+    r"(\d+)\s*(epochs?|steps?|iterations?|episodes?)\s*(?:sonras|later|nach)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

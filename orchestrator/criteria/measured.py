@@ -51,7 +51,9 @@ _TIME_UNITS = frozenset({"ms", "us", "ns", "s", "min", "h", "days"})
 _COUNTED = frozenset({"step", "epoch", "iteration", "episode", "round", "generation"})
 # Before a number these count something: "for at least 200 tokens", "in 1000+ runs".
 _COUNTING = frozenset({"for", "in", "on", "across", "over", "with", "after", "every", "from"})
-_UNBOUNDED = frozenset({"during", "while", "when", "until", "once", "after", "before", "throughout"})
+_UNBOUNDED = frozenset(
+    {"during", "while", "when", "until", "once", "after", "before", "throughout"}
+)
 _RATES = re.compile(r"\w+/\w+")
 
 
@@ -236,7 +238,11 @@ def _take_after(claim: Measured, pieces: Sequence[Piece]) -> None:
             claim.note = [rest.text for rest in pieces[position:]]
             return
         if piece.kind in {"anchor", "window", "moment"}:
-            if piece.moment is not None and is_span(piece.moment) and claim.test.unit in _TIME_UNITS:
+            if (
+                piece.moment is not None
+                and is_span(piece.moment)
+                and claim.test.unit in _TIME_UNITS
+            ):
                 claim.qualifier += ["for", piece.text]  # ~40 hours for 10 epochs
             else:
                 _place(claim, piece)
@@ -354,7 +360,9 @@ def _checked(claim: Measured) -> tuple[Clause, ...]:
     _unclear_measure(claim, words, kind)
     trend = next((w for w in words if w in FALLING | RISING | OTHER_TRENDS), None)
     if trend is not None:
-        named = " ".join(w for w in claim.subject if w.casefold() not in FALLING | RISING | OTHER_TRENDS)
+        named = " ".join(
+            w for w in claim.subject if w.casefold() not in FALLING | RISING | OTHER_TRENDS
+        )
         if trend in OTHER_TRENDS:
             kind = Kind.TREND
         raise declare(f"{trend!r} is a trend: over which window?", kind,

@@ -113,7 +113,9 @@ def _absence(pieces: Sequence[Piece], words: Sequence[str], text: str) -> Clause
 def hazards_in(text: str) -> list[str]:
     """The hazards that a text names; "OOM errors" are one thing."""
     found = [name for pattern, name in HAZARDS if pattern.search(text)]
-    if "error" in found and re.search(r"\b(?:nan|inf|oom|memory)\S* errors?\b", text, re.IGNORECASE):
+    if "error" in found and re.search(
+        r"\b(?:nan|inf|oom|memory)\S* errors?\b", text, re.IGNORECASE
+    ):
         found.remove("error")
     return found
 
@@ -136,7 +138,7 @@ def _what_ran(head: list[str], absent: Clauses) -> Clauses:
 def _incident(head: list[str], tail: list[str]) -> Clauses:
     trends = [word for word in tail if word in OTHER_TRENDS | FALLING | RISING]
     named = " ".join(tail)
-    if not tail or head and not set(head) <= TRAINING | RUNS | LEADS | MODALS | UNNAMED:
+    if not tail or (head and not set(head) <= TRAINING | RUNS | LEADS | MODALS | UNNAMED):
         return ()
     if "improvement" in trends:
         raise declare("improvement of which metric, by how much, and over which window?", Kind.TREND,
@@ -257,6 +259,14 @@ def _checkpoints(pieces: Sequence[Piece], words: Sequence[str], text: str) -> Cl
                     value=every.moment.low if every.moment else None,
                     unit=f"{every.moment.unit}s" if every.moment else None),),
         )  # fmt: skip
+    if (
+        cited
+        and len(pieces) > 1
+        and not set(words) & (EXISTS | REPORTS | CONDITIONS | VAGUE | BUILDS)
+    ):
+        raise declare("that a checkpoint exists? Write `checkpoints exist`, or name its path",
+                      Kind.ARTIFACT_EXISTS,
+                      (Clause(subject=Subject.CHECKPOINT, metric="checkpoint", op="exists"),))  # fmt: skip
     if not cited or not set(words) & EXISTS:
         return ()
     if vague := set(words) & (VAGUE | CONDITIONS):

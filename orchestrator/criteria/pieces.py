@@ -2,10 +2,18 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from orchestrator.criteria.syntax import NotReadError, children, syntax_tree, tokens, trees, types
-from orchestrator.criteria.values import ABOUT, PERCENT, read_log, read_number, read_operator, read_unit
+from orchestrator.criteria.syntax import NotReadError, syntax_tree, tokens, trees, types
+from orchestrator.criteria.values import (
+    ABOUT,
+    PERCENT,
+    read_log,
+    read_number,
+    read_operator,
+    read_unit,
+)
 
 if TYPE_CHECKING:
     from lark import Token, Tree
@@ -54,16 +62,17 @@ class Piece:
         return self.text.casefold().strip("*_\"'“”.")
 
 
-def pieces_of(text: str) -> list[Piece]:
+@lru_cache(maxsize=2048)
+def pieces_of(text: str) -> tuple[Piece, ...]:
     """Cut a line into pieces. Raises NoRuleError, and NotReadError for a number that is none."""
     tree = syntax_tree(text, "start")
     try:
-        return [_piece(child, text) for child in tree.children]
+        return tuple(_piece(child) for child in tree.children)
     except ValueError as error:
         raise NotReadError(str(error)) from error
 
 
-def _piece(child: "Node | Token", text: str) -> Piece:
+def _piece(child: "Node | Token") -> Piece:
     if not hasattr(child, "data"):
         return _token(child)
     tree: Node = child
@@ -231,6 +240,3 @@ def _moment(tree: "Node") -> Moment:
         counted=counted,
         about="~" in prep,
     )
-
-
-

@@ -1,6 +1,5 @@
 """A line as a person wrote it → what the machine understood, or the question it has."""
 
-import re
 from dataclasses import replace
 
 from orchestrator.criteria.asking import ask
@@ -12,7 +11,13 @@ from orchestrator.criteria.line import Line, compares, take_apart
 from orchestrator.criteria.occurrences import hazards_in
 from orchestrator.criteria.predicate import parse_predicate, predicate_text
 from orchestrator.criteria.syntax import NotReadError
-from orchestrator.criteria.vocabulary import is_metric_like, is_vague, words_of
+from orchestrator.criteria.vocabulary import (
+    DERIVED,
+    direction_of,
+    is_metric_like,
+    is_vague,
+    words_of,
+)
 from orchestrator.domain.criterion import Clause, Decidable, Kind, Reading, Subject
 from orchestrator.errors import InvalidFileError
 
@@ -66,7 +71,9 @@ def _reading(claim: Claim, parts: Line, place: Heading) -> Reading:
     if claim.clauses and question is not None and question.kind is Kind.MANUAL:
         kind = kind_of(claim.clauses[0])
     if question is None and any(clause.op == "absent" for clause in claim.clauses):
-        kind = kind_of(claim.clauses[0]) if claim.clauses[0].value is not None else Kind.EVENT_ABSENCE
+        kind = (
+            kind_of(claim.clauses[0]) if claim.clauses[0].value is not None else Kind.EVENT_ABSENCE
+        )
     decidable = question.decidable if question is not None else Decidable.YES
     if doubt is not None:
         decidable = Decidable.ASK
@@ -119,7 +126,9 @@ def _placed(claim: Claim, place: Heading) -> Claim:
     """A heading such as `Epoch 25` says when the lines below it must hold."""
     if place.anchor is None:
         return claim
-    return replace(claim, clauses=tuple(_anchored(clause, place.anchor) for clause in claim.clauses))
+    return replace(
+        claim, clauses=tuple(_anchored(clause, place.anchor) for clause in claim.clauses)
+    )
 
 
 def _anchored(clause: Clause, anchor: str) -> Clause:
@@ -186,8 +195,11 @@ def _bare_claim(parts: Line, remark: str) -> Claim:
     if alone.question is not None and (
         alone.question.kind is Kind.EVENT_ABSENCE or hazards_in(parts.claim)
     ):
+        inner = read_claim(parts.inner)
+        if inner.clauses and all(_is_good(clause) for clause in inner.clauses):
+            return inner
         why = f"is {parts.inner!r} what must not be, or what must hold? Write the test alone"
-        return Claim(clauses=read_claim(parts.inner).clauses, question=ask(why))
+        return Claim(clauses=inner.clauses, question=ask(why))
     outside = [word for word in parts.claim.split() if not is_vague(word)]
     if {word.casefold() for word in outside} <= _GLOSS:
         return read_claim(parts.inner + remark)
@@ -195,6 +207,13 @@ def _bare_claim(parts: Line, remark: str) -> Claim:
     if _speaks_for_itself(inner):
         return inner
     return read_claim(f"{' '.join(outside)} {parts.inner}{remark}")
+
+
+def _is_good(clause: Clause) -> bool:
+    """`No overfitting (gap < 0.3)`: a small gap is what must hold."""
+    words = set((clause.metric or "").casefold().split())
+    small = direction_of(clause.metric or "") == "min" or bool(words & DERIVED)
+    return clause.op in {"<", "<="} and small
 
 
 def _beside(claim: Claim, inner: str) -> Claim:

@@ -29,10 +29,9 @@ if TYPE_CHECKING:
 _RUN = re.compile(r"R-\d+|previous(?: run)?", re.IGNORECASE)
 _NOUNS = ("ment", "ments", "gain", "gains", "uplift", "lift", "tion", "tions", "savings", "loss-of")
 _AGAINST = frozenset(
-    "vs versus than over compared relative against from baseline baselines reference".split()
+    ["vs", "versus", "than", "over", "compared", "relative", "against", "from", "baseline", "baselines", "reference"]
 )
-_SIDE = ARTICLES | MODALS | LEADS | frozenset("by of to with relative compared than vs versus over "
-                                              "against from on".split())  # fmt: skip
+_SIDE = ARTICLES | MODALS | LEADS | frozenset(["by", "of", "to", "with", "relative", "compared", "than", "vs", "versus", "over", "against", "from", "on"])  # fmt: skip
 
 
 def change_in(words: Sequence[str], scope: Sequence[str]) -> str | None:

@@ -5,14 +5,16 @@ import re
 from orchestrator.criteria.pieces import pieces_of
 from orchestrator.criteria.syntax import NotReadError
 
-_STRICT = re.compile(r"^(?:[<>≤≥]|at (?:least|most)\b|(?:below|above|under|over|up to)\b)", re.I)
-_TARGET = re.compile(r"^(?:[<>≤≥=~≈$+-]|\d|at (?:least|most)\b|(?:stays|below|above|under)\b)", re.I)
+_STRICT = re.compile(r"^(?:[<>≤≥]|at (?:least|most)\b|(?:below|above|under|over|up to)\b)", re.IGNORECASE)
+_TARGET = re.compile(
+    r"^(?:[<>≤≥=~≈$+-]|\d|at (?:least|most)\b|(?:stays|below|above|under)\b)", re.IGNORECASE
+)
 _IDENTIFIER = re.compile(r"(?:[A-Z]{1,3}-?)?\d+[.):]?|[A-Z]\d*")
 _BARE = re.compile(r"[-+~≈]?\s*[\d.,]+\s*[%kMB]?")
 _RULE = re.compile(r"[\s:|-]+")
 _WANTED = re.compile(r"target|goal|threshold|criteri|gate|pass if|required?|expected|kpi|minimum|bar$"
-                     r"|acceptance|must|objective|spec", re.I)  # fmt: skip
-_NAMED = re.compile(r"metric|measure|criterion|check|what|item|test|name|kpi|gate|aspect", re.I)
+                     r"|acceptance|must|objective|spec", re.IGNORECASE)  # fmt: skip
+_NAMED = re.compile(r"metric|measure|criterion|check|what|item|test|name|kpi|gate|aspect", re.IGNORECASE)
 
 
 def row_claim(text: str, header: tuple[str, ...] = ()) -> str:
@@ -47,7 +49,9 @@ def is_rule(text: str) -> bool:
 
 def cells_of(text: str) -> tuple[str, ...]:
     """The cells of a row, without emphasis."""
-    return tuple(re.sub(r"\*\*|__", "", cell).strip() for cell in text.strip().strip("|").split("|"))
+    return tuple(
+        re.sub(r"\*\*|__", "", cell).strip() for cell in text.strip().strip("|").split("|")
+    )
 
 
 def _by_header(cells: list[str], header: tuple[str, ...]) -> int | None:

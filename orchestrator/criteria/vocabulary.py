@@ -81,7 +81,9 @@ RELATIVE = words_of(
     "better worse original previous prior old earlier matches parity "
     "equal equivalent sota state-of-the-art"
 )
-EXCEEDS = words_of("exceed exceeds exceeding beat beats beating outperform outperforms outperforming surpass surpasses")
+EXCEEDS = words_of(
+    "exceed exceeds exceeding beat beats beating outperform outperforms outperforming surpass surpasses"
+)
 IMPROVES = words_of(
     "improve improves improved improvement improvements improving gain gains increase increases "
     "increased boost boosts higher uplift lift"
@@ -100,11 +102,12 @@ EVENTUALLY = words_of("eventually once sometime")
 # ------------------------------------------------------------------ trends
 FALLING = words_of(
     "decreasing decreases decrease falling falls declining declines dropping drops drop descending "
-    "shrinking shrinks decays decreased downward downwards"
+    "shrinking shrinks decays decreased downward downwards decrece disminuye baja sinkt fällt "
+    "diminue 下降 减少 減少 감소"
 )
 RISING = words_of(
     "increasing increases increase rising rises growing grows climbing climbs climb increased "
-    "upward upwards"
+    "upward upwards aumenta sube steigt augmente 上升 增加 증가"
 )
 OTHER_TRENDS = words_of(
     "converges converge converged convergence converging plateau plateaus plateaued plateauing "
@@ -175,7 +178,12 @@ HAZARDS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(?:infs?|infinit\w+|infinite|non-?finite)\b", re.IGNORECASE), "inf"),
     (re.compile(r"\b(?:ooms?|out[- ]of[- ]memory|memory overflow)\b", re.IGNORECASE), "oom"),
     (re.compile(r"\b(?:crash\w*|segfaults?)\b", re.IGNORECASE), "crash"),
-    (re.compile(r"\b(?:errors?|exceptions?|tracebacks?|errores|fehler|erreurs|erros)\b", re.IGNORECASE), "error"),
+    (
+        re.compile(
+            r"\b(?:errors?|exceptions?|tracebacks?|errores|fehler|erreurs|erros)\b", re.IGNORECASE
+        ),
+        "error",
+    ),
 )
 HAZARD_WORDS = words_of(
     "nan nans inf infs infinity infinite non-finite nonfinite oom ooms out-of-memory out of memory "
@@ -219,7 +227,7 @@ _HIGHER = words_of(
 _OTHERS = words_of(
     "lr rate entropy norm kl likelihood score bpd learning epsilon temperature grad gradient "
     "sparsity size step epoch pr-auc match epsilon ratio gap count fa nfe usage score share "
-    "percentage budget cost time memory duration margin drawdown sharpe clusters"
+    "percentage budget cost costs time memory duration margin drawdown sharpe clusters"
 )
 
 
