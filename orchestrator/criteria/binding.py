@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from orchestrator.domain.criterion import Clause
+from orchestrator.criteria.expression import Name
 from orchestrator.domain.run import MetricSpec
 
 _EVALUATION_ACTS = {"eval", "evaluation"}  # the qualifier of "evaluation reports …"
@@ -41,7 +41,7 @@ _LONGER = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """The series of a clause, or why there is none.
+    """The series of a name, or why there is none.
 
     `settled` says that no name logged later can change it; `rivals` are the series that match
     equally well.
@@ -85,7 +85,7 @@ def _content(tokens: Iterable[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a clause on a metric looks for, prepared once."""
+    """What a name looks for, prepared once."""
 
     spoken: str
     evaluated: bool
@@ -110,10 +110,9 @@ class Target:
         return None
 
 
-def target_of(clause: Clause, metrics: Mapping[str, MetricSpec]) -> Target:
-    """Prepare the look-up of a clause's metric among `metrics` as declared in the spec."""
-    phrase = clause.metric or ""
-    scope = clause.qualifier or ""
+def target_of(name: Name, metrics: Mapping[str, MetricSpec]) -> Target:
+    """Prepare the look-up of a name among `metrics` as declared in the spec."""
+    phrase, scope = name.text, name.scope or ""
     evaluated = scope.casefold() in _EVALUATION_ACTS
     base, narrow = _words_of(phrase), _words_of(scope.replace("/", " "))
     words = tuple(sorted(base.words + narrow.words))
