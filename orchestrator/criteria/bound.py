@@ -4,10 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.criteria.values import comparison, margin_of, shown
-
-_ABOUT = 0.05  # `~=` without a tolerance
-_FLIPPED = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "==": "==", "!=": "!="}
+from orchestrator.criteria.values import ABOUT, comparison, margin_of, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +21,7 @@ class Bound:
         cls, op: str, value: float, other: float | None = None, tolerance: float | None = None
     ) -> "Bound":
         """A bound in which `~=` has its default tolerance of 5%."""
-        about = _ABOUT if tolerance is None else tolerance
+        about = ABOUT if tolerance is None else tolerance
         return cls(op, value, other, about if op == "~=" else 0.0)
 
     def test(self) -> Callable[[float], bool]:
@@ -74,8 +71,3 @@ class Bound:
         else:
             text = f"{self.op} {bound}"
         return text if met else f"is not {text}"
-
-
-def flipped(op: str) -> str | None:
-    """The operator with its sides exchanged, None for one that has no such form."""
-    return _FLIPPED.get(op)

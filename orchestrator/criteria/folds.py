@@ -64,7 +64,9 @@ class Extent:
         if part is None:
             return
         first = part.points[0]
-        self.first_finite = earlier(self.first_finite, first) if late else self.first_finite or first
+        self.first_finite = (
+            earlier(self.first_finite, first) if late else self.first_finite or first
+        )
         low, high = self.lowest, self.highest
         if low is None or part.low < low.value or (late and part.low == low.value):
             point = part.points[part.values.index(part.low)]
@@ -133,8 +135,7 @@ class Hold:
             if self.done is not None:
                 return
             run = run + 1 if test(value) else 0
-            if run > self.longest:
-                self.longest = run
+            self.longest = max(self.longest, run)
             if run >= self.length:
                 self.done = point
         self.run = run

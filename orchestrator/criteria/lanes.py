@@ -25,16 +25,17 @@ _BATCH = 1024
 _RANK = re.compile(r"events-.*-(\d+)-\d+\.jsonl$")
 _SOURCE = attrgetter("at.source")
 _LINE = attrgetter("at.line")
+_TIME = attrgetter("at.time")
 
-AnyFold = TypeVar("AnyFold", bound=Fold, covariant=True)
+AnyFold_co = TypeVar("AnyFold_co", bound=Fold, covariant=True)
 History: TypeAlias = Callable[[str], Iterable[Point]]
 
 
 @dataclass(frozen=True, slots=True)
-class Ask(Generic[AnyFold]):
+class Ask(Generic[AnyFold_co]):
     """A fold by what it is made of, over a window of a series; equal ones are shared."""
 
-    make: Callable[..., AnyFold]
+    make: Callable[..., AnyFold_co]
     window: Window = WHOLE
     parts: tuple[Hashable, ...] = ()
 
@@ -80,16 +81,16 @@ class Lane:
         self._fed.setdefault(ask.window, []).append(fold)
         self._need = max(self._need, fold.needs)
 
-    def fold(self, ask: Ask[AnyFold]) -> AnyFold:
+    def fold(self, ask: Ask[AnyFold_co]) -> AnyFold_co:
         """A fold of all effective points in its window; `last …` windows are folded on demand."""
         self.ask(ask)
         self.settle()
         if ask.window.kind != "last":
-            return cast("AnyFold", self._folds[ask])
+            return cast("AnyFold_co", self._folds[ask])
         fold = ask.make(*ask.parts)
         for _, points in groupby(self.recent(ask.window).points, key=segment_of):
             fold.feed(Chunk(list(points)), late=False)
-        return cast("AnyFold", fold)
+        return fold
 
     def recent(self, window: Window) -> Recent:
         """The points of a `last …` window."""
@@ -203,7 +204,7 @@ class Lane:
 
     @staticmethod
     def _cuts(points: Iterable[Point]) -> tuple[dict[Segment, float], bool]:
-        """For each segment the step from which on newer ones replace it; whether all is in order."""
+        """For each segment the step from which newer ones replace it; whether all is in order."""
         begin: dict[Segment, float] = {}
         before, in_order = None, True
         for point in points:
@@ -275,6 +276,8 @@ class Board:
 
     def take(self, name: str, points: list[Point]) -> None:
         """Take in points of an open series."""
+        if self.timed:
+            self.since(min(map(_TIME, points)))
         sources = set(map(_SOURCE, points))
         for lane in self.lanes[name].values():
             wanted = {source for source in sources if lane.counts(source)}

@@ -11,9 +11,10 @@ from orchestrator.criteria.counts import Below, Buckets, Count, Tally, percentil
 from orchestrator.criteria.expression import Reduced
 from orchestrator.criteria.folds import MOST_KEPT, Extent, Fold
 from orchestrator.criteria.lanes import Ask
+from orchestrator.criteria.predicate_text import window_text
 from orchestrator.criteria.series import Found, SeriesWatch
 from orchestrator.criteria.vocabulary import direction_of
-from orchestrator.criteria.watching import QuestionError, Setting, window_words
+from orchestrator.criteria.watching import QuestionError, Setting
 from orchestrator.domain.criterion import State
 from orchestrator.domain.facts import RunFacts
 from orchestrator.domain.point import Point
@@ -25,12 +26,12 @@ _HOWS = {"latest", "final", "first", "best", "mean", "median", "min", "max", "co
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """A value in logged units with the point it comes from; without a value, `why` not.
+    """A value in logged units with the point it comes from, or `why` there is none.
 
     `closed` says that no later point can change it; `rising` that it only rises (True) or only
     falls (False); `about` that it is known to 0.1% only, and `met` then what is known exactly.
-    `waits` says that the value is not yet the one that is asked for; `lacking` is what a criterion is
-    at the end without a value.
+    `waits` says that the value is not yet the one that is asked for; `lacking` is what a criterion
+    is at the end without a value.
     """
 
     value: float | None = None
@@ -43,6 +44,11 @@ class Measured:
     waits: bool = False
     lacking: State = State.NO_DATA
 
+    @classmethod
+    def at(cls, point: Point, *, closed: bool = False) -> "Measured":
+        """The value of one point."""
+        return cls(value=point.value, point=point, closed=closed)
+
 
 class Operand:
     """A `Reduced` with the series it is about. Raises QuestionError for what cannot be asked."""
@@ -53,7 +59,7 @@ class Operand:
         self._board = setting.board
         self._window = setting.plain(reduced.window)
         self._percent = _percent_of(reduced.how)
-        self._spoken = window_words(reduced.window)
+        self._spoken = window_text(reduced.window)
 
     def asks(self, bound: Bound | None = None) -> Iterable[tuple[str, Ask[Fold]]]:
         """The folds it needs; with a `bound` in logged units, percentiles are decided exactly."""
@@ -120,13 +126,14 @@ class Operand:
     def _reduce(
         self, found: Found, extent: Extent, *, closed: bool, op: str | None, bound: Bound | None
     ) -> Measured:
-        newest = extent.newest
+        newest, oldest = extent.newest, extent.oldest
+        assert newest is not None  # noqa: S101 - the window has a point
+        assert oldest is not None  # noqa: S101 - as above
         match self.how:
             case "latest" | "final":
-                return Measured(value=newest and newest.value, point=newest, closed=closed)
+                return Measured.at(newest, closed=closed)
             case "first":
-                point = extent.oldest
-                return Measured(value=point and point.value, point=point, closed=True)
+                return Measured.at(oldest, closed=True)
             case "best":
                 return self._best(found, extent, closed=closed, op=op)
             case "min" | "max":
@@ -143,7 +150,7 @@ class Operand:
         return self._percentile(found, extent, closed=closed, bound=bound)
 
     def _best(self, found: Found, extent: Extent, *, closed: bool, op: str | None) -> Measured:
-        rising = _rising(found.name, found.spec, op)
+        rising = is_higher_better(found.name, found.spec, op)
         if rising is None:
             raise QuestionError(
                 f'is a higher or a lower {found.name} better? Declare goal = "max" or "min"'
@@ -152,7 +159,9 @@ class Operand:
         if point is None:
             why = f"{found.name} has no finite value"
             return Measured(why=why, closed=closed, lacking=State.FAILED)
-        return Measured(value=point.value, point=point, closed=closed, rising=self._moves(rising=rising))
+        return Measured(
+            value=point.value, point=point, closed=closed, rising=self._moves(rising=rising)
+        )
 
     def _moves(self, *, rising: bool) -> bool | None:
         """Which way an extreme can move; over a window that moves along, both."""
@@ -221,7 +230,8 @@ def _end(extent: Extent, *, highest: bool) -> Point:
     return found
 
 
-def _rising(name: str, spec: MetricSpec | None, op: str | None) -> bool | None:
+def is_higher_better(name: str, spec: MetricSpec | None, op: str | None) -> bool | None:
+    """Which way a series gets better: as declared, by its name, by the operator."""
     goal = ((spec.goal if spec else None) or "").casefold()
     if goal.startswith(("max", "min")):
         return goal.startswith("max")

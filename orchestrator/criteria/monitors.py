@@ -79,6 +79,11 @@ class LogMonitor:
         return sum(end - start for spans in self.seen.values() for start, end in spans)
 
 
+def literal(text: str) -> re.Pattern[str]:
+    """The pattern that only this text matches."""
+    return re.compile(re.escape(text))
+
+
 def _line_around(text: str, match: re.Match[str]) -> str:
     start = text.rfind("\n", 0, match.start()) + 1
     end = text.find("\n", match.end())

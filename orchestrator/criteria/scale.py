@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from orchestrator.criteria.bound import Bound
 from orchestrator.criteria.folds import Extent
-from orchestrator.criteria.values import PERCENT, shown
+from orchestrator.criteria.values import FRACTIONS, PERCENT, shown
 from orchestrator.criteria.vocabulary import words_of
 from orchestrator.domain.run import MetricSpec
 
@@ -65,6 +65,11 @@ class Scale:
                 f"{self.name} is logged in percent: does {shown(bound)} mean {shown(bound, '%')}?"
             )
         return None
+
+
+def one_unit(unit: str | None) -> str | None:
+    """The unit in which verdicts speak: percentage points are percent of one."""
+    return PERCENT if unit in FRACTIONS else unit
 
 
 def is_scaled(spec: MetricSpec | None) -> bool:

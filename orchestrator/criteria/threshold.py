@@ -10,7 +10,7 @@ from orchestrator.criteria.folds import Fold, Recent
 from orchestrator.criteria.lanes import Ask
 from orchestrator.criteria.measure import Measured, Operand
 from orchestrator.criteria.projection import POINTS, in_words, project
-from orchestrator.criteria.scale import Scale
+from orchestrator.criteria.scale import Scale, one_unit
 from orchestrator.criteria.series import Found
 from orchestrator.criteria.values import PERCENT, shown, shown_margin
 from orchestrator.criteria.watching import (
@@ -22,7 +22,6 @@ from orchestrator.criteria.watching import (
 )
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
-from orchestrator.domain.point import Point
 
 TAIL = Ask(Recent, WHOLE, (POINTS, "point"))
 
@@ -35,7 +34,7 @@ class Threshold:
         assert isinstance(leaf.right, Number)  # noqa: S101 - as above
         other = leaf.right2.value if isinstance(leaf.right2, Number) else None
         self._bound = Bound.of(leaf.op, leaf.right.value, other, leaf.tolerance)
-        self._unit = None if leaf.left.how == "count" else leaf.right.unit
+        self._unit = None if leaf.left.how == "count" else one_unit(leaf.right.unit)
         self._operand = Operand(leaf.left, setting)
         self._window = setting.plain(leaf.left.window)
         self.series = self._operand.series
@@ -72,8 +71,8 @@ class Threshold:
         return settled(found, scale, facts, self._judge(found, scale, measured, facts))
 
     def _judge(self, found: Found, scale: Scale, measured: Measured, facts: RunFacts) -> Verdict:
-        point, when = measured.point, self._operand.when
-        if point is None or measured.value is None or (measured.waits and facts.ended):
+        when = self._operand.when
+        if measured.point is None or measured.value is None or (measured.waits and facts.ended):
             return without_value(measured, facts)
         met = measured.met
         if met is None:
@@ -85,7 +84,7 @@ class Threshold:
             state, final, when = State.PENDING, False, f"latest; {measured.why}"
         else:
             state = State.MET if met else State.FAILED if final else State.PENDING
-        verdict = numeric(scale, point, state, final=final, when=when, measured=measured)
+        verdict = numeric(scale, measured, state, final=final, when=when)
         if state is State.PENDING and self._is_projected:
             return projected(verdict, found, scale.logged, self._window)
         return verdict
@@ -112,23 +111,17 @@ def settled(found: Found, scale: Scale, facts: RunFacts, verdict: Verdict) -> Ve
     return verdict
 
 
-def numeric(
-    scale: Scale,
-    point: Point,
-    state: State,
-    *,
-    final: bool,
-    when: str,
-    measured: Measured | None = None,
-) -> Verdict:
-    """A verdict with value, margin and one sentence: `11.25% > 5% at step 41,444 (latest), …`."""
-    logged = point.value if measured is None or measured.value is None else measured.value
-    about = measured is not None and measured.about
+def numeric(scale: Scale, measured: Measured, state: State, *, final: bool, when: str) -> Verdict:
+    """A verdict with value, margin and one sentence: `11.25% > 5% at step 41,444 (latest), …`.
+
+    `measured` has a value and a point.
+    """
+    logged, point = measured.value, measured.point
+    assert logged is not None  # noqa: S101 - as promised
+    assert point is not None  # noqa: S101 - as promised
     value, unit, margin = scale.read(logged), scale.unit, scale.margin(logged)
-    met = scale.logged.test()(logged)
-    if measured is not None and measured.met is not None:
-        met = measured.met
-    rough = "≈ " if about else ""
+    met = scale.logged.test()(logged) if measured.met is None else measured.met
+    rough = "≈ " if measured.about else ""
     why = f"{rough}{shown(value, unit)} {scale.bound.relation(unit, met=met)}"
     why += f" at step {point.at.step:,} ({when})"
     if margin is not None:

@@ -89,6 +89,10 @@ class Setting:
     board: Board
     journal: Journal
 
+    def bound(self, bindings: Mapping[str, str]) -> "Setting":
+        """The same for a criterion with these bindings."""
+        return replace(self, bindings=bindings)
+
     def plain(self, window: Window) -> Window:
         """The window in steps, points or seconds.
 
@@ -140,20 +144,3 @@ def no_point(name: str, facts: RunFacts, where: str = "") -> Verdict:
     if facts.ended:
         return open_or(State.NO_DATA, facts, f"the run ended without a point of {name}{where}")
     return open_or(State.NO_DATA, facts, f"waits for the first point of {name}{where}")
-
-
-def window_words(window: Window) -> str:
-    """`by step 2,000`, `steps 500 to 1,000`, `last 100 points`; nothing for the whole run."""
-    low, high = (shown(end) if end is not None else "" for end in (window.low, window.high))
-    timed = window.unit in SECONDS
-    match window.kind:
-        case "whole":
-            return ""
-        case "last":
-            plural = "" if timed or window.high == 1 else "s"
-            return f"last {high} {window.unit}{plural}"
-        case "between":
-            return f"{low} to {high} {window.unit}" if timed else f"{window.unit}s {low} to {high}"
-        case "after":
-            return f"after {low} {window.unit}" if timed else f"after {window.unit} {low}"
-    return f"{window.kind} {high} {window.unit}" if timed else f"{window.kind} {window.unit} {high}"

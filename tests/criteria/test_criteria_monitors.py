@@ -14,19 +14,19 @@ from orchestrator.domain.run import MetricSpec
 
 LINES = [
     "pass@1 > 5%",
-    "Eval loss < 2",
-    "`eval/loss` stays below 2",
-    "best eval/loss < 0.5",
-    "final loss < 1",
-    "eval/loss in 0.5..1.5 <!-- exp: eval/loss in 0.5..1.5 all -->",
-    "`eval/loss` < 1 by step 5",
-    "entropy = 1 ± 0.5",
-    "no NaN or Inf in losses",
-    "no NaN and `eval/loss` < 2",
-    "evaluation reports pass@1",
-    "no OOM",
+    "`Eval loss` < 2",
+    "eval/loss < 2 all",
+    "eval/loss < 0.5 best",
+    "loss < 1 final",
+    "eval/loss in 0.5..1.5 all",
+    "eval/loss < 1 by step 5",
+    "entropy ~= 1 within 50%",
+    "no nan in `*loss*` and no inf in `*loss*`",
+    "no nan and eval/loss < 2",
+    "pass@1 on evaluation exists",
+    "no oom",
     "no error and no crash",
-    "Evaluation completes",
+    "event eval exists",
 ]
 
 _VALUES = st.sampled_from([0.0, -0.5, 0.3, 0.9, 1.0, 1.5, 2.0, 7.0, math.nan, math.inf, -math.inf])
@@ -149,7 +149,7 @@ def test_hit_text_is_short_and_without_control_characters():
 
 def test_memory_does_not_grow_with_points(criterion, point):
     """Ten thousand points of one series leave one small monitor behind."""
-    judge = Judge([criterion("Eval loss < 2")], {})
+    judge = Judge([criterion("`Eval loss` < 2")], {})
     for step in range(10_000):
         judge.observe_point(point("eval/loss", step, step % 7))
     ((monitor,),) = judge._monitors.values()
