@@ -27,9 +27,9 @@ from orchestrator.criteria.series import Found
 from orchestrator.criteria.threshold import TAIL, without_value
 from orchestrator.criteria.values import FRACTIONS, PERCENT, shown, shown_margin
 from orchestrator.criteria.watching import (
-    REST_OF_RUN,
     QuestionError,
     Setting,
+    hedged,
     manual,
     point_evidence,
 )
@@ -176,7 +176,7 @@ class Balance:
     def _open(self, verdict: Verdict, scene: _Scene, bound: Bound) -> Verdict:
         """A verdict that can still change says so, and when it will."""
         if verdict.state is State.MET:
-            return replace(verdict, why=f"met so far: {verdict.why}; {REST_OF_RUN}")
+            return replace(verdict, why=hedged(verdict.why))
         left = self._leaf.left
         if not isinstance(left, Reduced) or len(scene.founds) > 1:
             return verdict
@@ -214,17 +214,18 @@ class Balance:
     def _say(self, scene: _Scene, left: float, bound: Bound, state: State, problem: str) -> Verdict:
         unit = PERCENT if self._percent else self._common_unit(scene)
         margin = None if not math.isfinite(bound.value) else bound.margin(left)
+        of_operands = unit if unit == PERCENT or unit in SIZED else None
         about = "≈ " if any(measured.about for measured in scene.measured.values()) else ""
         met = state is State.MET
         why = f"{scalar_text(self._leaf.left)} = {about}{shown(left, unit)} "
         why += bound.relation(unit, met=met)
         if not isinstance(self._leaf.right, Number):
             why += f" = {scalar_text(self._leaf.right)}"
-        why += f" ({self._operand_words(scene, unit)})"
+        why += f" ({self._operand_words(scene, of_operands)})"
         if margin is not None:
             why += f", margin {about}{shown_margin(margin, unit)}"
         if problem:
-            why = f"{problem} ({self._operand_words(scene, unit)})"
+            why = f"{problem} ({self._operand_words(scene, of_operands)})"
         point = max(
             (measured.point for measured in scene.measured.values() if measured.point is not None),
             key=_recency,

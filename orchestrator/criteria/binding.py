@@ -6,11 +6,23 @@ so it never depends on the order in which series appear.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from orchestrator.criteria.expression import Name
+from orchestrator.criteria.expression import (
+    Comparison,
+    Family,
+    Free,
+    Logged,
+    Name,
+    Pointwise,
+    Predicate,
+    Reduced,
+    Trend,
+    leaves,
+    scalars,
+)
 from orchestrator.domain.run import MetricSpec
 
 _EVALUATION_ACTS = {"eval", "evaluation"}  # the qualifier of "evaluation reports …"
@@ -154,6 +166,36 @@ def bind(target: Target, names: Collection[str]) -> Binding:
         return Binding(series=best[0], how="the only series that matches")
     rivals = tuple(name for _, name in ranked)
     return Binding(series=None, how=f"several series match {target.spoken!r}", rivals=rivals)
+
+
+def bindings_of(
+    predicate: Predicate, metrics: Mapping[str, MetricSpec], names: Collection[str] = ()
+) -> dict[str, Binding]:
+    """How each name of a predicate is bound, by its words; globs stand for themselves.
+
+    The series of those that are settled belong into a criterion's `bindings`, which freezes them.
+    """
+    targets = (target_of(name, metrics) for name in names_of(predicate) if not is_glob(name.text))
+    return {target.spoken: bind(target, names) for target in targets}
+
+
+def names_of(predicate: Predicate) -> Iterator[Name]:
+    """Every name of a series, from left to right."""
+    for leaf in leaves(predicate):
+        test = leaf.test if isinstance(leaf, Family) else leaf
+        if isinstance(test, Comparison):
+            for side in (test.left, test.right, test.right2):
+                found = () if side is None else scalars(side)
+                yield from (operand.name for operand in found if isinstance(operand, Reduced))
+        elif isinstance(test, Pointwise | Trend | Logged):
+            yield test.name
+        elif isinstance(test, Free) and test.series is not None:
+            yield test.series
+
+
+def is_glob(text: str) -> bool:
+    """Whether a name stands for all series that match it."""
+    return any(sign in text for sign in "*?[")
 
 
 def suggestions(target: Target, names: Iterable[str], limit: int = 3) -> tuple[str, ...]:

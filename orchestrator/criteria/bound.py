@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.criteria.values import ABOUT, comparison, margin_of, shown
+from orchestrator.criteria.values import ABOUT, PERCENT, comparison, margin_of, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,4 +70,6 @@ class Bound:
             text = f"in {bound} to {shown(self.other, unit)}"
         else:
             text = f"{self.op} {bound}"
+            if self.op == "~=":
+                text += f" within {shown(self.tolerance, PERCENT)}"
         return text if met else f"is not {text}"

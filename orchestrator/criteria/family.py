@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from orchestrator.criteria.binding import target_of
+from orchestrator.criteria.binding import is_glob, names_of, target_of
 from orchestrator.criteria.bound import Bound
 from orchestrator.criteria.expression import (
     Arithmetic,
@@ -14,7 +14,6 @@ from orchestrator.criteria.expression import (
     Pointwise,
     Reduced,
     Scalar,
-    scalars,
 )
 from orchestrator.criteria.folds import Extent, Fold
 from orchestrator.criteria.lanes import Ask
@@ -22,12 +21,13 @@ from orchestrator.criteria.logic import conjunction, disjunction
 from orchestrator.criteria.scale import one_unit
 from orchestrator.criteria.series import SeriesWatch
 from orchestrator.criteria.watching import (
-    REST_OF_RUN,
     QuestionError,
     Setting,
     Watch,
+    hedged,
     manual,
     open_or,
+    without_hedge,
 )
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
@@ -44,7 +44,7 @@ class FamilyTest:
         self._make = make
         self._name, self._glob = _family_of(leaf, setting)
         self._members: dict[str, Watch] = {}
-        others = {name for name in _names(leaf.test) if name != self._name}
+        others = {name for name in names_of(leaf.test) if name != self._name}
         self._others = [SeriesWatch(name, setting) for name in others]
         bound = leaf.bound
         value, self._unit = (bound.value, one_unit(bound.unit)) if bound else (1.0, None)
@@ -81,11 +81,12 @@ class FamilyTest:
         members = {name: self._member(name).verdict(facts) for name in names}
         met = sum(verdict.state is State.MET for verdict in members.values())
         whole = self._whole(members, met, facts)
-        worst = _worst_first(members)
-        head = f"{met} of {len(members)} series of {self._name.text} meet it"
-        why = f"{head}; {worst[0]}: {members[worst[0]].why}"
+        ranked = _worst_first(members)
+        shown = ranked[-1] if self._leaf.quantifier == "any" else ranked[0]
+        why = f"{met} of {len(members)} series of {self._name.text} meet it"
+        why += f"; {shown}: {without_hedge(members[shown])}"
         if whole.state is State.MET and not whole.final:
-            why += f"; {REST_OF_RUN}"
+            why = hedged(why)
         notes = dict.fromkeys(note for verdict in members.values() for note in verdict.companions)
         return replace(whole, why=why, companions=tuple(notes))
 
@@ -140,8 +141,8 @@ def _worst_first(members: dict[str, Verdict]) -> list[str]:
 
 def _family_of(leaf: Family, setting: Setting) -> tuple[Name, str]:
     """The name that stands for the members, and its glob; of several, the first with one."""
-    names = _names(leaf.test)
-    globs = list(dict.fromkeys(name for name in names if _is_glob(name.text)))
+    names = list(dict.fromkeys(names_of(leaf.test)))
+    globs = list(dict.fromkeys(name for name in names if is_glob(name.text)))
     if len({name.text for name in globs}) > 1:
         raise QuestionError("one test can go through one family only; write a test for each")
     if globs:
@@ -152,21 +153,9 @@ def _family_of(leaf: Family, setting: Setting) -> tuple[Name, str]:
         return globs[0], globs[0].text.casefold()
     for name in names:
         declared = target_of(name, setting.metrics).declared
-        if declared is not None and _is_glob(declared):
+        if declared is not None and is_glob(declared):
             return name, declared.casefold()
     raise QuestionError("which series? Name the family by a glob such as eval/acc/*")
-
-
-def _is_glob(text: str) -> bool:
-    return any(sign in text for sign in "*?[")
-
-
-def _names(test: Comparison | Pointwise) -> list[Name]:
-    if isinstance(test, Pointwise):
-        return [test.name]
-    sides = [side for side in (test.left, test.right, test.right2) if side is not None]
-    operands = [operand for side in sides for operand in scalars(side)]
-    return list(dict.fromkeys(o.name for o in operands if isinstance(o, Reduced)))
 
 
 def _replaced(test: Comparison | Pointwise, old: Name, new: Name) -> Comparison | Pointwise:

@@ -25,8 +25,9 @@ class Judge:
 
     `metrics` is what the spec declares under [metrics], `baselines` what other runs had measured,
     by `RUN:SERIES`; `steps_per` how many steps an epoch, iteration or episode has. `history` gives
-    all points of a series known so far, in any order, for the few occasions on which memory of a
-    few points is not enough; without it the judge keeps every point that it wants.
+    all points of a series known so far, in any order (the same at every call), for the few
+    occasions on which memory of a few points is not enough; without it the judge keeps every point
+    that it wants.
     """
 
     def __init__(

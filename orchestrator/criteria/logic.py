@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.criteria.folds import Fold
 from orchestrator.criteria.lanes import Ask
-from orchestrator.criteria.watching import REST_OF_RUN, Watch
+from orchestrator.criteria.watching import REST_OF_RUN, Watch, hedged, without_hedge
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
 
@@ -30,13 +30,15 @@ def _joined(verdicts: Sequence[Verdict], order: Sequence[State], deciding: State
         return verdicts[0]
     chosen = min(verdicts, key=lambda verdict: (order.index(verdict.state), not verdict.final))
     decided = chosen.state is deciding and chosen.final
+    final = decided or all(verdict.final for verdict in verdicts)
     why = chosen.why
     if chosen.state is order[-1]:
-        why = "; ".join(verdict.why for verdict in verdicts)
+        why = "; ".join(map(without_hedge, verdicts))
+        why = hedged(why) if chosen.state is State.MET and not final else why
     notes = dict.fromkeys(note for verdict in verdicts for note in verdict.companions)
     return replace(
         chosen,
-        final=decided or all(verdict.final for verdict in verdicts),
+        final=final,
         why=why,
         companions=tuple(notes),
     )
@@ -52,8 +54,8 @@ def negation(verdicts: Sequence[Verdict]) -> Verdict:
     if verdict.state is State.MET and verdict.final:
         return replace(turned, state=State.FAILED, why=f"it is so: {verdict.why}")
     if verdict.state is State.MET:
-        words = verdict.why.removeprefix("met so far: ").removesuffix(f"; {REST_OF_RUN}")
-        return replace(turned, state=State.PENDING, why=f"it is so: {words}; {REST_OF_RUN}")
+        why = f"it is so: {without_hedge(verdict)}; {REST_OF_RUN}"
+        return replace(turned, state=State.PENDING, why=why)
     return turned
 
 

@@ -75,13 +75,13 @@ class Operand:
 
     @property
     def when(self) -> str:
-        """In words: `latest`, `best`, `mean of last 100 points`, `at step 2,000`."""
+        """In words: `latest`, `best`, `mean, last 100 points`, `at step 2,000`."""
         how, spoken = self.how, self._spoken
         if not spoken:
             return how
         if how == "latest":
             return spoken if self._window.kind == "at" else f"latest {spoken}"
-        return f"{how} {spoken}"
+        return f"{how}, {spoken}"
 
     def read(
         self, found: Found, facts: RunFacts, op: str | None = None, bound: Bound | None = None
@@ -92,7 +92,7 @@ class Operand:
         closed = facts.ended or past
         newest = extent.newest
         if newest is None:
-            return Measured(why=self._nothing(found, past=past), closed=closed)
+            return Measured(why=self._nothing(found, over=closed), closed=closed)
         if self._window.kind == "last" and found.lane.recent(self._window).clipped:
             raise QuestionError(
                 f"{self._spoken} are more than {MOST_KEPT:,} points of {found.name}: "
@@ -105,9 +105,9 @@ class Operand:
             return Measured(point=newest, why=why, closed=True)
         return self._reduce(found, extent, closed=closed, op=op, bound=bound)
 
-    def _nothing(self, found: Found, *, past: bool) -> str:
+    def _nothing(self, found: Found, *, over: bool) -> str:
         where = f" {self._spoken}" if self._spoken else ""
-        return f"no point of {found.name}{where}" + (" yet" if not past else "")
+        return f"no point of {found.name}{where}" + ("" if over else " yet")
 
     def _not_there(self, found: Found, facts: RunFacts) -> str:
         """Why there is no value at a place that the series has not reached."""
@@ -116,10 +116,10 @@ class Operand:
         reached = at.time - self._board.origin if timed else float(at.step)
         place = self._window.high or 0.0
         if not facts.ended:
-            return f"waits {self._spoken}" if reached < place else ""
+            return f"waits for {self._spoken[3:]}" if reached < place else ""
         if timed:
             reached = facts.exit.ended - self._board.origin if facts.exit else reached
-            return f"the run ended before, {self._spoken}" if reached < place else ""
+            return f"the run ended before {self._spoken[3:]}" if reached < place else ""
         last = max(at.step, facts.max_step or 0)
         return f"the run ended at step {last:,}, before {self._spoken[3:]}" if last < place else ""
 

@@ -10,12 +10,13 @@ from orchestrator.criteria.expression import Free, Logged, Name, Trend
 from orchestrator.criteria.folds import MOST_KEPT, Extent, Fold, Hazard
 from orchestrator.criteria.lanes import Ask, Lane
 from orchestrator.criteria.order import key_of
-from orchestrator.criteria.predicate_text import trend_window_text
+from orchestrator.criteria.predicate_text import window_text
 from orchestrator.criteria.series import Found, SeriesWatch
 from orchestrator.criteria.values import shown
 from orchestrator.criteria.watching import (
     REST_OF_RUN,
     Setting,
+    hedged,
     manual,
     no_point,
     open_or,
@@ -122,7 +123,7 @@ class TrendTest:
     def __init__(self, leaf: Trend, setting: Setting) -> None:
         self._rising = leaf.direction == "increasing"
         self._window = setting.plain(leaf.window)
-        self._spoken = trend_window_text(leaf.window)
+        self._spoken = window_text(leaf.window)
         self._board = setting.board
         self._fold = Ask(Slope, self._window)
         self._series = SeriesWatch(leaf.name, setting)
@@ -148,7 +149,7 @@ class TrendTest:
 
     def _judge(self, found: Found, facts: RunFacts, *, over: bool) -> Verdict:
         newest, sums = found.extent(self._window).newest, found.lane.fold(self._fold)
-        where = f" {self._spoken}" if self._spoken else ""
+        where = f", {self._spoken}" if self._spoken else ""
         slope = sums.per_step
         if newest is None or sums.count + sums.odd < _FEWEST or (slope is None and not sums.odd):
             points = sums.count + sums.odd
@@ -162,7 +163,7 @@ class TrendTest:
         state = State.MET if margin > 0 else State.FAILED if over else State.PENDING
         why = f"{found.name} {_movement(slope)} over {sums.count:,} points{where}"
         if state is State.MET and not over:
-            why = f"met so far: {why}; {REST_OF_RUN}"
+            why = hedged(why)
         return Verdict(
             state=state, final=over, why=why, value=slope, margin=margin, evidence=evidence
         )

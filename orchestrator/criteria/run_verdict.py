@@ -21,6 +21,7 @@ from orchestrator.criteria.watching import (
     SECONDS,
     Pointless,
     Setting,
+    hedged,
     manual,
     open_or,
 )
@@ -136,7 +137,7 @@ class AmountTest(Pointless):
             words = f" {unit}" if unit == "steps" else ""
             why += f", margin {shown_margin(margin, shown_unit)}{words}"
         if met and not final:
-            why += f"; {REST_OF_RUN}"
+            why = hedged(why)
         return Verdict(
             state=state,
             final=final,

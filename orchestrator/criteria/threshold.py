@@ -12,13 +12,14 @@ from orchestrator.criteria.measure import Measured, Operand
 from orchestrator.criteria.projection import POINTS, in_words, project
 from orchestrator.criteria.scale import Scale, one_unit
 from orchestrator.criteria.series import Found
-from orchestrator.criteria.values import PERCENT, shown, shown_margin
+from orchestrator.criteria.values import shown, shown_margin
 from orchestrator.criteria.watching import (
-    REST_OF_RUN,
     QuestionError,
     Setting,
+    hedged,
     manual,
     point_evidence,
+    without_hedge,
 )
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
@@ -103,12 +104,13 @@ def without_value(measured: Measured, facts: RunFacts) -> Verdict:
 
 def settled(found: Found, scale: Scale, facts: RunFacts, verdict: Verdict) -> Verdict:
     """Nothing is final early while another series may be meant, or another scale."""
-    if verdict.final and not facts.ended and not (found.settled and scale.certain):
-        verdict = replace(verdict, final=False)
-    if not scale.certain and scale.unit == PERCENT and verdict.value is not None:
-        why = f"{verdict.why}; read as a fraction because every value lies in 0…1"
-        verdict = replace(verdict, why=why)
-    return verdict
+    final = verdict.final and (facts.ended or (found.settled and scale.certain))
+    why = without_hedge(verdict)
+    if not scale.certain and verdict.value is not None:
+        why += "; read as a fraction because every value lies in 0…1"
+    if verdict.state is State.MET and not final:
+        why = hedged(why)
+    return replace(verdict, final=final, why=why)
 
 
 def numeric(scale: Scale, measured: Measured, state: State, *, final: bool, when: str) -> Verdict:
@@ -127,7 +129,7 @@ def numeric(scale: Scale, measured: Measured, state: State, *, final: bool, when
     if margin is not None:
         why += f", margin {rough}{shown_margin(margin, unit)}"
     if state is State.MET and not final:
-        why = f"met so far: {why}; {REST_OF_RUN}"
+        why = hedged(why)
     return Verdict(
         state=state,
         final=final,

@@ -14,6 +14,7 @@ from orchestrator.domain.facts import RunFacts
 from orchestrator.domain.point import Point
 from orchestrator.domain.run import MetricSpec
 
+SO_FAR = "met so far: "
 REST_OF_RUN = "can change until the run ends"
 SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "days": 86400.0}
 
@@ -112,6 +113,16 @@ class Setting:
             self.board.timed = True
         low, high = (None if end is None else end * factor for end in (window.low, window.high))
         return replace(window, low=low, high=high, unit=unit)
+
+
+def without_hedge(verdict: Verdict) -> str:
+    """What a verdict says, without the words that it can still change."""
+    return verdict.why.removeprefix(SO_FAR).removesuffix(f"; {REST_OF_RUN}")
+
+
+def hedged(why: str) -> str:
+    """Met, and it can still change."""
+    return f"{SO_FAR}{why}; {REST_OF_RUN}"
 
 
 def manual(why: str, *, final: bool = True) -> Verdict:
