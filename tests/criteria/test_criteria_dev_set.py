@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from scoring import score
+from criteria.scoring import score
 
 OWN = Path(__file__).with_name("own_lines.jsonl")
 DEV = Path(__file__).parents[3] / "shared" / "criteria" / "dev.jsonl"
