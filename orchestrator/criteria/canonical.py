@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import Literal
 
 from orchestrator.criteria.expression import (
     WHOLE,
@@ -15,6 +16,7 @@ from orchestrator.criteria.expression import (
     FileExists,
     Free,
     Happened,
+    Hazard,
     Logged,
     Name,
     Number,
@@ -31,21 +33,28 @@ from orchestrator.criteria.values import ABOUT
 from orchestrator.criteria.vocabulary import direction_of
 from orchestrator.domain.criterion import Clause, Subject
 
-_AMOUNTS = {
+_AMOUNTS: dict[Subject, Literal["step", "checkpoints", "duration", "exit"]] = {
     Subject.STEP: "step",
     Subject.CHECKPOINT: "checkpoints",
     Subject.DURATION: "duration",
     Subject.EXIT: "exit",
 }
-_COMPARISONS = frozenset([">", ">=", "<", "<=", "==", "!=", "~=", "between"])
+_TRACES: dict[str | None, Hazard] = {"oom": "oom", "crash": "crash", "error": "error"}
+# Units that the name of a counter says already: `epoch >= 20`.
+_SPELLED_OUT = frozenset({"epochs", "iterations", "episodes", "rounds"})
+_COMPARISONS = frozenset({">", ">=", "<", "<=", "==", "!=", "~=", "between"})
+_MIRRORED = {">": "<", ">=": "<=", "<": ">", "<=": ">="}
+_NUMBER = r"([\d.e+-]+)"
+_PLACE = re.compile(rf"(by|at|after) (?:([a-z]+) {_NUMBER}|{_NUMBER} ([a-z]+))")
+_BETWEEN = re.compile(rf"([a-z]+)s {_NUMBER}\.\.{_NUMBER}")
+_LAST = re.compile(rf"over last {_NUMBER} ([a-z]+?)s?")
 
 
 def tree_of(clauses: Sequence[Clause]) -> Predicate | None:
     """The predicate of a line: all its clauses; None where one of them cannot be judged."""
-    trees = [_tree(clause) for clause in clauses]
-    if not trees or any(tree is None for tree in trees):
+    parts = tuple(tree for clause in clauses if (tree := _tree(clause)) is not None)
+    if not parts or len(parts) < len(clauses):
         return None
-    parts = tuple(tree for tree in trees if tree is not None)
     return parts[0] if len(parts) == 1 else Both(parts=parts)
 
 
@@ -53,10 +62,8 @@ def _tree(clause: Clause) -> Predicate | None:
     match clause.subject:
         case Subject.METRIC:
             return _metric(clause)
-        case Subject.LOG:
-            return (
-                Free(hazard=clause.metric) if clause.metric in {"oom", "crash", "error"} else None
-            )  # type: ignore[arg-type]
+        case Subject.LOG if clause.metric in _TRACES:
+            return Free(hazard=_TRACES[clause.metric])
         case Subject.EVENT if clause.metric:
             return Happened(event=clause.metric, absent=clause.op == "absent")
         case Subject.FILE if clause.metric:
@@ -79,7 +86,7 @@ def _amount(clause: Clause) -> Predicate | None:
         return None
     unit = clause.unit if clause.subject is Subject.DURATION else None
     return Amount(
-        of=of,  # type: ignore[arg-type]
+        of=of,
         op=clause.op,
         value=Number(value=clause.value, unit=unit),
         value2=None if clause.value2 is None else Number(value=clause.value2, unit=unit),
@@ -94,98 +101,107 @@ def _tolerance(clause: Clause) -> float | None:
 def _metric(clause: Clause) -> Predicate | None:
     if clause.op == "absent" and clause.unit in {"nan", "inf"}:
         series = Name(text=clause.metric) if clause.metric else None
-        return Free(hazard=clause.unit, series=series)  # type: ignore[arg-type]
+        return Free(hazard="nan" if clause.unit == "nan" else "inf", series=series)
     if clause.metric is None or (clause.change and clause.baseline is None):
         return None
     name = Name(text=clause.metric, scope=clause.qualifier)
     window = window_of(clause.anchor)
     if clause.op == "exists":
         return Logged(name=name)
-    if clause.op in {"increasing", "decreasing"}:
-        return Trend(name=name, direction=clause.op, window=window)  # type: ignore[arg-type]
+    if clause.op == "increasing":
+        return Trend(name=name, direction="increasing", window=window)
+    if clause.op == "decreasing":
+        return Trend(name=name, direction="decreasing", window=window)
     if clause.op not in _COMPARISONS:
         return None
     test = _test(clause, name, window)
-    if clause.quantifier in {"each", "any"} and isinstance(test, Comparison | Pointwise):
-        if not re.search(r"[*?\[]", clause.metric):
-            return None
-        return Family(quantifier=clause.quantifier, test=test)  # type: ignore[arg-type]
-    return test if clause.quantifier is None else None
+    if clause.quantifier is None:
+        return test
+    named = clause.quantifier in {"each", "any"} and re.search(r"[*?\[]", clause.metric)
+    if not named or not isinstance(test, Comparison | Pointwise):
+        return None
+    return Family(quantifier="each" if clause.quantifier == "each" else "any", test=test)
 
 
 def _test(clause: Clause, name: Name, window: Window) -> Predicate | None:
-    value = None if clause.value is None else Number(value=clause.value, unit=_unit(clause))
-    value2 = None if clause.value2 is None else Number(value=clause.value2, unit=_unit(clause))
-    pointwise = clause.hold or clause.aggregate == "all" or clause.aggregate == "any"
-    if pointwise and value is not None and clause.baseline is None:
-        mode = "hold" if clause.hold else ("all" if clause.aggregate == "all" else "any")
+    unit = None if clause.unit in _SPELLED_OUT else clause.unit
+    value = None if clause.value is None else Number(value=clause.value, unit=unit)
+    value2 = None if clause.value2 is None else Number(value=clause.value2, unit=unit)
+    mode = _mode(clause)
+    if mode is not None and value is not None and clause.baseline is None:
         return Pointwise(
-            name=name, op=clause.op, value=value, value2=value2, tolerance=_tolerance(clause),
-            mode=mode, hold=clause.hold, window=window,  # type: ignore[arg-type]
-        )  # fmt: skip
+            name=name,
+            op=clause.op,
+            value=value,
+            value2=value2,
+            tolerance=_tolerance(clause),
+            mode=mode,
+            hold=clause.hold,
+            window=window,
+        )
     left = Reduced(name=name, how=clause.aggregate or "latest", window=window)
-    right: Scalar | None = value
     if clause.baseline is not None:
         return _changed(clause, left)
+    right: Scalar | None = value
     if clause.other is not None:
         right = Reduced(name=Name(text=clause.other), how=left.how, window=window)
     if right is None:
         return None
-    return Comparison(left=left, op=clause.op, right=right, right2=value2,
-                      tolerance=_tolerance(clause), total=clause.total)  # fmt: skip
+    tolerance = _tolerance(clause)
+    return Comparison(
+        left=left, op=clause.op, right=right, right2=value2, tolerance=tolerance, total=clause.total
+    )
 
 
-def _unit(clause: Clause) -> str | None:
-    return None if clause.unit in {"epochs", "iterations", "episodes", "rounds"} else clause.unit
+def _mode(clause: Clause) -> Literal["all", "any", "hold"] | None:
+    """How single points are tested; None for a test of one value."""
+    if clause.hold:
+        return "hold"
+    if clause.aggregate == "all":
+        return "all"
+    return "any" if clause.aggregate == "any" else None
 
 
 def _changed(clause: Clause, left: Reduced) -> Predicate | None:
     """`improves by ≥ 15% over R-7` as a comparison with what that run measured."""
-    if not re.fullmatch(r"R-\d+|previous", clause.baseline or "") or clause.value is None:
+    run, metric, value, op = clause.baseline, clause.metric, clause.value, clause.op
+    if run is None or metric is None or value is None or op not in _MIRRORED:
         return None
-    base = Baseline(run=clause.baseline or "", series=clause.metric or "")
-    rising = direction_of(clause.metric or "") == "max"
-    value, op = clause.value, clause.op
-    if clause.op not in {">", ">=", "<", "<="}:
+    if not re.fullmatch(r"R-\d+|previous", run):
         return None
+    base = Baseline(run=run, series=metric)
     if clause.change == "times":
         return Comparison(left=left, op=op, right=_times(value, base))
     if clause.change == "exceeds_by" and value == 0.0:
         return Comparison(left=left, op=op, right=base)
+    rising = direction_of(metric) == "max"
     falls = clause.change == "reduced_by" or (clause.change == "improves_by" and not rising)
+    right: Scalar
     if clause.change == "faster_by" and clause.unit == "x":
-        falls, value = not rising, value if rising else 1 / value
-        return Comparison(left=left, op=_mirrored(op) if falls else op, right=_times(value, base))
-    if clause.unit == "%":
-        right: Scalar = _times(1 - value if falls else 1 + value, base)
+        falls = not rising
+        right = _times(value if rising else 1 / value, base)
+    elif clause.unit == "%":
+        right = _times(1 - value if falls else 1 + value, base)
     else:
         right = Arithmetic(op="-" if falls else "+", left=base, right=Number(value=value))
-    return Comparison(left=left, op=_mirrored(op) if falls else op, right=right)
+    return Comparison(left=left, op=_MIRRORED[op] if falls else op, right=right)
 
 
 def _times(factor: float, base: Baseline) -> Scalar:
     return Arithmetic(op="*", left=Number(value=factor), right=base)
 
 
-def _mirrored(op: str) -> str:
-    return {">": "<", ">=": "<=", "<": ">", "<=": ">="}[op]
-
-
-_NUMBER = r"([\d.e+-]+)"
-
-
 def window_of(anchor: str | None) -> Window:
     """The window that an anchor's canonical text names."""
     if anchor is None:
         return WHOLE
-    if found := re.fullmatch(rf"(by|at|after) (?:([a-z]+) {_NUMBER}|{_NUMBER} ([a-z]+))", anchor):
-        number = float(found[3] or found[4])
-        unit = found[2] or found[5]
+    if found := _PLACE.fullmatch(anchor):
+        number, unit = float(found[3] or found[4]), found[2] or found[5]
         if found[1] == "after":
             return Window(kind="after", low=number, unit=unit)
-        return Window(kind=found[1], high=number, unit=unit)  # type: ignore[arg-type]
-    if found := re.fullmatch(rf"([a-z]+)s {_NUMBER}\.\.{_NUMBER}", anchor):
+        return Window(kind="by" if found[1] == "by" else "at", high=number, unit=unit)
+    if found := _BETWEEN.fullmatch(anchor):
         return Window(kind="between", low=float(found[2]), high=float(found[3]), unit=found[1])
-    if found := re.fullmatch(rf"over last {_NUMBER} ([a-z]+?)s?", anchor):
+    if found := _LAST.fullmatch(anchor):
         return Window(kind="last", high=float(found[1]), unit=found[2])
     raise ValueError(f"no anchor: {anchor!r}")

@@ -9,17 +9,21 @@ from orchestrator.criteria.moments import anchor_of
 from orchestrator.criteria.pieces import pieces_of
 from orchestrator.criteria.syntax import NotReadError
 
+_LONGEST = 300  # characters of a heading in which a time is looked for
+
 _ALARMS = re.compile(
-    r"warning|red flags?|\bstop (?:if|when|conditions?)|\balarms?\b|failure (?:signs|modes|criteria|"
-    r"indicators|conditions)|bad signs|abort|should not|must not|kill (?:criteria|switch)|"
-    r"anti-?goals|no-?go\b(?!.*\bgo\b)|danger|🚩|🔴|❌|signs of (?:trouble|failure)|problems? to watch",
+    r"warning|red flags?|\bstop (?:if|when|conditions?)|\balarms?\b|"
+    r"failure (?:signs|modes|criteria|indicators|conditions)|bad signs|abort|should not|must not|"
+    r"kill (?:criteria|switch)|anti-?goals|no-?go\b(?!.*\bgo\b)|danger|🚩|🔴|❌|"
+    r"signs of (?:trouble|failure)|problems? to watch",
     re.IGNORECASE,
 )
-_TIERS = (
-    (re.compile(r"stretch|ambitious|moonshot|ideal\b|excellent", re.IGNORECASE), "stretch"),
-    (re.compile(r"nice[- ]to[- ]have|\boptional\b|\bbonus\b|should[- ]have|could[- ]have|"
-                r"\bgood\b|desired|desirable", re.IGNORECASE), "nice"),
-)  # fmt: skip
+_STRETCH = re.compile(r"stretch|ambitious|moonshot|ideal\b|excellent", re.IGNORECASE)
+_NICE = re.compile(
+    r"nice[- ]to[- ]have|\boptional\b|\bbonus\b|should[- ]have|could[- ]have|\bgood\b|desired|"
+    r"desirable",
+    re.IGNORECASE,
+)
 _AFTERWARDS = re.compile(
     r"(\d+)\s*(epochs?|steps?|iterations?|episodes?)\s*(?:sonras|later|nach)", re.IGNORECASE
 )
@@ -44,8 +48,14 @@ def read_heading(text: str | None) -> Heading:
     """Read a heading; one that says nothing of its criteria is a plain must."""
     if not text:
         return Heading()
-    tier = next((tier for pattern, tier in _TIERS if pattern.search(text)), "must")
-    return Heading(tier=tier, inverted=_ALARMS.search(text) is not None, anchor=_anchor(text))
+    inverted = _ALARMS.search(text) is not None
+    return Heading(tier=_tier(text), inverted=inverted, anchor=_anchor(text))
+
+
+def _tier(text: str) -> str:
+    if _STRETCH.search(text):
+        return "stretch"
+    return "nice" if _NICE.search(text) else "must"
 
 
 def _anchor(text: str) -> str | None:
@@ -53,9 +63,9 @@ def _anchor(text: str) -> str | None:
     if found := _AFTERWARDS.search(text):
         return f"at {found[2].casefold().rstrip('s')} {int(found[1])}"
     try:
-        moments = [piece for piece in pieces_of(text[:300]) if piece.moment is not None]
-        if len(moments) == 1 and moments[0].moment is not None and moments[0].kind != "every":
-            return anchor_of(moments[0].kind, moments[0].moment)
+        moments = [piece.moment for piece in pieces_of(text[:_LONGEST]) if piece.moment is not None]
+        if len(moments) == 1 and moments[0].kind != "every":
+            return anchor_of(moments[0])
     except (Question, NotReadError):
         return None
     return None

@@ -13,8 +13,8 @@ _EMOJI = re.compile(
     r"[\u2705\u274c\u2611\u2714\u2713\u26a0\ufe0f\u2b50\u2610\U0001f389\U0001f3af\U0001f534"
     r"\U0001f680\U0001f7e0-\U0001f7eb]"
 )
-# Full-width forms of the signs that the grammar knows, and dashes and spaces that look alike.
 _ALARM = re.compile(r"^\W*?[\u274c\u26a0\U0001f534\U0001f7e0\U0001f7e1]")
+# Full-width forms of the signs that the grammar knows, and dashes and spaces that look alike.
 _WIDE = str.maketrans(
     {
         "\uff08": "(",
@@ -57,8 +57,8 @@ _NARROWS = re.compile(
 # A remark that changes the test in a way that cannot be read with it.
 _CHANGES = re.compile(
     r"\b(?:averaged?|mean of|median|smoothed|moving|rolling|p\d\d|std|unless|except|excluding|"
-    r"only (?:if|on|for|when|in|with)|if|best of|relative|absolute|consecutive|top[- ]\d|either|depending|macro|micro|"
-    r"weighted|not counting)\b",
+    r"only (?:if|on|for|when|in|with)|if|best of|relative|absolute|consecutive|top[- ]\d|either|"
+    r"depending|macro|micro|weighted|not counting)\b",
     re.IGNORECASE,
 )
 _GENERIC_LABEL = re.compile(
@@ -66,6 +66,7 @@ _GENERIC_LABEL = re.compile(
     r"minimum|criteri(?:on|a)|requirement|目標)\s*:\s*",
     re.IGNORECASE,
 )
+_EDGES = " .;,:"
 _EXPLAINS = re.compile(r"\s+(?:indicates?|meaning|which (?:means|shows)|suggests?)\b.*$")
 
 
@@ -75,16 +76,15 @@ class Line:
 
     `claim` is what stands outside parentheses and notes; `inner` the parenthesis that holds the
     only comparison, if the claim has none; `narrowing` those of the `remarks` that narrow the
-    claim and are read with it; `tail` what follows a dash and is no result; `note` what people appended as a result or a remark; `scoped` a remark that
-    changes the test in a way that cannot be read; `alarm` says that the line begins with a
-    warning sign.
+    claim and are read with it; `note` what people appended as a result or a remark; `scoped` a
+    remark that changes the test in a way that cannot be read; `alarm` says that the line begins
+    with a warning sign.
     """
 
     claim: str
     inner: str | None
     narrowing: tuple[str, ...]
     remarks: tuple[str, ...]
-    tail: str | None
     note: str | None
     scoped: str | None
     alarm: bool
@@ -93,46 +93,37 @@ class Line:
 
 def take_apart(text: str) -> Line:
     """Split a line of a ticket into claim, remarks, notes and explicit predicates."""
-    predicates = tuple(found.strip() for found in _PREDICATE.findall(text))
-    clean = _bare(_COMMENT.sub(" ", text))
-    clean, more = _first_sentence(clean)
-    claim, tail = _cut_tail(_STATUS.sub("", clean))
-    claim, groups = _cut_groups(claim)
-    claim = _GENERIC_LABEL.sub("", claim)
-    explained = _EXPLAINS.search(claim)
-    if explained and compares(claim[: explained.start()]):
-        groups.append(explained[0].strip())
-        claim = claim[: explained.start()]
-    claim = claim.strip(" .;,:")
+    first, more = _first_sentence(_bare(_COMMENT.sub(" ", text)))
+    before, tail = _cut_tail(_STATUS.sub("", first))
+    outside, groups = _cut_groups(before)
+    claim, explanation = _cut_explanation(_GENERIC_LABEL.sub("", outside))
+    groups += explanation
     inner = None
     if not compares(claim):
-        tests = [group for group in groups if compares(group) and not _RESULT.match(group)]
-        inner = _GENERIC_LABEL.sub("", tests[0]) if len(tests) == 1 else None
-        groups = [group for group in groups if group not in tests] if inner else groups
-    notes = [group for group in groups if _RESULT.match(group)]
-    remarks = [group for group in groups if group not in notes] + more
-    if tail is not None and _RESULT.match(tail):
-        notes.append(tail)
-    elif tail is not None:
-        remarks.append(tail)
-    scoped = next((remark for remark in remarks if _CHANGES.search(remark)), None)
-    narrowing = tuple(
-        remark for remark in remarks if _NARROWS.match(remark) and not compares(remark)
-    )
-    if inner is None and not compares(claim):
-        commands = [group for group in groups if _COMMAND.fullmatch(group)]
-        claim = f"{claim}: {commands[0]}" if len(commands) == 1 else claim
+        inner, groups = _cut_test(groups)
+        claim = _with_command(claim, groups) if inner is None else claim
+    notes = [part for part in (*groups, *tail) if _RESULT.match(part)]
+    remarks = [part for part in (*groups, *more, *tail) if part not in notes]
     return Line(
         claim=claim,
         inner=inner,
-        narrowing=narrowing,
+        narrowing=tuple(
+            remark for remark in remarks if _NARROWS.match(remark) and not compares(remark)
+        ),
         remarks=tuple(remarks),
-        tail=tail if tail is not None and not _RESULT.match(tail) else None,
         note="; ".join([*notes, *remarks]) or None,
-        scoped=scoped,
+        scoped=next((remark for remark in remarks if _CHANGES.search(remark)), None),
         alarm=_ALARM.match(text) is not None,
-        predicates=predicates,
+        predicates=tuple(found.strip() for found in _PREDICATE.findall(text)),
     )
+
+
+def compares(text: str) -> bool:
+    """Whether a text holds a comparison outside its backticks."""
+    try:
+        return any(piece.kind in {"test", "op", "much"} for piece in pieces_of(text))
+    except NotReadError:
+        return False
 
 
 def _first_sentence(text: str) -> tuple[str, list[str]]:
@@ -142,14 +133,6 @@ def _first_sentence(text: str) -> tuple[str, list[str]]:
     if len(sentences) < 2 or len(tests) != 1 or sentences[0] != tests[0]:
         return text, []
     return tests[0], sentences[1:]
-
-
-def compares(text: str) -> bool:
-    """Whether a text holds a comparison outside its backticks."""
-    try:
-        return any(piece.kind in {"test", "op", "much"} for piece in pieces_of(text))
-    except NotReadError:
-        return False
 
 
 def _bare(text: str) -> str:
@@ -172,21 +155,20 @@ def _unwrap_test(code: re.Match[str]) -> str:
     return inside if re.search(r"[\w)]\s*(?:[<>≤≥]=?|==)\s*-?[\d.]", inside) else code[0]
 
 
-def _cut_tail(text: str) -> tuple[str, str | None]:
-    """The text before the dash that starts a remark, and the remark."""
+def _cut_tail(text: str) -> tuple[str, list[str]]:
+    """The text before the dash that starts a remark, and the remark if there is one."""
     shown = _CODE.sub(lambda code: "x" * len(code[0]), text)
     for found in _DASH.finditer(shown):
-        before, after = shown[: found.start()], shown[found.end() :]
+        before, tail = shown[: found.start()], text[found.end() :]
         if before.count("(") > before.count(")"):
             continue
-        if re.match(r"[\d.]", after) and re.search(r"[\d.%]$", before):
+        if re.match(r"[\d.]", tail) and re.search(r"[\d.%]$", before):
             continue  # "80 - 90%" is a range
-        if _RESULT.match(text[found.end() :]) and not _SAYS.search(text[found.end() :]):
-            return text[: found.start()], text[found.end() :]
-        if (compares(after) and not compares(before)) or _SAYS.search(text[found.end() :]):
-            continue
-        return text[: found.start()], text[found.end() :]
-    return text, None
+        if _SAYS.search(tail):
+            continue  # the claim itself: `- shows "DONE"`
+        if _RESULT.match(tail) or compares(before) or not compares(shown[found.end() :]):
+            return text[: found.start()], [tail]
+    return text, []
 
 
 def _cut_groups(text: str) -> tuple[str, list[str]]:
@@ -208,3 +190,25 @@ def _cut_groups(text: str) -> tuple[str, list[str]]:
         else:
             outside.append(part)
     return " ".join("".join(outside).split()), groups
+
+
+def _cut_explanation(claim: str) -> tuple[str, list[str]]:
+    """`loss < 2, which means it learns`: the words after the test only explain it."""
+    found = _EXPLAINS.search(claim)
+    if found is None or not compares(claim[: found.start()]):
+        return claim.strip(_EDGES), []
+    return claim[: found.start()].strip(_EDGES), [found[0].strip()]
+
+
+def _cut_test(groups: list[str]) -> tuple[str | None, list[str]]:
+    """The one parenthesis that compares, and the other ones."""
+    tests = [group for group in groups if compares(group) and not _RESULT.match(group)]
+    if len(tests) != 1:
+        return None, groups
+    return _GENERIC_LABEL.sub("", tests[0]), [group for group in groups if group not in tests]
+
+
+def _with_command(claim: str, groups: list[str]) -> str:
+    """`Tests pass (`make test`)`: the command that the claim is about."""
+    commands = [group for group in groups if _COMMAND.fullmatch(group)]
+    return f"{claim}: {commands[0]}" if len(commands) == 1 else claim

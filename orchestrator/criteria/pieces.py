@@ -1,7 +1,8 @@
 """A line as a row of pieces: comparisons, times and numbers read, everything else words."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
     Node: TypeAlias = Tree[Token]
 
+_MINUS = "-\u2212\u2013"  # hyphen, minus sign, and the dash that people write for it
+_PERCENT_SIGNS = frozenset({"%", "percent", "\uff05"})  # the last is the full-width sign
+_SUFFIXES = {"以上": ">=", "以下": "<=", "未満": "<"}  # every other one says "more than"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Test:
@@ -36,8 +41,13 @@ class Test:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """A place in training time: `prep` as written, from `low` to `high` (one number: both)."""
+    """A place in training time: `prep` as written, from `low` to `high` (one number: both).
 
+    `kind` is `anchor` (by step 2000), `window` (over the last 500 steps), `moment` (Epoch 3) or
+    `every` (every 20 epochs).
+    """
+
+    kind: str
     prep: str
     unit: str
     low: float
@@ -48,7 +58,11 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """One piece. `kind` is a terminal's name in lower case, or `test`, `amount`, `moment`."""
+    """One piece.
+
+    `kind` is a terminal's name in lower case, `test`, `amount`, or the kind of its `moment`. A
+    test and an amount (a number that compares with nothing yet) have a `test`.
+    """
 
     kind: str
     text: str
@@ -62,10 +76,15 @@ class Piece:
         return self.text.casefold().strip("*_\"'“”.")
 
 
+def tests_in(pieces: Iterable[Piece]) -> list[Piece]:
+    """The pieces that compare with a number."""
+    return [piece for piece in pieces if piece.kind == "test"]
+
+
 @lru_cache(maxsize=2048)
 def pieces_of(text: str) -> tuple[Piece, ...]:
-    """Cut a line into pieces. Raises NoRuleError, and NotReadError for a number that is none."""
-    tree = syntax_tree(text, "start")
+    """Cut a line into pieces. Raises NotReadError for a number that is none."""
+    tree = syntax_tree(text)
     try:
         return tuple(_piece(child) for child in tree.children)
     except ValueError as error:
@@ -73,90 +92,94 @@ def pieces_of(text: str) -> tuple[Piece, ...]:
 
 
 def _piece(child: "Node | Token") -> Piece:
-    if not hasattr(child, "data"):
+    if isinstance(child, str):  # a token is a str
         return _token(child)
-    tree: Node = child
-    name = str(tree.data)
-    words = _words(tree)
+    name, text = str(child.data), _text(child)
     if name in {"anchor", "window", "moment", "every"}:
-        return Piece(kind=name, text=words, moment=_moment(tree))
+        return Piece(kind=name, text=text, moment=_moment(child))
     if name == "amount":
-        value = _value(trees(tree, "value")[0])
-        return Piece(kind="amount", text=words, test=value)
-    return Piece(kind="test", text=words, test=_TESTS[name](tree))
+        return Piece(kind=name, text=text, test=_value(trees(child, "value")[0]))
+    return Piece(kind="test", text=text, test=_TESTS[name](child))
 
 
 def _token(token: "Token") -> Piece:
     kind = str(token.type).casefold().replace("cjk", "word")
-    if kind == "hold":
-        digits = re.search(r"\d+", token)
-        return Piece(kind=kind, text=str(token), count=int(digits[0]) if digits else None)
-    return Piece(kind=kind, text=str(token))
+    digits = re.search(r"\d+", token) if kind == "hold" else None
+    return Piece(kind=kind, text=str(token), count=int(digits[0]) if digits else None)
 
 
-def _words(tree: "Node") -> str:
+def _text(tree: "Node") -> str:
     return " ".join(str(token).strip() for token in tree.scan_values(lambda _: True))
+
+
+# ------------------------------------------------------------------ numbers and tests
+def _first(tree: "Node", *names: str) -> str | None:
+    return next(iter(tokens(tree, *names)), None)
 
 
 def _value(tree: "Node") -> Test:
     """A number alone, as a test for equality; a percentage is a fraction."""
-    logarithm = tokens(tree, "LN")
-    if logarithm:
-        return Test(op="==", value=read_log(logarithm[0]))
+    if logarithm := _first(tree, "LN"):
+        return Test(op="==", value=read_log(logarithm))
     number = tokens(tree, "NUM")[0]
-    negative = number[0] in "-−–"
-    digits = number.lstrip("+-−–")
-    unit = read_unit(next(iter(tokens(tree, "UNIT")), None))
-    currency = next(iter(tokens(tree, "CURRENCY")), None)
-    percent = next(iter(tokens(tree, "PERCENT")), None)
-    total = next((read_number(text.strip("/ ")) for text in tokens(tree, "TOTAL")), None)
-    points = percent is not None and percent.casefold() not in {"%", "percent", "％"}
+    digits = number.lstrip("+" + _MINUS)
+    unit, percent = read_unit(_first(tree, "UNIT")), _first(tree, "PERCENT")
+    total = _first(tree, "TOTAL")
     doubt = None
     if percent and unit:
         doubt = "a percentage with a unit has two meanings"
     if re.search(r"\d,\d{1,2}(?!\d)", digits):
         doubt = f"is {digits!r} a decimal comma?"
-    value = read_number(digits, percent=percent is not None, negative=negative)
-    unit = ("pp" if points else PERCENT) if percent else currency or unit
-    return Test(op="==", value=value, unit=unit, total=total, doubt=doubt)
+    value = read_number(digits, percent=percent is not None, negative=number[0] in _MINUS)
+    if percent:
+        unit = PERCENT if percent.casefold() in _PERCENT_SIGNS else "pp"
+    else:
+        unit = _first(tree, "CURRENCY") or unit
+    claimed = None if total is None else read_number(total.strip("/ "))
+    return Test(op="==", value=value, unit=unit, total=claimed, doubt=doubt)
+
+
+def _values(tree: "Node") -> list[Test]:
+    return [_value(value) for value in trees(tree, "value")]
+
+
+def _operator(tree: "Node") -> str | None:
+    """The operator of a rule; None where its words leave the direction open."""
+    text = tokens(tree, "OP")[0]
+    return None if text.casefold().endswith("worse than") else read_operator(text)
 
 
 def _compare(tree: "Node") -> Test:
-    value = _value(trees(tree, "value")[0])
-    op = read_operator(tokens(tree, "OP")[0])
-    doubt = value.doubt
+    value, op = _values(tree)[0], _operator(tree)
     if op is None:
-        op, doubt = ">=", "no worse in which direction? Write it with <= or >="
-    about = "APPROX" in types(tree)
-    if about and op == "==":
+        why = "no worse in which direction? Write it with <= or >="
+        return replace(value, op=">=", doubt=why)
+    if op == "==" and "APPROX" in types(tree):
         return _about(value)
-    return Test(
-        op=op, value=value.value, unit=value.unit, total=value.total, doubt=doubt
-    )  # fmt: skip
-
-
-def _about(value: Test) -> Test:
-    return Test(op="~=", value=value.value, unit=value.unit, total=value.total, tolerance=ABOUT,
-                doubt=value.doubt)  # fmt: skip
+    return replace(value, op=op)
 
 
 def _approx(tree: "Node") -> Test:
-    return _about(_value(trees(tree, "value")[0]))
+    return _about(_values(tree)[0])
+
+
+def _about(value: Test) -> Test:
+    return replace(value, op="~=", tolerance=ABOUT)
 
 
 def _between(tree: "Node") -> Test:
-    low, high = (_value(value) for value in trees(tree, "value")[:2])
+    low, high, *_ = _values(tree)
     test = _range(low, high)
     if "ARROW_NUM" in types(tree):
-        doubt = "from one value to another: by when, and may it come back? Write two tests"
-        return Test(op=test.op, value=test.value, value2=test.value2, unit=test.unit, doubt=doubt)
+        why = "from one value to another: by when, and may it come back? Write two tests"
+        return replace(test, doubt=why)
     return test
 
 
 def _range(low: Test, high: Test) -> Test:
     unit, first, doubt = high.unit or low.unit, low.value, low.doubt or high.doubt
     if low.unit is None and high.unit in {PERCENT, "pp"}:
-        first = float(read_number(repr(abs(low.value)), percent=True, negative=low.value < 0))
+        first = read_number(repr(abs(low.value)), percent=True, negative=low.value < 0)
     elif low.unit not in {None, unit}:
         doubt = "the ends of the range have different units"
     if first >= high.value:
@@ -168,50 +191,38 @@ def _range(low: Test, high: Test) -> Test:
 
 def _compare_range(tree: "Node") -> Test:
     """`= 1-2 days` is a range; `≥ 5-10x` says two things."""
-    low, high = (_value(value) for value in trees(tree, "value"))
-    test = _range(low, high)
-    op = read_operator(tokens(tree, "OP")[0])
+    test, op = _range(*_values(tree)), _operator(tree)
     if op == "==":
         return test
-    return Test(
-        op=op or ">=",
-        value=test.value,
-        value2=test.value2,
-        unit=test.unit,
-        doubt=f"an operator and a range: is it {op} of the low end or of the high end?",
-    )
+    why = f"an operator and a range: is it {op} of the low end or of the high end?"
+    return replace(test, op=op or ">=", doubt=why)
 
 
 def _plus(tree: "Node") -> Test:
-    value = _value(trees(tree, "value")[0])
-    kinds = types(tree)
-    op = ">="
-    if "OR_LESS" in kinds:
-        op = "<="
-    for suffix in tokens(tree, "SUFFIX"):
-        op = {"以上": ">=", "以下": "<=", "未満": "<"}.get(suffix, ">")
-    return Test(op=op, value=value.value, unit=value.unit, total=value.total, doubt=value.doubt)
+    op = "<=" if "OR_LESS" in types(tree) else ">="
+    if suffix := _first(tree, "SUFFIX"):
+        op = _SUFFIXES.get(suffix, ">")
+    return replace(_values(tree)[0], op=op)
 
 
 def _spread(tree: "Node") -> Test:
-    values = [_value(value) for value in trees(tree, "value")]
-    width = values[-1]
-    if len(values) == 1:
+    *middles, width = _values(tree)
+    if not middles:
         doubt = f"± {width.value:g} of what?"
         return Test(op="between", value=-width.value, value2=width.value, doubt=doubt)
-    middle, doubt = values[0], None
+    middle, why = middles[0], None
     if any(read_operator(word) != "==" for word in tokens(tree, "OP")):
-        doubt = "an inequality with ± has two meanings"
+        why = "an inequality with ± has two meanings"
     elif PERCENT in {middle.unit, width.unit}:
-        doubt = "are these percentage points or percent of the value?"
+        why = "are these percentage points or percent of the value?"
     elif width.value <= 0:
-        doubt = "the width after ± must be positive"
+        why = "the width after ± must be positive"
     return Test(
         op="between",
         value=middle.value - width.value,
         value2=middle.value + width.value,
         unit=middle.unit or width.unit,
-        doubt=doubt,
+        doubt=why,
     )
 
 
@@ -225,18 +236,19 @@ _TESTS = {
 }
 
 
+# ------------------------------------------------------------------ places in training time
 def _moment(tree: "Node") -> Moment:
-    prep = next(iter(tokens(tree, "AT", "SPAN", "EVERY")), "")
-    numbers = [read_number(number.lstrip("+-−–")) for number in tokens(tree, "NUM")]
-    time = next(iter(tokens(tree, "TIME", "UNIT")), "step")
+    prep = _first(tree, "AT", "SPAN", "EVERY") or ""
+    numbers = [read_number(number.lstrip("+" + _MINUS)) for number in tokens(tree, "NUM")]
     order = types(tree)
-    counted = order.index("NUM") < min(order.index(t) for t in ("TIME", "UNIT") if t in order)
+    unit_at = min(order.index(kind) for kind in ("TIME", "UNIT") if kind in order)
     clean = re.sub(r"[\s~]+", " ", prep.casefold()).strip()
     return Moment(
+        kind=str(tree.data),
         prep=re.sub(r"\bthe ", "", clean),
-        unit=read_unit(time) or "step",
+        unit=read_unit(_first(tree, "TIME", "UNIT")) or "step",
         low=numbers[0],
         high=numbers[-1],
-        counted=counted,
+        counted=order.index("NUM") < unit_at,
         about="~" in prep,
     )

@@ -2,20 +2,20 @@
 
 from dataclasses import replace
 
+from orchestrator.criteria.absence import hazards_in
 from orchestrator.criteria.asking import ask
 from orchestrator.criteria.canonical import tree_of, window_of
 from orchestrator.criteria.claims import Claim, read_claim
 from orchestrator.criteria.flat import flat
 from orchestrator.criteria.headings import Heading, read_heading
 from orchestrator.criteria.line import Line, compares, take_apart
-from orchestrator.criteria.occurrences import hazards_in
 from orchestrator.criteria.predicate import parse_predicate, predicate_text
 from orchestrator.criteria.syntax import NotReadError
 from orchestrator.criteria.vocabulary import (
     DERIVED,
+    VAGUE,
     direction_of,
     is_metric_like,
-    is_vague,
     words_of,
 )
 from orchestrator.domain.criterion import Clause, Decidable, Kind, Reading, Subject
@@ -58,56 +58,86 @@ def read(line: str, heading: str | None = None) -> Reading:
     try:
         claim = _claim_of(parts)
     except NotReadError as error:
-        return Reading(kind=Kind.MANUAL, polarity=place.polarity, tier=place.tier,
-                       note=parts.note, why=str(error))  # fmt: skip
+        return Reading(
+            kind=Kind.MANUAL,
+            polarity=place.polarity,
+            tier=place.tier,
+            note=parts.note,
+            why=str(error),
+        )
     return _reading(_placed(claim, place), parts, place)
 
 
 def _reading(claim: Claim, parts: Line, place: Heading) -> Reading:
     tree = tree_of(claim.clauses)
-    question = claim.question
-    doubt = _doubt(parts) if question is None else None
-    kind = question.kind if question is not None else kind_of(claim.clauses[0])
-    if claim.clauses and question is not None and question.kind is Kind.MANUAL:
-        kind = kind_of(claim.clauses[0])
-    if question is None and any(clause.op == "absent" for clause in claim.clauses):
-        kind = (
-            kind_of(claim.clauses[0]) if claim.clauses[0].value is not None else Kind.EVENT_ABSENCE
-        )
-    decidable = question.decidable if question is not None else Decidable.YES
-    if doubt is not None:
+    decidable, why = Decidable.YES, None
+    if claim.question is not None:
+        decidable, why = claim.question.decidable, claim.question.why
+    elif parts.scoped is not None:
         decidable = Decidable.ASK
+        why = f"does {parts.scoped!r} belong to the test? Write the whole test in one clause"
     return Reading(
-        kind=kind,
+        kind=_kind_of_claim(claim),
         clauses=claim.clauses,
         polarity="inverted" if parts.alarm or place.inverted else claim.polarity,
         tier=place.tier,
         note=parts.note,
         decidable=decidable,
-        why=question.why if question is not None else doubt,
+        why=why,
         predicate=None if tree is None else predicate_text(tree),
     )
 
 
-def kind_of(clause: Clause) -> Kind:
-    """The kind of claim that a clause makes."""
+def _explicit(parts: Line, place: Heading) -> Reading:
+    """`<!-- exp: … -->` wins over the words around it."""
+    first, *more = parts.predicates
+    text = " and ".join(f"({part})" for part in parts.predicates) if more else first
+    try:
+        tree = parse_predicate(text)
+    except InvalidFileError as error:
+        return Reading(
+            kind=Kind.MANUAL,
+            tier=place.tier,
+            note=parts.note,
+            decidable=Decidable.ASK,
+            why=str(error),
+        )
+    clauses = flat(tree)
+    return Reading(
+        kind=_kind_of(clauses[0]),
+        clauses=clauses,
+        polarity=place.polarity,
+        tier=place.tier,
+        note=parts.note,
+        decidable=Decidable.YES,
+        predicate=predicate_text(tree),
+    )
+
+
+# ------------------------------------------------------------------ the kind of a line
+def _kind_of_claim(claim: Claim) -> Kind:
+    clauses, question = claim.clauses, claim.question
+    if question is not None and (question.kind is not Kind.MANUAL or not clauses):
+        return question.kind
+    absent = any(clause.op == "absent" for clause in clauses)
+    if question is None and absent and clauses[0].value is None:
+        return Kind.EVENT_ABSENCE
+    return _kind_of(clauses[0])
+
+
+def _kind_of(clause: Clause) -> Kind:
     if clause.subject in _KINDS:
         return _KINDS[clause.subject]
     if clause.op == "absent":
         return Kind.EVENT_ABSENCE
-    if clause.op in {"exists", "released"}:
+    if clause.op == "exists":
         return Kind.EVENT_PRESENCE
     if clause.hold or clause.aggregate == "trend":
         return Kind.TREND
     if clause.quantifier:
         return Kind.PER_CLASS
-    if clause.baseline or clause.change:
-        return Kind.RELATIVE_TO_BASELINE
-    if clause.other is not None:
-        words = f"{clause.metric} {clause.other}".casefold().split()
-        return Kind.RELATIVE_TO_BASELINE if "baseline" in words else Kind.COMPARISON
-    if (clause.metric in _COUNTERS and clause.unit == f"{clause.metric}s") or clause.total:
-        return Kind.COUNT_OR_PROGRESS
+    if clause.baseline or clause.change or clause.other is not None:
+        return _kind_of_comparison(clause)
     if _is_count(clause):
         return Kind.COUNT_OR_PROGRESS
     if clause.unit in _LONG:
@@ -115,20 +145,28 @@ def kind_of(clause: Clause) -> Kind:
     return Kind.RANGE if clause.op == "between" else Kind.THRESHOLD
 
 
+def _kind_of_comparison(clause: Clause) -> Kind:
+    words = f"{clause.metric} {clause.other}".casefold().split()
+    relative = clause.baseline or clause.change or "baseline" in words
+    return Kind.RELATIVE_TO_BASELINE if relative else Kind.COMPARISON
+
+
 def _is_count(clause: Clause) -> bool:
-    """`Perfect grids > 85`: whole things, by their name."""
+    """`85/172`, `epoch ≥ 20`, `Perfect grids > 85`: whole things, by their name."""
     metric, value = clause.metric or "", clause.value
+    if clause.total or (metric in _COUNTERS and clause.unit == f"{metric}s"):
+        return True
     whole = value is not None and value == int(value) and value > 1 and clause.unit is None
     return whole and clause.op != "between" and metric.endswith("s") and not is_metric_like(metric)
 
 
+# ------------------------------------------------------------------ the time in a heading
 def _placed(claim: Claim, place: Heading) -> Claim:
     """A heading such as `Epoch 25` says when the lines below it must hold."""
     if place.anchor is None:
         return claim
-    return replace(
-        claim, clauses=tuple(_anchored(clause, place.anchor) for clause in claim.clauses)
-    )
+    clauses = tuple(_anchored(clause, place.anchor) for clause in claim.clauses)
+    return replace(claim, clauses=clauses)
 
 
 def _anchored(clause: Clause, anchor: str) -> Clause:
@@ -140,26 +178,7 @@ def _anchored(clause: Clause, anchor: str) -> Clause:
     return replace(clause, anchor=anchor, aggregate=aggregate)
 
 
-def _explicit(parts: Line, place: Heading) -> Reading:
-    """`<!-- exp: … -->` wins over the words around it."""
-    try:
-        tree = parse_predicate(" and ".join(f"({text})" for text in parts.predicates)
-                               if len(parts.predicates) > 1 else parts.predicates[0])  # fmt: skip
-    except InvalidFileError as error:
-        return Reading(kind=Kind.MANUAL, tier=place.tier, note=parts.note,
-                       decidable=Decidable.ASK, why=str(error))  # fmt: skip
-    clauses = flat(tree)
-    return Reading(
-        kind=kind_of(clauses[0]),
-        clauses=clauses,
-        polarity=place.polarity,
-        tier=place.tier,
-        note=parts.note,
-        decidable=Decidable.YES,
-        predicate=predicate_text(tree),
-    )
-
-
+# ------------------------------------------------------------------ which part is the claim
 def _claim_of(parts: Line) -> Claim:
     """Read the claim with the remarks that narrow it."""
     claim = _bare_claim(parts, "")
@@ -168,8 +187,7 @@ def _claim_of(parts: Line) -> Claim:
     if claim.question is None or parts.inner is not None or claim.clauses:
         return claim
     # "Model learning (loss decreasing)", "Memory is good - no OOM": the words only introduce.
-    others = dict.fromkeys([*parts.remarks, *([parts.tail] if parts.tail else [])])
-    found = [other for other in map(_quiet, others) if other is not None]
+    found = [other for other in map(_quiet, dict.fromkeys(parts.remarks)) if other is not None]
     return found[0] if len(found) == 1 else claim
 
 
@@ -192,28 +210,14 @@ def _bare_claim(parts: Line, remark: str) -> Claim:
     alone = read_claim(parts.claim)
     if alone.question is None and alone.clauses:
         return _beside(alone, parts.inner)
-    if alone.question is not None and (
-        alone.question.kind is Kind.EVENT_ABSENCE or hazards_in(parts.claim)
-    ):
-        inner = read_claim(parts.inner)
-        if inner.clauses and all(_is_good(clause) for clause in inner.clauses):
-            return inner
-        why = f"is {parts.inner!r} what must not be, or what must hold? Write the test alone"
-        return Claim(clauses=inner.clauses, question=ask(why))
-    outside = [word for word in parts.claim.split() if not is_vague(word)]
-    if {word.casefold() for word in outside} <= _GLOSS:
-        return read_claim(parts.inner + remark)
+    hazard = alone.question is not None and alone.question.kind is Kind.EVENT_ABSENCE
+    if hazard or hazards_in(parts.claim):
+        return _instead_of_hazard(parts.inner)
+    outside = [word for word in parts.claim.split() if word.casefold() not in VAGUE]
     inner = read_claim(parts.inner + remark)
-    if _speaks_for_itself(inner):
+    if {word.casefold() for word in outside} <= _GLOSS or _speaks_for_itself(inner):
         return inner
     return read_claim(f"{' '.join(outside)} {parts.inner}{remark}")
-
-
-def _is_good(clause: Clause) -> bool:
-    """`No overfitting (gap < 0.3)`: a small gap is what must hold."""
-    words = set((clause.metric or "").casefold().split())
-    small = direction_of(clause.metric or "") == "min" or bool(words & DERIVED)
-    return clause.op in {"<", "<="} and small
 
 
 def _beside(claim: Claim, inner: str) -> Claim:
@@ -225,12 +229,21 @@ def _beside(claim: Claim, inner: str) -> Claim:
     return Claim(clauses=joined, polarity=claim.polarity, question=test.question)
 
 
+def _instead_of_hazard(inner: str) -> Claim:
+    """`No overfitting (gap < 0.3)`: the test says what must hold, if its direction is good."""
+    claim = read_claim(inner)
+    if claim.clauses and all(_is_good(clause) for clause in claim.clauses):
+        return claim
+    why = f"is {inner!r} what must not be, or what must hold? Write the test alone"
+    return Claim(clauses=claim.clauses, question=ask(why))
+
+
+def _is_good(clause: Clause) -> bool:
+    """A small gap, a low error."""
+    words = set((clause.metric or "").casefold().split())
+    small = direction_of(clause.metric or "") == "min" or bool(words & DERIVED)
+    return clause.op in {"<", "<="} and small
+
+
 def _speaks_for_itself(claim: Claim) -> bool:
     return claim.question is None and all(clause.metric for clause in claim.clauses)
-
-
-def _doubt(parts: Line) -> str | None:
-    """Why a line that was read must still be asked about."""
-    if parts.scoped is not None:
-        return f"does {parts.scoped!r} belong to the test? Write the whole test in one clause"
-    return None

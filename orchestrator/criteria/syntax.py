@@ -2,64 +2,38 @@
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard, cast
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lark import Lark, Token, Tree
 
 
 class NotReadError(Exception):
-    """The words have another meaning than a clause can hold; the message says which."""
-
-
-class NoRuleError(NotReadError):
-    """No rule of the grammar has a place for every word."""
+    """The grammar has no place for these words, or a number in them is none."""
 
 
 @cache
 def _parser() -> "Lark":
-    """The parser of both languages, built once."""
+    """The parser, built once."""
     from lark import Lark  # noqa: PLC0415 - 60 ms that only the reading of a line needs
 
     grammar = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
-    return Lark(
-        grammar,
-        parser="lalr",
-        lexer="basic",
-        start="start",
-        maybe_placeholders=False,
-    )
+    return Lark(grammar, parser="lalr", lexer="basic", maybe_placeholders=False)
 
 
-def syntax_tree(text: str, start: str) -> "Tree[Token]":
-    """Parse `text` as `claims` or `predicate`. Raises NoRuleError."""
+def syntax_tree(text: str) -> "Tree[Token]":
+    """The pieces of a line as the children of one tree. Raises NotReadError."""
     from lark import LarkError  # noqa: PLC0415 - as above
 
     try:
-        return _parser().parse(text, start=start)
+        return _parser().parse(text)
     except LarkError as error:
-        raise NoRuleError(f"no rule reads {text!r}") from error
-
-
-def is_plain_name(name: str) -> bool:
-    """Whether the grammar reads a series name as one name without backticks."""
-    from lark import LarkError  # noqa: PLC0415 - as above
-
-    try:
-        tokens = list(_parser().lex(name))
-    except LarkError:
-        return False
-    return [(token.type, str(token)) for token in tokens] == [("NAME", name)]
-
-
-def children(tree: "Tree[Token]") -> "list[Tree[Token]]":
-    """The rules below a rule, in order."""
-    return [child for child in tree.children if _is_tree(child)]
+        raise NotReadError(f"no rule reads {text!r}") from error
 
 
 def trees(tree: "Tree[Token]", name: str) -> "list[Tree[Token]]":
-    """The rules of one name below a rule."""
-    return [child for child in children(tree) if child.data == name]
+    """The rules of one name directly below a rule."""
+    return [child for child in tree.children if not isinstance(child, str) and child.data == name]
 
 
 def tokens(tree: "Tree[Token]", *names: str) -> list[str]:
@@ -72,14 +46,5 @@ def types(tree: "Tree[Token]") -> list[str]:
     return [str(leaf.type) for leaf in _leaves(tree)]
 
 
-def phrase(tree: "Tree[Token]") -> str:
-    """The words of a phrase without backticks."""
-    return " ".join(str(leaf).strip("`") for leaf in _leaves(tree))
-
-
-def _is_tree(child: object) -> "TypeGuard[Tree[Token]]":
-    return hasattr(child, "children")
-
-
 def _leaves(tree: "Tree[Token]") -> "list[Token]":
-    return [cast("Token", child) for child in tree.children if not _is_tree(child)]
+    return [child for child in tree.children if isinstance(child, str)]  # a token is a str

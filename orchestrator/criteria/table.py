@@ -1,23 +1,31 @@
 """A row of a table as a claim: which cell names the metric, which one holds the target."""
 
 import re
+from collections.abc import Sequence
 
 from orchestrator.criteria.pieces import pieces_of
 from orchestrator.criteria.syntax import NotReadError
 
-_STRICT = re.compile(r"^(?:[<>≤≥]|at (?:least|most)\b|(?:below|above|under|over|up to)\b)", re.IGNORECASE)
+_STRICT = re.compile(
+    r"^(?:[<>≤≥]|at (?:least|most)\b|(?:below|above|under|over|up to)\b)", re.IGNORECASE
+)
 _TARGET = re.compile(
     r"^(?:[<>≤≥=~≈$+-]|\d|at (?:least|most)\b|(?:stays|below|above|under)\b)", re.IGNORECASE
 )
 _IDENTIFIER = re.compile(r"(?:[A-Z]{1,3}-?)?\d+[.):]?|[A-Z]\d*")
 _BARE = re.compile(r"[-+~≈]?\s*[\d.,]+\s*[%kMB]?")
 _RULE = re.compile(r"[\s:|-]+")
-_WANTED = re.compile(r"target|goal|threshold|criteri|gate|pass if|required?|expected|kpi|minimum|bar$"
-                     r"|acceptance|must|objective|spec", re.IGNORECASE)  # fmt: skip
-_NAMED = re.compile(r"metric|measure|criterion|check|what|item|test|name|kpi|gate|aspect", re.IGNORECASE)
+_WANTED = re.compile(
+    r"target|goal|threshold|criteri|gate|pass if|required?|expected|kpi|minimum|bar$|acceptance|"
+    r"must|objective|spec",
+    re.IGNORECASE,
+)
+_NAMED = re.compile(
+    r"metric|measure|criterion|check|what|item|test|name|kpi|gate|aspect", re.IGNORECASE
+)
 
 
-def row_claim(text: str, header: tuple[str, ...] = ()) -> str:
+def row_claim(text: str, header: Sequence[str] = ()) -> str:
     """`| accuracy | ≥ 90% | 88% |` → `accuracy ≥ 90%`; other text is given back as it is.
 
     With a `header`, the column named target (goal, threshold, expected …) holds the bound. Without
@@ -26,20 +34,19 @@ def row_claim(text: str, header: tuple[str, ...] = ()) -> str:
     """
     if not (text.startswith("|") and text.endswith("|") and text.count("|") > 2):
         return text
-    cells = [re.sub(r"\*\*|__", "", cell).strip() for cell in text.strip("|").split("|")]
+    cells = cells_of(text)
     place = _by_header(cells, header) if header else _target_of(cells)
     if place is None:
         return text
     if not _TARGET.match(cells[place]):
         return cells[place]  # the cell names its metric itself
-    names = [cell for cell in cells[:place] if cell and not _IDENTIFIER.fullmatch(cell)]
-    if header:
-        names = names[-1:] if not names else _names_by_header(cells, header, place) or names
+    names = [cell for cell in cells[:place] if _is_name(cell)]
+    if header and names:
+        names = _names_by_header(cells[:place], header) or names
     if not names:
         return cells[place]
-    if len(names) == 1:
-        return f"{names[0]} {cells[place]}"
-    return f"{' '.join(names[:-1])}: {names[-1]} {cells[place]}"
+    *places, name = names
+    return f"{' '.join(places)}: {name} {cells[place]}" if places else f"{name} {cells[place]}"
 
 
 def is_rule(text: str) -> bool:
@@ -54,35 +61,35 @@ def cells_of(text: str) -> tuple[str, ...]:
     )
 
 
-def _by_header(cells: list[str], header: tuple[str, ...]) -> int | None:
+def _by_header(cells: Sequence[str], header: Sequence[str]) -> int | None:
     wanted = [i for i, name in enumerate(header) if _WANTED.search(name) and i < len(cells)]
     wanted = [i for i in wanted if i > 0] or wanted
     return wanted[0] if len(wanted) == 1 else _target_of(cells)
 
 
-def _names_by_header(cells: list[str], header: tuple[str, ...], place: int) -> list[str]:
+def _names_by_header(cells: Sequence[str], header: Sequence[str]) -> list[str]:
+    """The cells in the first column and in those that are headed metric, check, item …"""
+    columns = enumerate(zip(cells, header, strict=False))
     return [
-        cells[i] for i, name in enumerate(header[: len(cells)])
-        if i < place and cells[i] and not _IDENTIFIER.fullmatch(cells[i])
-        and (i == 0 or _NAMED.search(name))
-    ]  # fmt: skip
+        cell for i, (cell, head) in columns if _is_name(cell) and (i == 0 or _NAMED.search(head))
+    ]
 
 
-def _target_of(cells: list[str]) -> int | None:
+def _is_name(cell: str) -> bool:
+    return bool(cell) and not _IDENTIFIER.fullmatch(cell)
+
+
+def _target_of(cells: Sequence[str]) -> int | None:
     """The one cell that holds the bound, or None where several could."""
-    for choose in (_STRICT, _TARGET):
-        found = [
-            i for i, cell in enumerate(cells)
-            if i > 0 and choose.match(cell) and _is_test(cell)
-        ]  # fmt: skip
-        if choose is _TARGET:
-            found = [i for i in found if not _BARE.fullmatch(cells[i]) or "~" in cells[i]]
-        if len(found) == 1:
-            return found[0]
-        if len(found) > 1:
-            return None
-    embedded = [i for i, cell in enumerate(cells) if _is_test(cell)]
-    return embedded[0] if len(embedded) == 1 else None
+    tests = [i for i, cell in enumerate(cells) if _is_test(cell)]
+    strict = [i for i in tests if i > 0 and _STRICT.match(cells[i])]
+    loose = [i for i in tests if i > 0 and _TARGET.match(cells[i]) and not _is_bare(cells[i])]
+    found = strict or loose or tests
+    return found[0] if len(found) == 1 else None
+
+
+def _is_bare(cell: str) -> bool:
+    return _BARE.fullmatch(cell) is not None and "~" not in cell
 
 
 def _is_test(cell: str) -> bool:

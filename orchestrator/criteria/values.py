@@ -8,11 +8,13 @@ from decimal import Decimal, InvalidOperation
 PERCENT = "%"
 FRACTIONS = frozenset({PERCENT, "pp"})  # units whose numbers are kept as fractions: 5% → 0.05
 ABOUT = 0.05  # relative tolerance of `~=` unless declared otherwise
+CLOCK = frozenset({"s", "min", "h", "days"})  # units of wall time, as anchors may have them
+TIME_UNITS = CLOCK | {"ms", "us", "ns"}
 
 _SCALES = {"k": 3, "K": 3, "M": 6, "B": 9}
 _LARGEST_EXPONENT = 400  # beyond any float; keeps 1e999999999 from becoming a billion digits
 
-_OPERATORS: dict[str, str | None] = {
+_OPERATORS = {
     "≤": "<=",
     "≦": "<=",
     "≧": ">=",
@@ -37,8 +39,6 @@ _OPERATORS: dict[str, str | None] = {
     "at maximum": "<=",
     "within": "<=",
     "in": "<=",
-    "no worse than": None,
-    "not worse than": None,
     "at least": ">=",
     "a minimum of": ">=",
     "at most": "<=",
@@ -143,11 +143,8 @@ def _plain(number: Decimal) -> str:
     return f"{number:f}" if -5 <= number.adjusted() <= 15 else f"{number:e}"
 
 
-def read_operator(text: str) -> str | None:
-    """One of `> >= < <= == !=` for a symbol or words such as `at least` and `no more than`.
-
-    None where the words leave the direction open ("no worse than").
-    """
+def read_operator(text: str) -> str:
+    """One of `> >= < <= == !=` for a symbol or words such as `at least` and `no more than`."""
     words = " ".join(text.casefold().rstrip(":").split())
     if words in _OPERATORS:
         return _OPERATORS[words]

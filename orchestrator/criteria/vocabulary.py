@@ -20,6 +20,7 @@ MODALS = words_of(
     "should must shall will would has have to is are be was were been being can could may needs "
     "expected does do did still already"
 )
+FILLERS = ARTICLES | LEADS | MODALS
 MOVES = words_of("drops drop falls fall goes go gets get rises rise comes come climbs climb sits")
 EXPLAINS = words_of(
     "indicates indicate indicating meaning means shows showing suggests suggesting demonstrating "
@@ -27,12 +28,12 @@ EXPLAINS = words_of(
 )
 PREPOSITIONS = words_of(
     "on for in across with under during at from using per against without within over when while "
-    "among between after via by to against inside of throughout into before until"
+    "among between after via by to inside of throughout into before until"
 )
 # Words before a metric that tell who has it: "the agent reaches reward > 3" is about the reward.
 HOLDERS = words_of(
-    "gives give yields yield shows has have with where having produces attains attain gets "
-    "scores reports expect and achieves achieve reaches maintains that"
+    "gives give yields yield shows has have with where having produces attains attain gets scores "
+    "reports expect and achieves achieve reaches maintains that"
 )
 GENERIC_SUBJECTS = words_of(
     "model models training network agent run runs system final pipeline method approach overall "
@@ -40,49 +41,52 @@ GENERIC_SUBJECTS = words_of(
 )
 # What such a phrase names is "the number", not which number.
 UNNAMED = words_of(
-    "target targets goal goals result results metric metrics performance value values score "
-    "scores number numbers quality model it this they everything job test tests success expected "
-    "minimum maximum threshold output outputs data status stage phase gate requirement "
-    "requirements criterion criteria progress level levels count baseline run runs range "
-    "expectation estimate ideal good excellent acceptable great stretch pass fail deploy deliverable "
-    "hypothesis primary secondary objective benchmark kpi action compute total observation key "
-    "current actual final best improvement must note"
+    "target targets goal goals result results metric metrics performance value values score scores "
+    "number numbers quality model it this they everything job test tests success expected minimum "
+    "maximum threshold output outputs data status stage phase gate requirement requirements "
+    "criterion criteria progress level levels count baseline run runs range expectation estimate "
+    "ideal good excellent acceptable great stretch pass fail deploy deliverable hypothesis primary "
+    "secondary objective benchmark kpi action compute total observation key current actual final "
+    "best improvement must note"
 )
 
 # Labels that only announce a test: "Target: …".
 LABELS = words_of(
-    "target targets goal goals gate success criterion criteria deliverable expected must hypothesis "
-    "minimum requirement requirements result results note action objective acceptance threshold "
-    "test check expectation outcome 目標 目标 ziel objetivo if after before best case pass stretch ok"
+    "target targets goal goals gate success criterion criteria deliverable expected must "
+    "hypothesis minimum requirement requirements result results note action objective acceptance "
+    "threshold test check expectation outcome 目標 目标 ziel objetivo if after before best case "
+    "pass stretch ok"
 )
 
 # ------------------------------------------------------------------ words that need a question
 CONDITIONS = words_of(
-    "unless whether otherwise depending only except never neither nor but however instead "
-    "cannot avoid avoids avoiding prevent prevents fail fails failed failing rarely hardly not "
-    "isn't doesn't don't won't aren't no"
+    "unless whether otherwise depending only except never neither nor but however instead cannot "
+    "avoid avoids avoiding prevent prevents fail fails failed failing rarely hardly not isn't "
+    "doesn't don't won't aren't no"
 )
 VAGUE = words_of(
     "stable stably smooth smoothly balanced reasonable reasonably good well great acceptable "
     "healthy obvious clean cleanly properly proper correct correctly fast slow real-time realtime "
     "significant significantly slightly slight high low strong robust meaningful consistent "
     "consistently effective effectively effectiveness sufficient sufficiently enough adequate "
-    "decent competitive satisfactory nice poor bad small large minimal normal "
-    "realistic plausible sensible quickly gradually rapidly nearly almost mostly likely possible "
-    "perceptually visually somewhat appropriate maybe perhaps ideally preferably hopefully "
-    "excellent wildly much substantially substantial noticeable noticeably approximately steadily "
-    "steady suddenly proportionally monotonic-ish comparable similar tuned roughly noisy "
-    "dramatically efficient efficiently clear clearly visible tight excessive excessively "
-    "unusually too sane monotone abnormal weird strange typically usually generally"
+    "decent competitive satisfactory nice poor bad small large minimal normal realistic plausible "
+    "sensible quickly gradually rapidly nearly almost mostly likely possible perceptually visually "
+    "somewhat appropriate maybe perhaps ideally preferably hopefully excellent wildly much "
+    "substantially substantial noticeable noticeably approximately steadily steady suddenly "
+    "proportionally monotonic-ish comparable similar tuned roughly noisy dramatically efficient "
+    "efficiently clear clearly visible tight excessive excessively unusually too sane monotone "
+    "abnormal weird strange typically usually generally"
 )
+OPEN = CONDITIONS | VAGUE
 AUTHENTIC = words_of("real genuine authentic reproducible reproduce reproduced")
 RELATIVE = words_of(
     "baseline baselines vs versus compared relative beat beats beating outperforms outperform "
-    "better worse original previous prior old earlier matches parity "
-    "equal equivalent sota state-of-the-art"
+    "better worse original previous prior old earlier matches parity equal equivalent sota "
+    "state-of-the-art"
 )
 EXCEEDS = words_of(
-    "exceed exceeds exceeding beat beats beating outperform outperforms outperforming surpass surpasses"
+    "exceed exceeds exceeding beat beats beating outperform outperforms outperforming surpass "
+    "surpasses"
 )
 IMPROVES = words_of(
     "improve improves improved improvement improvements improving gain gains increase increases "
@@ -116,6 +120,7 @@ OTHER_TRENDS = words_of(
     "collapse collapses collapsed collapsing trend trending monotonic monotonically stagnates "
     "stuck saturates saturated learns improvement saturation jumping fluctuating"
 )
+TRENDS = FALLING | RISING | OTHER_TRENDS
 
 # ------------------------------------------------------------------ families and statistics
 EACH = words_of("each every all both every-class")
@@ -124,90 +129,109 @@ SHARED = words_of(
     "seeds seed runs episodes queries cases samples tasks trials examples games prompts classes "
     "folds experts images sequences rollouts layers heads questions problems instances puzzles"
 )
-STATISTICS = {
-    "best": "best", "final": "final", "latest": "latest", "max": "max", "maximum": "max",
-    "peak": "max", "min": "min", "minimum": "min", "median": "median", "lowest": "min",
-    "highest": "max", "p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99", "last": "latest",
-    "p99.9": "p99.9", "p75": "p75", "p10": "p10",
-}  # fmt: skip
+_STATISTICS = words_of("best final latest max min median p10 p50 p75 p90 p95 p99 p99.9")
+STATISTICS = {word: word for word in _STATISTICS} | {
+    "maximum": "max",
+    "peak": "max",
+    "highest": "max",
+    "minimum": "min",
+    "lowest": "min",
+    "last": "latest",
+}
 AVERAGED = words_of("averaged average mean avg median smoothed rolling ema on-average")
 
 # ------------------------------------------------------------------ what a run does and leaves
-TRAINING = words_of("training train trainer run job model agent experiment finetuning fine-tuning "
-                    "pretraining pre-training multi-epoch loop script pipeline")  # fmt: skip
+TRAINING = words_of(
+    "training train trainer run job model agent experiment finetuning fine-tuning pretraining "
+    "pre-training multi-epoch loop script pipeline"
+)
 EVALUATING = words_of("evaluation eval validation evaluate evaluates evaluating")
 RUNS = words_of(
-    "runs run ran trains trained train progresses progressing proceeds running completes "
-    "completed complete finishes finished finish reaches reached continues executes converges "
-    "through done lasts"
+    "runs run ran trains trained train progresses progressing proceeds running completes completed "
+    "complete finishes finished finish reaches reached continues executes converges through done "
+    "lasts"
 )
-COMPLETES = words_of("completes completed complete finishes finished finish succeeds succeeded "
-                     "done completado abgeschlossen")  # fmt: skip
+COMPLETES = words_of(
+    "completes completed complete finishes finished finish succeeds succeeded done completado "
+    "abgeschlossen"
+)
 # Work of programs that a command line would show.
-BUILDS = words_of("compiles compile builds imports launches executes loads load loaded loadable opens "
-                  "initializes starts")  # fmt: skip
+BUILDS = words_of(
+    "compiles compile builds imports launches executes loads load loaded loadable opens "
+    "initializes starts"
+)
 # "the file has 20+ rows": what follows the number is counted.
-OWNERS = words_of("produces has contains generates processes supports handles includes holds spans "
-                  "span covers have contain with")  # fmt: skip
+OWNERS = words_of(
+    "produces has contains generates processes supports handles includes holds spans span covers "
+    "have contain with"
+)
 SUCCESSFULLY = words_of("successfully success end-to-end fully cleanly normally")
-REPORTS = words_of("reports report logs logged reported recorded records tracks tracked emits "
-                   "computed prints output outputs")  # fmt: skip
+REPORTS = words_of(
+    "reports report logs logged reported recorded records tracks tracked emits computed prints "
+    "output outputs"
+)
 EXISTS = words_of(
     "exists exist existing created saved saves save written stored present produced generated "
-    "available uploaded exported published pushed produces writes generates contains created "
-    "committed rendered downloaded exported present 存在 존재 生成 保存 저장 vorhanden gespeichert guardado"
+    "available uploaded exported published pushed produces writes generates contains committed "
+    "rendered downloaded 存在 존재 生成 保存 저장 vorhanden gespeichert guardado"
 )
-RELEASED = words_of("released freed ended terminated gone deleted stopped shut cleaned removed "
-                    "torn closed")  # fmt: skip
-RESOURCES = words_of("pod pods resource resources gpu gpus process processes instance instances vm "
-                     "vms container containers node nodes cluster server")  # fmt: skip
-LAUNCHED = words_of("launched started triggered fired sent raised posted enabled online scheduled "
-                    "received deployed triggers fires activated activates")  # fmt: skip
+RELEASED = words_of(
+    "released freed ended terminated gone deleted stopped shut cleaned removed torn closed"
+)
+RESOURCES = words_of(
+    "pod pods resource resources gpu gpus process processes instance instances vm vms container "
+    "containers node nodes cluster server"
+)
+LAUNCHED = words_of(
+    "launched started triggered fired sent raised posted enabled online scheduled received "
+    "deployed triggers fires activated activates"
+)
 CHECKPOINTS = words_of("checkpoint checkpoints ckpt ckpts checkpointing weights snapshots")
 PASSES = words_of("passes pass passing passed succeeds succeed green works clean")
-PRINTS = words_of("prints print printed shows show displays contains says outputs output message "
-                  "logs appears console stdout")  # fmt: skip
+PRINTS = words_of(
+    "prints print printed shows show displays contains says outputs output message logs appears "
+    "console stdout"
+)
 STORAGE = words_of(
     "to in on at disk persistent storage run folder shared volume directory the every hub file "
     "files after during for each step correctly model and a successfully with is are pvc"
 )
 
 # ------------------------------------------------------------------ hazards
-HAZARDS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\b(?:nans?|nan)\b", re.IGNORECASE), "nan"),
-    (re.compile(r"\b(?:infs?|infinit\w+|infinite|non-?finite)\b", re.IGNORECASE), "inf"),
-    (re.compile(r"\b(?:ooms?|out[- ]of[- ]memory|memory overflow)\b", re.IGNORECASE), "oom"),
-    (re.compile(r"\b(?:crash\w*|segfaults?)\b", re.IGNORECASE), "crash"),
-    (
-        re.compile(
-            r"\b(?:errors?|exceptions?|tracebacks?|errores|fehler|erreurs|erros)\b", re.IGNORECASE
-        ),
-        "error",
-    ),
-)
+_HAZARDS = {
+    "nan": r"nans?",
+    "inf": r"infs?|infinit\w+|non-?finite",
+    "oom": r"ooms?|out[- ]of[- ]memory|memory overflow",
+    "crash": r"crash\w*|segfaults?",
+    "error": r"errors?|exceptions?|tracebacks?|errores|fehler|erreurs|erros",
+}
+HAZARDS = {name: re.compile(rf"\b(?:{words})\b", re.IGNORECASE) for name, words in _HAZARDS.items()}
+# What may stand around the name of a hazard, and where it is looked for.
 HAZARD_WORDS = words_of(
-    "nan nans inf infs infinity infinite non-finite nonfinite oom ooms out-of-memory out of memory "
+    "nan nans inf infs infinity infinite non-finite nonfinite oom ooms out-of-memory out memory "
     "crash crashes crashing crashed segfault segfaults error errors exception exceptions traceback "
-    "tracebacks value values warning warnings message messages event events any or and nan/inf "
-    "inf/nan runtime cuda kill kills killed fatal unhandled python gpu no zero 0 issue issues "
-    "errores fehler erreurs erros failures failure occurs occurred occur appear appears detected encountered observed "
-    "nan/inf/oom gradient gradients nan-free training"
+    "tracebacks value values warning warnings message messages event events or and nan/inf inf/nan "
+    "runtime cuda kill kills killed fatal unhandled python gpu no zero 0 issue issues errores "
+    "fehler erreurs erros failures failure occurs occurred occur appear appears detected "
+    "encountered observed nan/inf/oom gradient nan-free"
 )
 SEARCHED = words_of(
     "in during for throughout on at training train run runs the entire whole full any all log logs "
     "console output loss losses process metrics logged reported every stderr stdout job gradients "
     "over evaluation eval of a phase"
 )
-INCIDENTS = words_of("error errors crash crashes exception exceptions warning warnings event "
-                     "events message messages")  # fmt: skip
+INCIDENTS = words_of(
+    "error errors crash crashes exception exceptions warning warnings event events message messages"
+)
 
 # ------------------------------------------------------------------ what a metric is measured in
 MEMORY = words_of("memory vram ram mem")
-LATENCY = words_of("latency inference response")
-TIMED = words_of("time duration runtime wall-clock walltime takes took take hours wall clock eta "
-                 "compute completes finish finishes completed elapsed budget estimated full total "
-                 "training train run end-to-end gpu cpu on one single job overall complete in "
-                 "experiment expected whole within under of the for and sweep eval evaluation")  # fmt: skip
+TIMED = words_of(
+    "time duration runtime wall-clock walltime takes took take hours wall clock eta compute "
+    "completes finish finishes completed elapsed budget estimated full total training train run "
+    "end-to-end gpu cpu on one single job overall complete in experiment expected whole within "
+    "under of the for and sweep eval evaluation"
+)
 # Metrics that are percentages themselves: 2% of them may be points or percent of the value.
 PERCENTAGES = words_of(
     "accuracy acc precision recall f1 rate map iou dice auc auroc pass@1 pass@k win success "
@@ -225,9 +249,9 @@ _HIGHER = words_of(
     "utilization meteor cider inception is hit"
 )
 _OTHERS = words_of(
-    "lr rate entropy norm kl likelihood score bpd learning epsilon temperature grad gradient "
-    "sparsity size step epoch pr-auc match epsilon ratio gap count fa nfe usage score share "
-    "percentage budget cost costs time memory duration margin drawdown sharpe clusters"
+    "lr rate entropy norm likelihood bpd learning epsilon temperature grad gradient sparsity "
+    "size step epoch pr-auc match ratio count fa nfe usage share percentage budget costs margin "
+    "drawdown sharpe clusters"
 )
 
 
@@ -247,8 +271,3 @@ def direction_of(name: str) -> str | None:
     if lower == higher:
         return None
     return "min" if lower else "max"
-
-
-def is_vague(word: str) -> bool:
-    """Whether a word is an adjective or adverb without a measure."""
-    return word.casefold() in VAGUE

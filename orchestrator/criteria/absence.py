@@ -1,0 +1,114 @@
+"""Claims that something did not happen: no NaN, zero errors, training without a crash."""
+
+import re
+from collections.abc import Sequence
+
+from orchestrator.criteria.asking import ask, declare
+from orchestrator.criteria.phrase import Phrase
+from orchestrator.criteria.vocabulary import (
+    ARTICLES,
+    COMPLETES,
+    EVALUATING,
+    FILLERS,
+    HAZARD_WORDS,
+    HAZARDS,
+    INCIDENTS,
+    LEADS,
+    MODALS,
+    RUNS,
+    SEARCHED,
+    TRAINING,
+    TRENDS,
+    UNNAMED,
+    words_of,
+)
+from orchestrator.domain.criterion import Clause, Kind, Subject
+
+_NO = words_of("no zero without 0 never free not none sin ohne sans sem senza без 无 kein keine")
+_FREE = re.compile(r"\b(error|nan|crash|oom)-free\b", re.IGNORECASE)
+_ONE_ERROR = re.compile(r"\b(?:nan|inf|oom|memory)\S* errors?\b", re.IGNORECASE)
+_IN_SERIES = frozenset({"nan", "inf"})  # the other hazards leave their trace in logs
+_RUNNING = TRAINING | EVALUATING | RUNS | COMPLETES | UNNAMED | SEARCHED
+_SURROUNDING = HAZARD_WORDS | SEARCHED
+_BECOMING = words_of("becomes goes turns happens")
+
+
+def hazards_in(text: str) -> list[str]:
+    """The hazards that a text names; "OOM errors" are one thing."""
+    found = [name for name, pattern in HAZARDS.items() if pattern.search(text)]
+    if "error" in found and _ONE_ERROR.search(text):
+        found.remove("error")
+    return found
+
+
+def absence(phrase: Phrase) -> tuple[Clause, ...]:
+    """`No NaN in losses`, `zero errors`, `training runs without crash`."""
+    if free := _FREE.search(phrase.text):
+        return (_absent(free[1].casefold()),)
+    start = next((i for i, word in enumerate(phrase.words) if word in _NO), None)
+    if start is None:
+        return ()
+    head, tail = phrase.words[:start], phrase.words[start + 1 :]
+    found = hazards_in(" ".join(tail))
+    if not found:
+        return _without_name(head, tail)
+    kind = Kind.EVENT_ABSENCE
+    if phrase.words[start] in {"not", "never"}:
+        raise ask("write what must be absent as `no …`", kind)
+    strange = [word for word in tail if word.isalnum() and word not in _SURROUNDING]
+    if strange:
+        why = f"where to look for it is unclear: {' '.join(strange)!r}"
+        raise ask(why, kind, tuple(_absent(name) for name in found))
+    lost = "*loss*" if {"loss", "losses"} & set(tail) else None
+    return (*_what_ran(head), *(_absent(name, series=lost) for name in found))
+
+
+def hazard_alone(phrase: Phrase) -> tuple[Clause, ...]:
+    """`OOM errors` or `Loss is NaN`: a hazard that is named, without saying that it must not be."""
+    found = hazards_in(phrase.text)
+    if not found or phrase.plain - _SURROUNDING - MODALS - ARTICLES - _BECOMING:
+        return ()
+    why = (
+        "is this a condition or an alarm? Write `no …`, or put it under a heading such as "
+        "Warning signs"
+    )
+    raise ask(why, Kind.EVENT_ABSENCE, tuple(_absent(name) for name in found))
+
+
+def _absent(hazard: str, *, series: str | None = None) -> Clause:
+    """`no nan` over all series or those of a glob; `no oom`, `no crash`, `no error` over logs."""
+    if hazard not in _IN_SERIES:
+        return Clause(subject=Subject.LOG, metric=hazard, op="absent")
+    return Clause(subject=Subject.METRIC, metric=series, op="absent", unit=hazard, aggregate="all")
+
+
+def _what_ran(head: Sequence[str]) -> tuple[Clause, ...]:
+    """What stands before `without errors`: that the training ran, or another program's work."""
+    words = {word for word in head if word not in FILLERS and word.isalnum()}
+    if words & COMPLETES and words & (TRAINING | EVALUATING):
+        phase = "eval" if words & EVALUATING and not words & {"training", "train"} else "train"
+        return (Clause(subject=Subject.EVENT, metric=phase, op="exists"),)
+    if {word for word in words if not word.isdigit()} <= _RUNNING:
+        return ()
+    why = f"{' '.join(head)!r} is the work of which command? Write it as `command`"
+    clause = Clause(subject=Subject.EXIT, metric="exit_code", op="==", value=0.0)
+    raise declare(why, Kind.COMMAND_PASSES, (clause,))
+
+
+def _without_name(head: Sequence[str], tail: Sequence[str]) -> tuple[Clause, ...]:
+    """`No overfitting`, `no divergence`, `no warnings`: what is absent has no known trace."""
+    if not tail or not set(head) <= TRAINING | RUNS | LEADS | MODALS | UNNAMED:
+        return ()
+    named = " ".join(tail)
+    trends = [word for word in tail if word in TRENDS]
+    if "improvement" in trends:
+        clause = Clause(subject=Subject.METRIC, metric=None, op="no improvement", aggregate="trend")
+        why = "improvement of which metric, by how much, and over which window?"
+        raise declare(why, Kind.TREND, (clause,))
+    if trends:
+        raise ask(f"what counts as {trends[0]!r}? Name a metric, a bound and a window", Kind.TREND)
+    clause = Clause(subject=Subject.EVENT, metric=named, op="absent")
+    if set(tail) & INCIDENTS:
+        raise declare(f"which event or log line says {named!r}?", Kind.EVENT_ABSENCE, (clause,))
+    why = f"what shows {named!r}? Name an event, a log line or a metric"
+    raise ask(why, Kind.EVENT_ABSENCE, (clause,))

@@ -1,0 +1,257 @@
+"""One part of a claim: which sort of test it holds, and its clauses."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from orchestrator.criteria.asking import Question, ask, declare
+from orchestrator.criteria.meaning import meaning_of
+from orchestrator.criteria.measured import measured
+from orchestrator.criteria.occurrences import occurrence_clauses
+from orchestrator.criteria.phrase import name_of
+from orchestrator.criteria.pieces import Piece, Test, tests_in
+from orchestrator.criteria.progress import progress_in
+from orchestrator.criteria.two_metrics import by_sign, by_word, compares_in_words
+from orchestrator.criteria.two_numbers import chained, change
+from orchestrator.criteria.values import CLOCK
+from orchestrator.criteria.vocabulary import (
+    CHECKPOINTS,
+    EXISTS,
+    INCIDENTS,
+    OPEN,
+    REACHES,
+    RUNS,
+    TRAINING,
+    direction_of,
+)
+from orchestrator.domain.criterion import Clause, Kind, Subject
+
+_DEVICE = re.compile(r"[ABHVLT]\d{1,3}0?s?|GPUs?|gpus?|RTX|TPUs?")
+_GENERIC = TRAINING | RUNS
+_JOINING = frozenset({"with", "and", "but", "while"})
+
+
+def segment_clauses(pieces: list[Piece], inherited: str | None) -> tuple[Clause, ...]:
+    """Read one part of a claim; `inherited` is the metric of the part before.
+
+    Raises Question where it is no claim about the run, or leaves something open.
+    """
+    if any(piece.kind == "much" for piece in pieces):
+        raise ask("how much is `<<` or `>>`?", Kind.COMPARISON)
+    while len(pieces) > 1 and pieces[0].word in _JOINING:
+        pieces = pieces[1:]
+    pieces = _reached(pieces)
+    if tests_in(pieces):
+        return _tested(pieces, inherited)
+    if any(piece.kind == "op" for piece in pieces):
+        return by_sign(pieces)
+    _ask_for_devices(pieces)
+    if progress := _progress(pieces):
+        return progress
+    if compares_in_words(pieces):
+        return by_word(pieces)
+    try:
+        return occurrence_clauses(pieces)
+    except Question as question:
+        if question.kind is Kind.MANUAL:
+            raise _guess(pieces, question) from None
+        raise
+
+
+def _reached(pieces: list[Piece]) -> list[Piece]:
+    """`accuracy reaches 0.9`: the verb is an operator, its direction that of the metric."""
+    result = list(pieces)
+    for position, (verb, number) in enumerate(pairwise(pieces)):
+        if verb.word not in REACHES or number.kind != "amount" or number.test is None:
+            continue
+        before = pieces[:position]
+        if {piece.word for piece in before} <= _GENERIC and len(pieces) > position + 2:
+            return result
+        name = " ".join(piece.text for piece in before)
+        direction = direction_of(name)
+        if direction is None:
+            raise ask(f"reached from above or from below? Write {name!r} with < or >")
+        test = replace(number.test, op="<=" if direction == "min" else ">=")
+        result[position + 1] = replace(number, kind="test", test=test)
+    return result
+
+
+# ------------------------------------------------------------------ with a test
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sides:
+    """A part around its first test.
+
+    `written` is that test as it stands, `test` the range if it ends a chain (`0.3 < f1 < 0.95`);
+    `others` are the tests that follow it.
+    """
+
+    before: list[Piece]
+    text: str
+    written: Test
+    test: Test
+    after: list[Piece]
+    others: list[Test]
+
+    @property
+    def words(self) -> set[str]:
+        return {piece.word for piece in (*self.before, *self.after)}
+
+
+def _sides(pieces: Sequence[Piece]) -> _Sides:
+    (place, text, written), *others = [
+        (place, piece.text, piece.test)
+        for place, piece in enumerate(pieces)
+        if piece.kind == "test" and piece.test is not None
+    ]
+    # "2-4 steps/sec = 1-2 days": the same, said in another way
+    again = next((i for i, said, _ in others if said[0] in "=≈"), None)
+    before, after = list(pieces[:place]), list(pieces[place + 1 : again])
+    before, test = chained(before, written) or (before, written)
+    rest = [other for _, _, other in others] if again is None else []
+    return _Sides(before=before, text=text, written=written, test=test, after=after, others=rest)
+
+
+def _tested(pieces: Sequence[Piece], inherited: str | None) -> tuple[Clause, ...]:
+    sides = _sides(pieces)
+    before, test = sides.before, sides.test
+    if before and before[-1].word == "from" and test.op == "between":
+        raise _from_to(sides)
+    if incident := _incident(before):
+        raise incident
+    if _is_size(sides):
+        return occurrence_clauses(before)
+    if len(sides.others) == 1 and sides.words & {"from", "initial"}:
+        end = sides.others[0]
+        raise change(before, sides.written.value, end.value, end.unit)
+    if (test.doubt and "→" in sides.text) or "->" in sides.text:
+        raise _from_to(sides)
+    if counted := _counted(sides):
+        return counted
+    why = None
+    if any(piece.kind == "or" for piece in (*before, *sides.after)):
+        why = "one or the other: write it as a predicate with `or`"
+    elif sides.others:
+        why = "two numbers in one test: which one is the bound?"
+    if why is not None:
+        raise ask(why, Kind.THRESHOLD, _without_rest(sides, inherited))
+    return meaning_of(measured(before, test, sides.after, inherited=inherited))
+
+
+def _from_to(sides: _Sides) -> Question:
+    """One test that holds both values: `from 3.2 to 2.0`, `3.2 → 2.0`."""
+    test = sides.written
+    end = test.value if test.value2 is None else test.value2
+    return change(sides.before, test.value, end, test.unit)
+
+
+def _incident(before: list[Piece]) -> Question | None:
+    """`Zero corruption events in 1000+ test runs`: the number counts the occasions."""
+    words = [piece.word for piece in before]
+    if not words or words[0] not in {"no", "zero"} or not set(words) & INCIDENTS:
+        return None
+    try:
+        found = occurrence_clauses(before[:-1] if words[-1] in {"in", "over"} else before)
+    except Question as question:
+        return question
+    return declare("over how many occasions? Log a count", Kind.EVENT_ABSENCE, found)
+
+
+def _is_size(sides: _Sides) -> bool:
+    """`adapter saved (~200 MB)`: the size is a remark."""
+    size = sides.test.op in {"~=", "between"} and (sides.test.unit or "").endswith("B")
+    return size and any(piece.word in EXISTS for piece in sides.before)
+
+
+def _counted(sides: _Sides) -> tuple[Clause, ...]:
+    """`At least 3 checkpoint files exist`, `exit code = 0`."""
+    test, pieces = sides.test, (*sides.before, *sides.after)
+    words = {piece.word for piece in pieces if piece.kind in {"word", "time"}}
+    if words & CHECKPOINTS and words & EXISTS and test.unit is None:
+        clause = Clause(
+            subject=Subject.CHECKPOINT,
+            metric="checkpoints",
+            op=test.op,
+            value=test.value,
+            tolerance=test.tolerance,
+        )
+        return (clause,)
+    if "exit" in words and words & {"code", "status"}:
+        return (Clause(subject=Subject.EXIT, metric="exit_code", op=test.op, value=test.value),)
+    return ()
+
+
+def _without_rest(sides: _Sides, inherited: str | None) -> tuple[Clause, ...]:
+    """What the first test says if nothing follows it."""
+    try:
+        return meaning_of(measured(sides.before, sides.test, (), inherited=inherited))
+    except Question as question:
+        return question.clauses
+
+
+# ------------------------------------------------------------------ without a test
+def _ask_for_devices(pieces: Sequence[Piece]) -> None:
+    """`launched with 8x H100`: how many devices the run has."""
+    for number, device in pairwise(pieces):
+        test = number.test if number.kind == "amount" else None
+        if test is None or test.unit not in {None, "x"} or not _DEVICE.fullmatch(device.text):
+            continue
+        clause = Clause(
+            subject=Subject.METRIC,
+            metric="gpu_count",
+            op="==",
+            value=test.value,
+            aggregate="latest",
+        )
+        why = (
+            f"log the number of {device.text} as gpu_count, or leave it to [resources] of the spec"
+        )
+        raise declare(why, Kind.COUNT_OR_PROGRESS, (clause,))
+
+
+def _progress(pieces: Sequence[Piece]) -> tuple[Clause, ...]:
+    """`Training runs for ~52,000 steps`, and what must not happen: `… without errors`."""
+    end = next((i for i, piece in enumerate(pieces) if piece.word in {"without", "no"}), None)
+    progress = progress_in(pieces, pieces[:end])
+    if progress is None:
+        return ()
+    if end is None:
+        return (progress,)
+    try:
+        return (progress, *occurrence_clauses(pieces[end:]))
+    except Question as question:
+        clauses = (progress, *question.clauses)
+        raise ask(question.why, Kind.COUNT_OR_PROGRESS, clauses) from None
+
+
+def _guess(pieces: Sequence[Piece], question: Question) -> Question:
+    """The likeliest kind of a claim that no rule reads, if it holds a number."""
+    numbers = [
+        (place, piece.test)
+        for place, piece in enumerate(pieces)
+        if piece.kind == "amount" and piece.test is not None
+    ]
+    if not numbers:
+        return question
+    place, test = numbers[0]
+    follows = [p.text for p in pieces[place + 1 :] if p.kind in {"word", "time"}]
+    clause = Clause(
+        subject=Subject.METRIC,
+        metric=" ".join(follows) or name_of(pieces[:place]) or None,
+        op=">=",
+        value=test.value,
+        unit=test.unit,
+        total=test.total,
+        aggregate="latest",
+    )
+    why = "at least, at most or exactly so many? Write an operator"
+    clear = not any(piece.word in OPEN or piece.kind == "quoted" for piece in pieces)
+    if clear and place == 0 and len(numbers) == 1 and follows:
+        return declare(why, _kind_of_number(test), (clause,))
+    return ask(why, _kind_of_number(test), (clause,))
+
+
+def _kind_of_number(test: Test) -> Kind:
+    if test.unit in CLOCK:
+        return Kind.DURATION
+    return Kind.COUNT_OR_PROGRESS if test.unit is None else Kind.THRESHOLD
