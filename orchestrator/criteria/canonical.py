@@ -139,7 +139,7 @@ def _test(clause: Clause, name: Name, window: Window) -> Predicate | None:
             hold=clause.hold,
             window=window,
         )
-    left = Reduced(name=name, how=clause.aggregate or "latest", window=window)
+    left: Scalar = Reduced(name=name, how=clause.aggregate or "latest", window=window)
     if clause.baseline is not None:
         return _changed(clause, left)
     right: Scalar | None = value

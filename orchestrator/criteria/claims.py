@@ -60,7 +60,7 @@ def _condition(pieces: list[Piece]) -> tuple[list[Piece], str]:
     start = next((i for i, piece in enumerate(pieces) if piece.word in _IF), None)
     if start is not None and (start == 0 or _leads_to_action(pieces[:start])):
         rest = pieces[start + 1 :]
-        end = next((i for i, piece in enumerate(rest) if piece.kind in _THEN), None)
+        end = next((i for i, piece in enumerate(rest) if _ends_condition(piece)), None)
         return rest[:end], _CONDITIONAL
     arrow = next((i for i, piece in enumerate(pieces) if piece.kind == "arrow"), None)
     if arrow is None:
@@ -71,6 +71,10 @@ def _condition(pieces: list[Piece]) -> tuple[list[Piece], str]:
     if tests_in(left):
         raise ask("from one value to another: by when? Write two tests", Kind.TREND)
     return right, _POSITIVE  # "retrain the teacher → expect loss < 3.2"
+
+
+def _ends_condition(piece: Piece) -> bool:
+    return piece.kind in _THEN or piece.word in {"then", "dann", "entonces"}
 
 
 def _leads_to_action(pieces: Sequence[Piece]) -> bool:

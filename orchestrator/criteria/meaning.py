@@ -7,7 +7,7 @@ from dataclasses import replace
 from orchestrator.criteria.asking import ask, declare
 from orchestrator.criteria.measured import RATE, Measured
 from orchestrator.criteria.progress import progress_clause
-from orchestrator.criteria.relative import change_in, relative_clause
+from orchestrator.criteria.relative import change_in, relative_clause, run_named
 from orchestrator.criteria.values import CLOCK, PERCENT, TIME_UNITS
 from orchestrator.criteria.vocabulary import (
     ARTICLES,
@@ -27,6 +27,7 @@ from orchestrator.criteria.vocabulary import (
     TRENDS,
     UNNAMED,
     VAGUE,
+    direction_of,
     is_metric_like,
     words_of,
 )
@@ -44,6 +45,7 @@ _AROUND_PROGRESS = TRAINING | RUNS | UNNAMED | ARTICLES | {"of", "for", "success
 _NOT_OF_THE_RUN = words_of("inference latency step gpu")
 # Words that a number beside them does not explain.
 _UNEXPLAINED = words_of("slightly slight significantly much nearly almost comparable similar")
+_MEANS = words_of("mean average avg")
 _NAMELESS = UNNAMED | ARTICLES
 
 
@@ -58,7 +60,7 @@ def meaning_of(claim: Measured) -> tuple[Clause, ...]:
     words = [*claim.words, *claim.scope]
     _refuse_turned(words, kind)
     _drop_vague(claim, words, kind)
-    if any(word in RELATIVE for word in words):
+    if any(word in RELATIVE or run_named(word) for word in words):
         return (relative_clause(claim, "times"),)
     _declare_share(claim)
     if clause := _progress(claim) or _duration(claim):
@@ -78,10 +80,8 @@ def _settle(claim: Measured) -> None:
             raise ask(f"{first!r} and {claim.aggregate!r} contradict each other")
         claim.aggregate = head
         claim.subject = [word for word in subject if word != first]
-    if claim.anchor and claim.aggregate == "latest":
-        claim.aggregate = None
-    if claim.anchor and claim.aggregate not in {None, "all"}:
-        raise ask(f"{claim.aggregate!r} together with {claim.anchor!r}: over which points?")
+    if claim.anchor is not None:
+        _settle_place(claim, claim.anchor)
     # "≤ 10 diffusion steps": what is counted is part of the name that is looked up.
     claim.qualifier += claim.loose
     claim.loose = []
@@ -89,12 +89,34 @@ def _settle(claim: Measured) -> None:
         claim.aggregate = "all"
 
 
+def _settle_place(claim: Measured, anchor: str) -> None:
+    """Which value counts at a place or in a window of training time."""
+    if claim.aggregate == "best" and anchor.startswith("by ") and _is_upward(claim):
+        claim.aggregate = None  # the best up to then meets it if any point does
+    if claim.aggregate == "latest":
+        claim.aggregate = None
+    if anchor.startswith("over last"):
+        if len(claim.subject) > 1 and claim.words[0] in _MEANS:
+            claim.aggregate, claim.subject = "mean", claim.subject[1:]
+        if claim.aggregate is None and claim.hold is None:
+            why = f"which value counts {anchor}: the mean, or every point?"
+            raise ask(why, _kind(claim), (replace(claim.clause(), aggregate="all"),))
+    elif claim.aggregate not in {None, "all"}:
+        raise ask(f"{claim.aggregate!r} together with {anchor!r}: over which points?")
+
+
+def _is_upward(claim: Measured) -> bool:
+    """Whether the bound lies on the side to which the metric improves."""
+    signs = {"max": {">", ">="}, "min": {"<", "<="}}
+    return claim.test.op in signs.get(direction_of(claim.metric) or "", ())
+
+
 def _kind(claim: Measured) -> Kind:
     if claim.hold:
         return Kind.TREND
     if claim.quantifier:
         return Kind.PER_CLASS
-    if any(word in DERIVED for word in claim.words):
+    if "/" in claim.subject or any(word in DERIVED for word in claim.words):
         return Kind.COMPARISON
     return Kind.RANGE if claim.test.op == "between" else Kind.THRESHOLD
 
@@ -224,6 +246,16 @@ def _check_family(claim: Measured, _: Kind) -> None:
         raise declare(why, Kind.PER_CLASS, (claim.clause(),))
 
 
+def _check_quotient(claim: Measured, kind: Kind) -> None:
+    """`eval/loss / train/loss < 1.5`: both sides must be names of metrics."""
+    if "/" not in claim.subject:
+        return
+    sides = " ".join(claim.subject).split(" / ")
+    if len(sides) != 2 or not all(map(is_metric_like, sides)) or claim.aggregate == "all":
+        raise ask("which two series are divided? Write their keys in backticks", kind,
+                  (claim.clause(),))
+
+
 def _check_derived(claim: Measured, kind: Kind) -> None:
     derived = next((word for word in claim.words if word in DERIVED), None)
     if derived is None:
@@ -249,6 +281,7 @@ _CHECKS: tuple[Callable[[Measured, Kind], None], ...] = (
     _check_trend,
     _check_average,
     _check_family,
+    _check_quotient,
     _check_derived,
     _check_operator,
 )

@@ -36,6 +36,9 @@ from orchestrator.domain.criterion import Clause, Subject
 RATE = re.compile(r"\w+/\w+")
 # Before a number these count something: "for at least 200 tokens", "in 1000+ runs".
 _COUNTING = words_of("for in on across over with after every from")
+_RANGED = words_of("in within the range of")
+# What one does to a metric to bring it below or above a bound.
+_CHANGING = words_of("reduce increase improve decrease lower raise bring push drive cut")
 _UNBOUNDED = words_of("during while when until once after before throughout")
 _WHOLE_RUN = TRAINING | ARTICLES | {"whole", "entire", "full"}
 _WEIGHTLESS = ARTICLES | MODALS
@@ -117,6 +120,10 @@ def measured(
 def _take_before(claim: Measured, pieces: Sequence[Piece], *, shares: bool) -> None:
     words = _trimmed(claim, pieces)
     last = words[-1].word if words else ""
+    if claim.test.op == "between":
+        while words and words[-1].word in _RANGED:
+            words.pop()
+        last = words[-1].word if words else ""
     timed = claim.test.unit in TIME_UNITS and last in {"in", "within"}
     if timed or (last in _COUNTING and shares):
         words.pop()
@@ -134,7 +141,10 @@ def _take_before(claim: Measured, pieces: Sequence[Piece], *, shares: bool) -> N
 def _trimmed(claim: Measured, pieces: Sequence[Piece]) -> list[Piece]:
     """The pieces without leading verbs, articles and the verbs that only lead to the number."""
     words = list(pieces)
-    while words and words[0].word in FILLERS and words[0].kind == "word":
+    level = all(piece.word != "by" for piece in words)
+    while words and words[0].kind == "word" and (
+        words[0].word in FILLERS or (level and words[0].word in _CHANGING and len(words) > 1)
+    ):
         words.pop(0)
     while words and _only_leads(words[-1], alone=len(words) == 1):
         if words.pop().word in STEADY:
@@ -230,7 +240,7 @@ def _take_after(claim: Measured, pieces: Sequence[Piece]) -> None:
         word = piece.word
         if piece.kind == "word" and word in EXPLAINS:
             return
-        if _take_span(claim, piece) or _take_frame(claim, piece):
+        if word not in _UNBOUNDED and (_take_span(claim, piece) or _take_frame(claim, piece)):
             continue
         if word in EVENTUALLY or (word in STATISTICS and not narrowed):
             claim.aggregate = STATISTICS.get(word, "any")

@@ -43,7 +43,7 @@ def phrase_of(pieces: Iterable[Piece]) -> Phrase:
 
 def bare(piece: Piece) -> str:
     """The text of a piece without the marks around it; a key in backticks keeps its own."""
-    return piece.text.strip("`") if piece.kind == "code" else piece.text.strip("*_\"'")
+    return piece.text.strip("`") if piece.kind == "code" else piece.text.strip("_\"'")
 
 
 def name_of(pieces: Sequence[Piece]) -> str:

@@ -117,6 +117,11 @@ def _first(tree: "Node", *names: str) -> str | None:
     return next(iter(tokens(tree, *names)), None)
 
 
+def is_dotted(digits: str) -> bool:
+    """Whether a count could be a fraction or thousands: `52.000` steps."""
+    return re.fullmatch(r"[1-9]\d{0,2}\.\d{3}", digits) is not None
+
+
 def _value(tree: "Node") -> Test:
     """A number alone, as a test for equality; a percentage is a fraction."""
     if logarithm := _first(tree, "LN"):
@@ -239,7 +244,10 @@ _TESTS = {
 # ------------------------------------------------------------------ places in training time
 def _moment(tree: "Node") -> Moment:
     prep = _first(tree, "AT", "SPAN", "EVERY") or ""
-    numbers = [read_number(number.lstrip("+" + _MINUS)) for number in tokens(tree, "NUM")]
+    written = [number.lstrip("+" + _MINUS) for number in tokens(tree, "NUM")]
+    if dotted := next(filter(is_dotted, written), None):
+        raise NotReadError(f"is {dotted!r} a fraction, or thousands?")
+    numbers = [read_number(number) for number in written]
     order = types(tree)
     unit_at = min(order.index(kind) for kind in ("TIME", "UNIT") if kind in order)
     clean = re.sub(r"[\s~]+", " ", prep.casefold()).strip()

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from orchestrator.criteria.asking import ask
-from orchestrator.criteria.pieces import Moment, Piece, Test
+from orchestrator.criteria.pieces import Moment, Piece, Test, is_dotted
 from orchestrator.criteria.values import ABOUT, read_unit
 from orchestrator.criteria.vocabulary import FILLERS, OPEN, REACHES, RUNS, TRAINING, words_of
 from orchestrator.domain.criterion import Clause, Kind, Subject
@@ -52,7 +52,7 @@ def arrival_clause(moment: Moment) -> Clause:
 def progress_in(pieces: Sequence[Piece], head: Sequence[Piece]) -> Clause | None:
     """The progress that a claim speaks of; `head` is what stands before `without errors`."""
     amounts = [
-        (number.test, unit.text)
+        (number, unit.text)
         for number, unit in pairwise(pieces)
         if number.kind == "amount" and number.test is not None and unit.kind == "time"
     ]
@@ -63,8 +63,10 @@ def progress_in(pieces: Sequence[Piece], head: Sequence[Piece]) -> Clause | None
     if len(places) == 1 and not amounts:
         return _at_place(places[0])
     if len(amounts) == 1 and not places:
-        amount, unit = amounts[0]
-        return progress_clause(read_unit(unit) or unit, replace(amount, op=">="))
+        number, unit = amounts[0]
+        if number.test is None or is_dotted(number.text):
+            raise ask(f"is {number.text!r} a fraction, or thousands?", Kind.COUNT_OR_PROGRESS)
+        return progress_clause(read_unit(unit) or unit, replace(number.test, op=">="))
     return None
 
 

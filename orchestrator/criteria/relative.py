@@ -40,7 +40,7 @@ def change_in(words: Sequence[str], scope: Sequence[str]) -> str | None:
             return change
     # "Accuracy improves to > 50%" is a level; a change says by how much, or stands as a noun.
     amount = "by" in every or bool(_AGAINST & set(every) - {"from"})
-    for table, change in ((IMPROVES, "improves_by"), (REDUCES, "reduced_by")):
+    for table, change in ((IMPROVES | {"better"}, "improves_by"), (REDUCES, "reduced_by")):
         nouns = {word for word in table if word.endswith(_NOUNS)}
         if nouns & set(every) or (amount and table & set(every)):
             return change

@@ -32,7 +32,7 @@ PREPOSITIONS = words_of(
 )
 # Words before a metric that tell who has it: "the agent reaches reward > 3" is about the reward.
 HOLDERS = words_of(
-    "gives give yields yield shows has have with where having produces attains attain gets scores "
+    "reach attain gives give yields yield shows has have with where having produces attains attain gets scores "
     "reports expect and achieves achieve reaches maintains that"
 )
 GENERIC_SUBJECTS = words_of(
@@ -53,9 +53,17 @@ UNNAMED = words_of(
 # Labels that only announce a test: "Target: …".
 LABELS = words_of(
     "target targets goal goals gate success criterion criteria deliverable expected must "
-    "hypothesis minimum requirement requirements result results note action objective acceptance "
+    "hypothesis minimum requirement requirements    action objective acceptance "
     "threshold test check expectation outcome 目標 目标 ziel objetivo if after before best case "
     "pass stretch ok"
+)
+
+# Of these, the ones that go before a name too: "Target latency".
+ANNOUNCERS = words_of("target targets goal goals expected gate required desired")
+# Labels of what was measured, or is still to be done: no condition.
+RESULT_LABELS = words_of(
+    "result results current currently actual achieved before was todo fixme example status now "
+    "note latest measured observed reported"
 )
 
 # ------------------------------------------------------------------ words that need a question
@@ -70,12 +78,12 @@ VAGUE = words_of(
     "significant significantly slightly slight high low strong robust meaningful consistent "
     "consistently effective effectively effectiveness sufficient sufficiently enough adequate "
     "decent competitive satisfactory nice poor bad small large minimal normal realistic plausible "
-    "sensible quickly gradually rapidly nearly almost mostly likely possible perceptually visually "
-    "somewhat appropriate maybe perhaps ideally preferably hopefully excellent wildly much "
+    "sensible quickly gradually rapidly nearly almost    perceptually visually "
+    "somewhat appropriate      excellent wildly much "
     "substantially substantial noticeable noticeably approximately steadily steady suddenly "
     "proportionally monotonic-ish comparable similar tuned roughly noisy dramatically efficient "
     "efficiently clear clearly visible tight excessive excessively unusually too sane monotone "
-    "abnormal weird strange typically usually generally"
+    "abnormal weird strange "
 )
 OPEN = CONDITIONS | VAGUE
 AUTHENTIC = words_of("real genuine authentic reproducible reproduce reproduced")
