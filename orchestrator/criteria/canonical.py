@@ -30,7 +30,7 @@ from orchestrator.criteria.expression import (
     Window,
 )
 from orchestrator.criteria.values import ABOUT
-from orchestrator.criteria.vocabulary import direction_of
+from orchestrator.criteria.vocabulary import COUNTERS, direction_of
 from orchestrator.domain.criterion import Clause, Subject
 
 _AMOUNTS: dict[Subject, Literal["step", "checkpoints", "duration", "exit"]] = {
@@ -41,7 +41,7 @@ _AMOUNTS: dict[Subject, Literal["step", "checkpoints", "duration", "exit"]] = {
 }
 _TRACES: dict[str | None, Hazard] = {"oom": "oom", "crash": "crash", "error": "error"}
 # Units that the name of a counter says already: `epoch >= 20`.
-_SPELLED_OUT = frozenset({"epochs", "iterations", "episodes", "rounds"})
+_SPELLED_OUT = frozenset(f"{counter}s" for counter in COUNTERS)
 _COMPARISONS = frozenset({">", ">=", "<", "<=", "==", "!=", "~=", "between"})
 _MIRRORED = {">": "<", ">=": "<=", "<": ">", "<=": ">="}
 _NUMBER = r"([\d.e+-]+)"

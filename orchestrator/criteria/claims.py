@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.criteria.asking import Question, ask, person
 from orchestrator.criteria.lists import is_setting, segments_of
-from orchestrator.criteria.moments import anchor_of
+from orchestrator.criteria.moments import anchor_of, anchored
 from orchestrator.criteria.phrase import name_of
 from orchestrator.criteria.pieces import Piece, pieces_of, tests_in
 from orchestrator.criteria.segment import segment_clauses
@@ -30,8 +30,8 @@ _ANNOUNCING = LABELS | FILLERS
 _TIMED = LABELS | LEADS | words_of("final training complete")
 _BEFORE_NUMBER = FILLERS | words_of("stay stays remain")
 _MARKS = frozenset({"#", "!", "…", "¹", "²"})  # of footnotes and emphasis
+_WHICH_TIME = "does the time before the colon bound the test?"
 _LEAST_CERTAIN = (Decidable.MANUAL, Decidable.ASK, Decidable.DECLARE, Decidable.YES)
-_NOTHING = "there is nothing to test"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +46,12 @@ class Claim:
 def read_claim(text: str) -> Claim:
     """Read a claim without its notes. Raises NotReadError for what holds no pieces at all."""
     pieces = [piece for piece in pieces_of(text) if piece.text not in _MARKS]
+    polarity = _POSITIVE
     try:
         pieces, polarity = _condition(pieces)
+        return replace(_labelled(pieces), polarity=polarity)
     except Question as question:
-        return Claim(clauses=question.clauses, question=question)
-    if not pieces:
-        return Claim(clauses=(), question=person(_NOTHING))
-    return replace(_labelled(pieces), polarity=polarity)
+        return Claim(clauses=question.clauses, polarity=polarity, question=question)
 
 
 # ------------------------------------------------------------------ if … then
@@ -107,12 +106,12 @@ def _labelled(pieces: list[Piece]) -> Claim:
 
 def _timed(label: list[Piece], body: list[Piece]) -> Claim | None:
     """`Epoch 3: loss < 2`; None for a time that does not bound the test."""
-    places = [piece for piece in label if piece.kind in {"moment", "anchor"}]
+    places = [piece for piece in label if piece.moment is not None]
     others = {piece.word for piece in label if piece.moment is None}
-    if len(places) == 1 and others <= _TIMED:
+    if len(places) == 1 and places[0].kind != "every" and others <= _TIMED:
         return _at_moment(places[0], body)
     if places and tests_in(body):
-        return Claim(clauses=(), question=ask("does the time before the colon bound the test?"))
+        raise ask(_WHICH_TIME)
     return None
 
 
@@ -120,8 +119,11 @@ def _at_moment(place: Piece, body: list[Piece]) -> Claim:
     if place.moment is None or not tests_in(body):
         return _joined([place, *body])
     anchor, claim = anchor_of(place.moment), _labelled(body)
-    clauses = (replace(clause, anchor=clause.anchor or anchor) for clause in claim.clauses)
-    return replace(claim, clauses=tuple(clauses))
+    bounded = [anchored(clause, anchor) for clause in claim.clauses]
+    clauses = tuple(clause for clause in bounded if clause is not None)
+    if len(clauses) < len(bounded):
+        raise ask(_WHICH_TIME, clauses=claim.clauses)
+    return replace(claim, clauses=clauses)
 
 
 def _speaks(body: Sequence[Piece]) -> bool:
@@ -171,6 +173,8 @@ def _joined(pieces: list[Piece]) -> Claim:
     shared: list[Piece] = []  # "on 1,000 sentences, accuracy > 85%": belongs to what follows
     inherited: str | None = None
     segments = segments_of(pieces)
+    if not segments:
+        raise person("there is nothing to test")
     for position, segment in enumerate(segments, start=1):
         if position < len(segments) and is_setting(segment):
             shared = segment

@@ -8,12 +8,13 @@ from orchestrator.criteria.asking import ask, declare
 from orchestrator.criteria.measured import RATE, Measured
 from orchestrator.criteria.progress import progress_clause
 from orchestrator.criteria.relative import change_in, relative_clause
-from orchestrator.criteria.values import CLOCK, PERCENT, TIME_UNITS
+from orchestrator.criteria.values import CLOCK, FRACTIONS, PERCENT, TIME_UNITS
 from orchestrator.criteria.vocabulary import (
     ARTICLES,
     AUTHENTIC,
     AVERAGED,
     CONDITIONS,
+    COUNTERS,
     DERIVED,
     MEMORY,
     OTHER_TRENDS,
@@ -33,12 +34,12 @@ from orchestrator.domain.criterion import Clause, Kind, Subject
 
 # A bound on the largest point is one on every point: "max KL < 0.1".
 _ALL_OF = {"max": frozenset({"<", "<="}), "min": frozenset({">", ">="})}
+_SIGN = re.compile(r"[<>=≤≥≠≦≧!]+")
 _PERCENTILE = re.compile(r"[pP]\d\d(\.\d)?")
-_COUNTED = {
-    form: unit
-    for unit in ("step", "epoch", "iteration", "episode", "round", "generation")
-    for form in (unit, f"{unit}s")
-} | {"iters": "iteration", "updates": "step"}
+_COUNTED = {form: unit for unit in ("step", *COUNTERS) for form in (unit, f"{unit}s")} | {
+    "iters": "iteration",
+    "updates": "step",
+}
 _AROUND_PROGRESS = TRAINING | RUNS | UNNAMED | ARTICLES | {"of", "for", "successfully"}
 _NOT_OF_THE_RUN = words_of("inference latency step gpu")
 # Words that a number beside them does not explain.
@@ -227,11 +228,17 @@ def _check_derived(claim: Measured, kind: Kind) -> None:
     derived = next((word for word in claim.words if word in DERIVED), None)
     if derived is None:
         return
-    if claim.test.unit in {PERCENT, "pp"}:
+    if claim.test.unit in FRACTIONS:
         why = f"{derived!r} in points or in percent, and of what?"
         raise ask(why, kind, (claim.clause(),))
     why = f'{derived!r} is derived: declare [metrics."{claim.metric}"] expr = "…"'
     raise declare(why, kind, (claim.clause(),))
+
+
+def _check_operator(claim: Measured, kind: Kind) -> None:
+    """`accuracy > 0.8 < eval/accuracy`: a sign among the words compares with something else."""
+    if any(_SIGN.fullmatch(word) for word in (*claim.subject, *claim.qualifier)):
+        raise ask("two comparisons in one test: which one counts?", kind, (claim.clause(),))
 
 
 # In this order: the first that finds something open asks about it.
@@ -243,4 +250,5 @@ _CHECKS: tuple[Callable[[Measured, Kind], None], ...] = (
     _check_average,
     _check_family,
     _check_derived,
+    _check_operator,
 )

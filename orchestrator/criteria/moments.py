@@ -1,8 +1,11 @@
 """Places in training time: from the words of an anchor to its canonical text."""
 
+from dataclasses import replace
+
 from orchestrator.criteria.asking import ask
 from orchestrator.criteria.pieces import Moment
 from orchestrator.criteria.values import CLOCK, write_number
+from orchestrator.domain.criterion import Clause, Subject
 
 _BY = frozenset({"by", "before", "until", "within", "in"})
 
@@ -25,6 +28,15 @@ def anchor_of(moment: Moment) -> str:
     if moment.kind == "moment":
         return f"at {place}"
     return _bounded(moment, place)
+
+
+def anchored(clause: Clause, anchor: str) -> Clause | None:
+    """The clause bounded by a time beside it; None where it has one, or is no test of points."""
+    measured = clause.subject is Subject.METRIC and clause.op != "absent" and not clause.hold
+    if not measured or clause.anchor is not None or clause.aggregate in {"best", "final", "max"}:
+        return None
+    by = anchor.startswith("by ") and clause.aggregate == "latest"
+    return replace(clause, anchor=anchor, aggregate="any" if by else clause.aggregate)
 
 
 def _bounded(moment: Moment, place: str) -> str:

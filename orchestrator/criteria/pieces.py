@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from orchestrator.criteria.syntax import NotReadError, syntax_tree, tokens, trees, types
 from orchestrator.criteria.values import (
     ABOUT,
+    FRACTIONS,
     PERCENT,
     read_log,
     read_number,
@@ -143,14 +144,13 @@ def _values(tree: "Node") -> list[Test]:
     return [_value(value) for value in trees(tree, "value")]
 
 
-def _operator(tree: "Node") -> str | None:
-    """The operator of a rule; None where its words leave the direction open."""
-    text = tokens(tree, "OP")[0]
+def operator_of(text: str) -> str | None:
+    """The operator that words or a sign stand for; None where they leave the direction open."""
     return None if text.casefold().endswith("worse than") else read_operator(text)
 
 
 def _compare(tree: "Node") -> Test:
-    value, op = _values(tree)[0], _operator(tree)
+    value, op = _values(tree)[0], operator_of(tokens(tree, "OP")[0])
     if op is None:
         why = "no worse in which direction? Write it with <= or >="
         return replace(value, op=">=", doubt=why)
@@ -178,7 +178,7 @@ def _between(tree: "Node") -> Test:
 
 def _range(low: Test, high: Test) -> Test:
     unit, first, doubt = high.unit or low.unit, low.value, low.doubt or high.doubt
-    if low.unit is None and high.unit in {PERCENT, "pp"}:
+    if low.unit is None and high.unit in FRACTIONS:
         first = read_number(repr(abs(low.value)), percent=True, negative=low.value < 0)
     elif low.unit not in {None, unit}:
         doubt = "the ends of the range have different units"
@@ -191,10 +191,11 @@ def _range(low: Test, high: Test) -> Test:
 
 def _compare_range(tree: "Node") -> Test:
     """`= 1-2 days` is a range; `≥ 5-10x` says two things."""
-    test, op = _range(*_values(tree)), _operator(tree)
+    test, text = _range(*_values(tree)), tokens(tree, "OP")[0]
+    op = operator_of(text)
     if op == "==":
         return test
-    why = f"an operator and a range: is it {op} of the low end or of the high end?"
+    why = f"an operator and a range: is it {op or text} of the low end or of the high end?"
     return replace(test, op=op or ">=", doubt=why)
 
 

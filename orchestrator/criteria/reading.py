@@ -1,17 +1,33 @@
-"""A line as a person wrote it → what the machine understood, or the question it has."""
+"""A line as a person wrote it → what the machine understood, or the question it has.
+
+The way of a line: `line` splits off markup, notes and remarks (`table` for a row of a table), and
+`headings` reads what stands above it. `pieces` cuts the claim into tests, numbers, times and words
+by grammar.lark. `claims` takes conditions and labels off, `lists` cuts at commas and `and`, and
+`segment` says for each part which sort of test it holds:
+
+- a number: `measured` gives each word around it a place, `meaning` says what they mean together
+  (with `relative` for changes against a run, `progress` for how far a run came);
+- two of them: `two_numbers`, `two_metrics`;
+- none: `occurrences` (with `absence`, `artifacts`, `commands`).
+
+What comes out are clauses, and a question (`asking`) where the words leave something open.
+`canonical` joins the clauses into the tree that is judged, whose text is the predicate.
+"""
 
 from dataclasses import replace
 
 from orchestrator.criteria.absence import hazards_in
 from orchestrator.criteria.asking import ask
-from orchestrator.criteria.canonical import tree_of, window_of
+from orchestrator.criteria.canonical import tree_of
 from orchestrator.criteria.claims import Claim, read_claim
 from orchestrator.criteria.flat import flat
 from orchestrator.criteria.headings import Heading, read_heading
 from orchestrator.criteria.line import Line, compares, take_apart
+from orchestrator.criteria.moments import anchored
 from orchestrator.criteria.predicate import parse_predicate, predicate_text
 from orchestrator.criteria.syntax import NotReadError
 from orchestrator.criteria.vocabulary import (
+    COUNTERS,
     DERIVED,
     VAGUE,
     direction_of,
@@ -35,7 +51,6 @@ _KINDS = {
     Subject.COMMAND: Kind.COMMAND_PASSES,
 }
 _LONG = words_of("min h days")
-_COUNTERS = words_of("epoch iteration episode round generation")
 # Words that only introduce the test in the parenthesis after them.
 _GLOSS = words_of(
     "verify ensure confirm check convergence criteria met model is learning the detects no"
@@ -154,7 +169,7 @@ def _kind_of_comparison(clause: Clause) -> Kind:
 def _is_count(clause: Clause) -> bool:
     """`85/172`, `epoch ≥ 20`, `Perfect grids > 85`: whole things, by their name."""
     metric, value = clause.metric or "", clause.value
-    if clause.total or (metric in _COUNTERS and clause.unit == f"{metric}s"):
+    if clause.total or (metric in COUNTERS and clause.unit == f"{metric}s"):
         return True
     whole = value is not None and value == int(value) and value > 1 and clause.unit is None
     return whole and clause.op != "between" and metric.endswith("s") and not is_metric_like(metric)
@@ -165,17 +180,8 @@ def _placed(claim: Claim, place: Heading) -> Claim:
     """A heading such as `Epoch 25` says when the lines below it must hold."""
     if place.anchor is None:
         return claim
-    clauses = tuple(_anchored(clause, place.anchor) for clause in claim.clauses)
+    clauses = tuple(anchored(clause, place.anchor) or clause for clause in claim.clauses)
     return replace(claim, clauses=clauses)
-
-
-def _anchored(clause: Clause, anchor: str) -> Clause:
-    measured = clause.subject is Subject.METRIC and clause.op != "absent" and not clause.hold
-    if not measured or clause.anchor is not None or clause.aggregate in {"best", "final", "max"}:
-        return clause
-    by = window_of(anchor).kind == "by"
-    aggregate = "any" if by and clause.aggregate == "latest" else clause.aggregate
-    return replace(clause, anchor=anchor, aggregate=aggregate)
 
 
 # ------------------------------------------------------------------ which part is the claim

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 from orchestrator.criteria.asking import ask, declare
 from orchestrator.criteria.phrase import name_of
-from orchestrator.criteria.pieces import Piece
+from orchestrator.criteria.pieces import Piece, operator_of
 from orchestrator.criteria.relative import run_named
 from orchestrator.criteria.vocabulary import OPEN, direction_of, is_metric_like, words_of
 from orchestrator.domain.criterion import Clause, Kind, Subject
 
-_SYMBOLS = {"≤": "<=", "≥": ">=", "=": "==", "≦": "<=", "≧": ">="}
 _LARGER = words_of("exceed exceeds surpass surpasses above higher greater larger")
 _SMALLER = words_of("below under lower less smaller")
 _BETTER = words_of("beat beats outperforms outperform better")
@@ -24,9 +23,11 @@ def compares_in_words(pieces: Sequence[Piece]) -> bool:
 def by_sign(pieces: Sequence[Piece]) -> tuple[Clause, ...]:
     """`Validation loss < training loss`. Raises Question where a side is no metric."""
     place = next(i for i, piece in enumerate(pieces) if piece.kind == "op")
-    sign = pieces[place].text
     left, right = name_of(pieces[:place]), name_of(pieces[place + 1 :])
-    return _two(left, _SYMBOLS.get(sign, sign), right)
+    op = operator_of(pieces[place].text)
+    if op is None:
+        raise ask("no worse in which direction? Write it with <= or >=", _kind(left, right))
+    return _two(left, op, right)
 
 
 def by_word(pieces: Sequence[Piece]) -> tuple[Clause, ...]:
@@ -66,6 +67,11 @@ def _direction(verb: str, metric: str) -> str | None:
     return ">" if (direction == "max") == (verb in _BETTER) else "<"
 
 
+def _kind(left: str, right: str) -> Kind:
+    words = f"{left} {right}".casefold().split()
+    return Kind.RELATIVE_TO_BASELINE if "baseline" in words else Kind.COMPARISON
+
+
 def _two(left: str, op: str, right: str) -> tuple[Clause, ...]:
     words = {word.casefold() for word in (*left.split(), *right.split())}
     clause = Clause(
@@ -75,7 +81,7 @@ def _two(left: str, op: str, right: str) -> tuple[Clause, ...]:
         other=right or None,
         aggregate="latest",
     )
-    kind = Kind.RELATIVE_TO_BASELINE if "baseline" in words else Kind.COMPARISON
+    kind = _kind(left, right)
     if not left or not right:
         raise ask("one side of the comparison is missing", kind)
     named, other_named = is_metric_like(left), is_metric_like(right)

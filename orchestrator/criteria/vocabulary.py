@@ -123,6 +123,8 @@ OTHER_TRENDS = words_of(
 TRENDS = FALLING | RISING | OTHER_TRENDS
 
 # ------------------------------------------------------------------ families and statistics
+# Metrics that count how far a run came, beside its steps.
+COUNTERS = words_of("epoch iteration episode round generation")
 EACH = words_of("each every all both every-class")
 FAMILY_OF = re.compile(r"per[- ](\w+)")
 SHARED = words_of(
