@@ -8,7 +8,7 @@ from orchestrator.criteria.asking import ask, declare
 from orchestrator.criteria.measured import RATE, Measured
 from orchestrator.criteria.progress import progress_clause
 from orchestrator.criteria.relative import change_in, relative_clause, run_named
-from orchestrator.criteria.values import CLOCK, PERCENT, TIME_UNITS
+from orchestrator.criteria.values import CLOCK, FRACTIONS, PERCENT, TIME_UNITS
 from orchestrator.criteria.vocabulary import (
     ARTICLES,
     AUTHENTIC,
@@ -260,7 +260,7 @@ def _check_derived(claim: Measured, kind: Kind) -> None:
     derived = next((word for word in claim.words if word in DERIVED), None)
     if derived is None:
         return
-    if claim.test.unit in {PERCENT, "pp"}:
+    if claim.test.unit in FRACTIONS:
         why = f"{derived!r} in points or in percent, and of what?"
         raise ask(why, kind, (claim.clause(),))
     why = f'{derived!r} is derived: declare [metrics."{claim.metric}"] expr = "…"'

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from orchestrator.criteria.syntax import NotReadError, syntax_tree, tokens, trees, types
 from orchestrator.criteria.values import (
     ABOUT,
+    FRACTIONS,
     PERCENT,
     read_log,
     read_number,
@@ -182,7 +183,7 @@ def _between(tree: "Node") -> Test:
 
 def _range(low: Test, high: Test) -> Test:
     unit, first, doubt = high.unit or low.unit, low.value, low.doubt or high.doubt
-    if low.unit is None and high.unit in {PERCENT, "pp"}:
+    if low.unit is None and high.unit in FRACTIONS:
         first = read_number(repr(abs(low.value)), percent=True, negative=low.value < 0)
     elif low.unit not in {None, unit}:
         doubt = "the ends of the range have different units"
