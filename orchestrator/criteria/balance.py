@@ -100,7 +100,7 @@ class Balance:
         try:
             self._check(founds)
             measured = {
-                reduced: operand.read(founds[reduced], facts)
+                reduced: operand.read(founds[reduced], facts).with_nan()
                 for reduced, operand in self._operands.items()
             }
         except QuestionError as error:

@@ -60,8 +60,12 @@ class Bound:
     def lasting(self, value: float, *, rising: bool) -> bool:
         """Whether what the test says of a value that only rises (or only falls) stays said."""
         if self.test()(value):
-            return self.op in ({">", ">="} if rising else {"<", "<="})
+            return self.reachable(rising=rising)
         return self.beyond(value, rising=rising)
+
+    def reachable(self, *, rising: bool) -> bool:
+        """Whether a value that only rises (or only falls) meets it for good some day."""
+        return self.op in ({">", ">="} if rising else {"<", "<="})
 
     def relation(self, unit: str | None, *, met: bool) -> str:
         """`> 5%`, or `is not > 5%` where that is false."""

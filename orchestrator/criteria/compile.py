@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from orchestrator.criteria.balance import Balance
-from orchestrator.criteria.binding import spec_of, target_of
+from orchestrator.criteria.binding import names_of, spec_of, target_of
 from orchestrator.criteria.companions import Accompanied, LossCheck, SeriesCheck
 from orchestrator.criteria.expression import (
     WHOLE,
@@ -71,6 +71,7 @@ def watch_of(predicate: Predicate, setting: Setting) -> Watch:
 
 def _leaf(leaf: Leaf, setting: Setting) -> Watch:
     """Raises QuestionError."""
+    _refuse_globs(leaf)
     match leaf:
         case Comparison():
             return _comparison(leaf, setting)
@@ -151,6 +152,14 @@ def _expression_of(name: Name, setting: Setting) -> str | None:
     declared = target_of(name, setting.metrics).declared
     spec = None if declared is None else spec_of(declared, setting.metrics)
     return None if spec is None else spec.expr
+
+
+def _refuse_globs(leaf: Leaf) -> None:
+    """A name for several series needs a word that says of how many the test must hold."""
+    found = () if isinstance(leaf, Family | Free) else names_of(leaf)
+    glob = next((name.text for name in found if "*" in name.text), None)
+    if glob is not None:
+        raise QuestionError(f"{glob} names several series: write each, any or share before it")
 
 
 def _refuse_derived(name: Name, setting: Setting) -> None:

@@ -31,7 +31,7 @@ class Measured:
     `closed` says that no later point can change it; `rising` that it only rises (True) or only
     falls (False); `about` that it is known to 0.1% only, and `met` then what is known exactly.
     `waits` says that the value is not yet the one that is asked for; `lacking` is what a criterion
-    is at the end without a value.
+    is at the end without a value. `nan` is a NaN that an extreme was found beside.
     """
 
     value: float | None = None
@@ -43,11 +43,16 @@ class Measured:
     met: bool | None = None
     waits: bool = False
     lacking: State = State.NO_DATA
+    nan: Point | None = None
 
     @classmethod
     def at(cls, point: Point, *, closed: bool = False) -> "Measured":
         """The value of one point."""
         return cls(value=point.value, point=point, closed=closed)
+
+    def with_nan(self) -> "Measured":
+        """The same where one NaN among the points is the value of all."""
+        return self if self.nan is None else Measured.at(self.nan, closed=self.closed)
 
 
 class Operand:
@@ -139,7 +144,13 @@ class Operand:
             case "min" | "max":
                 point = _end(extent, highest=self.how == "max")
                 rising = self._moves(rising=self.how == "max")
-                return Measured(value=point.value, point=point, closed=closed, rising=rising)
+                return Measured(
+                    value=point.value,
+                    point=point,
+                    closed=closed,
+                    rising=rising,
+                    nan=extent.odd.get("nan"),
+                )
             case "mean":
                 mean = found.lane.fold(Ask(Tally, self._window)).mean
                 return Measured(value=mean, point=newest, closed=closed)
@@ -223,9 +234,10 @@ def _decide(bound: Bound, sides: list[int], value: float) -> tuple[float, bool]:
 
 
 def _end(extent: Extent, *, highest: bool) -> Point:
-    """The lowest or highest point of all, infinite ones too; a NaN anywhere is what it is then."""
+    """The lowest or highest point of all, infinite ones too; a NaN only where all are."""
     odd, found = extent.odd, extent.highest if highest else extent.lowest
-    found = odd.get("nan") or odd.get("inf" if highest else "-inf") or found or extent.oldest
+    found = odd.get("inf" if highest else "-inf") or found
+    found = found or odd.get("-inf" if highest else "inf") or extent.oldest
     assert found is not None  # noqa: S101 - the window has a point
     return found
 

@@ -49,6 +49,7 @@ class SeriesWatch:
         self._setting = setting
         self._target = target_of(name, setting.metrics)
         self._frozen = setting.bindings.get(self._target.spoken)
+        self._bound: tuple[int, Binding] | None = None  # for so many series known
 
     def wants(self, series: str) -> bool:
         """Whether a series of this name could matter."""
@@ -65,10 +66,7 @@ class SeriesWatch:
 
     def find(self, facts: RunFacts) -> Found | Verdict:
         """The series with at least one point, or why there is none."""
-        if self._frozen is not None:
-            binding = Binding(series=self._frozen, how="bound at start", settled=True)
-        else:
-            binding = bind(self._target, self._setting.board.lanes.keys())
+        binding = self._binding()
         if binding.series is None:
             return self._unbound(binding, facts)
         lane = self._setting.board.lane(binding.series, self.name.ranks)
@@ -78,6 +76,15 @@ class SeriesWatch:
             return no_point(binding.series, facts, where)
         spec = self.spec(binding.series)
         return Found(lane, lane.newest, spec, binding.how, binding.settled)
+
+    def _binding(self) -> Binding:
+        """The binding among the series logged so far, looked for when one was added."""
+        if self._frozen is not None:
+            return Binding(series=self._frozen, how="bound at start", settled=True)
+        names = self._setting.board.lanes.keys()
+        if self._bound is None or self._bound[0] != len(names):
+            self._bound = (len(names), bind(self._target, names))
+        return self._bound[1]
 
     def _unbound(self, binding: Binding, facts: RunFacts) -> Verdict:
         """Several series fit, or none does yet."""

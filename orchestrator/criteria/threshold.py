@@ -75,12 +75,14 @@ class Threshold:
         when = self._operand.when
         if measured.point is None or measured.value is None or (measured.waits and facts.ended):
             return without_value(measured, facts)
-        met = measured.met
-        if met is None:
-            met = scale.logged.test()(measured.value)
-        rising = measured.rising
-        lasting = rising is not None and scale.logged.lasting(measured.value, rising=rising)
-        final = measured.closed or (lasting and math.isfinite(measured.value))
+        bound, rising = scale.logged, measured.rising
+        lasting = rising is not None and bound.lasting(measured.value, rising=rising)
+        if measured.nan is not None and not lasting:
+            measured = measured.with_nan()
+            lasting = rising is not None and not bound.reachable(rising=rising)
+        value = math.nan if measured.value is None else measured.value
+        met = bound.test()(value) if measured.met is None else measured.met
+        final = measured.closed or lasting
         if measured.waits:
             state, final, when = State.PENDING, False, f"latest; {measured.why}"
         else:

@@ -87,6 +87,8 @@ def test_a_family_is_named_by_a_glob(judged, members):
     assert asked.why == "which series? Name the family by a glob such as eval/acc/*"
     metrics = {"accuracy": MetricSpec(key="eval/acc/*")}
     assert judged("each accuracy > 0.5", members, metrics=metrics).state is State.MET
+    bare = judged("eval/acc/* > 0.5", members)
+    assert bare.why == "eval/acc/* names several series: write each, any or share before it"
     two = judged("each eval/acc/* > train/acc/*", members)
     assert "one family only" in two.why
 

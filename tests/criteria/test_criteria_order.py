@@ -51,6 +51,9 @@ PREDICATES = [
     "share(*/loss < 1 all) >= 50%",
     "eval/loss < 1 on rank 1",
     "eval/loss < 1 mean on all ranks",
+    "eval/loss < 1 on all ranks",
+    "max(eval/loss, last 3 points) < 1 on all ranks",
+    "eval/loss decreasing on all ranks",
     "eval/loss < 1 for 2 consecutive on all ranks",
     "no nan in `*loss*` and no inf in `*loss*`",
     "no nan",
@@ -96,11 +99,13 @@ def _written(draw):
     return list({(point.metric, point.at): point for point in points}.values())
 
 
-def _same(one, other):
-    """Equality of verdicts in which NaN equals NaN."""
-    for predicate, *pair in zip(PREDICATES, one, other, strict=True):
-        assert repr(pair[0]) == repr(pair[1]), predicate
-    return True
+def _differing(predicates, *verdicts):
+    """Where two judges disagree; NaN equals NaN."""
+    return [
+        (predicate, one, other)
+        for predicate, one, other in zip(predicates, *verdicts, strict=True)
+        if repr(one) != repr(other)
+    ]
 
 
 def _in_order(points):
@@ -122,8 +127,12 @@ def _event(time):
 def test_order_pieces_and_replays_change_nothing(
     points, chance, ended, remembers, criterion, facts
 ):
-    """Shuffled, split, repeated and filtered records give equal verdicts with equal evidence."""
-    criteria = [criterion(predicate) for predicate in PREDICATES]
+    """Shuffled, split, repeated and filtered records give equal verdicts with equal evidence.
+
+    Which predicates are judged together decides what a lane may take in late.
+    """
+    chosen = chance.sample(PREDICATES, chance.choice([1, 3, len(PREDICATES)]))
+    criteria = [criterion(predicate) for predicate in chosen]
     known = facts(ended=ended, max_step=9)
 
     indexed = [*points, *points[:2]] if chance.random() < 0.5 else _in_order(points)
@@ -145,7 +154,7 @@ def test_order_pieces_and_replays_change_nothing(
                 mixed.observe_point(point)
         mixed.verdicts(known)
         mixed.observe_event(_event(111.5))
-    assert _same(plain.verdicts(known), mixed.verdicts(known))
+    assert not _differing(chosen, plain.verdicts(known), mixed.verdicts(known))
 
 
 @settings(deadline=None, max_examples=200)
