@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from orchestrator.criteria.asking import ask, declare
 from orchestrator.criteria.phrase import Phrase
@@ -17,6 +18,7 @@ from orchestrator.criteria.vocabulary import (
     MODALS,
     RUNS,
     SEARCHED,
+    STEADY,
     TRAINING,
     TRENDS,
     UNNAMED,
@@ -30,6 +32,9 @@ _ONE_ERROR = re.compile(r"\b(?:nan|inf|oom|memory)\S* errors?\b", re.IGNORECASE)
 _IN_SERIES = frozenset({"nan", "inf"})  # the other hazards leave their trace in logs
 _RUNNING = TRAINING | EVALUATING | RUNS | COMPLETES | UNNAMED | SEARCHED
 _SURROUNDING = HAZARD_WORDS | SEARCHED
+# What may stand before: "loss never NaN", "all metrics stay finite".
+_SEEN = FILLERS | STEADY | words_of("loss losses gradient gradients grads metrics values all every")
+_OF_SERIES = words_of("metric metrics loss losses gradient gradients")
 _BECOMING = words_of("becomes goes turns happens")
 
 
@@ -45,6 +50,8 @@ def absence(phrase: Phrase) -> tuple[Clause, ...]:
     """`No NaN in losses`, `zero errors`, `training runs without crash`."""
     if free := _FREE.search(phrase.text):
         return (_absent(free[1].casefold()),)
+    if "finite" in phrase.known:
+        return _finite(phrase)
     start = next((i for i, word in enumerate(phrase.words) if word in _NO), None)
     if start is None:
         return ()
@@ -53,14 +60,34 @@ def absence(phrase: Phrase) -> tuple[Clause, ...]:
     if not found:
         return _without_name(head, tail)
     kind = Kind.EVENT_ABSENCE
-    if phrase.words[start] in {"not", "never"}:
-        raise ask("write what must be absent as `no …`", kind)
+    clauses = tuple(_absent(name, series=_series(phrase.known)) for name in found)
+    if any(piece.moment is not None for piece in phrase.pieces):
+        raise ask(
+            "only the whole run is searched for it: is the time part of the test?", kind, clauses
+        )
     strange = [word for word in tail if word.isalnum() and word not in _SURROUNDING]
+    if set(found) - _IN_SERIES:
+        strange += [word for word in tail if word in _OF_SERIES]  # "no OOM in any metric"
+    if phrase.words[start] in {"not", "never"}:
+        strange += [word for word in head if word not in _SEEN]
     if strange:
         why = f"where to look for it is unclear: {' '.join(strange)!r}"
-        raise ask(why, kind, tuple(_absent(name) for name in found))
-    lost = "*loss*" if {"loss", "losses"} & set(tail) else None
-    return (*_what_ran(head), *(_absent(name, series=lost) for name in found))
+        raise ask(why, kind, clauses)
+    return (*_what_ran([word for word in head if word not in _SEEN]), *clauses)
+
+
+def _series(words: frozenset[str]) -> str | None:
+    """The glob of the series that are searched for NaN and Inf; None for all of them."""
+    if words & {"loss", "losses"}:
+        return "*loss*"
+    return "*grad*" if words & {"gradient", "gradients", "grads"} else None
+
+
+def _finite(phrase: Phrase) -> tuple[Clause, ...]:
+    """`Loss stays finite`."""
+    if phrase.plain - _SEEN - _SURROUNDING - {"finite", "are"} or phrase.known & {"not", "never"}:
+        return ()
+    return tuple(_absent(name, series=_series(phrase.known)) for name in ("nan", "inf"))
 
 
 def hazard_alone(phrase: Phrase) -> tuple[Clause, ...]:
@@ -72,7 +99,9 @@ def hazard_alone(phrase: Phrase) -> tuple[Clause, ...]:
         "is this a condition or an alarm? Write `no …`, or put it under a heading such as "
         "Warning signs"
     )
-    raise ask(why, Kind.EVENT_ABSENCE, tuple(_absent(name) for name in found))
+    series = _series(phrase.known)
+    there = tuple(replace(_absent(name, series=series), op="exists") for name in found)
+    raise ask(why, Kind.EVENT_ABSENCE, there)
 
 
 def _absent(hazard: str, *, series: str | None = None) -> Clause:
@@ -80,6 +109,12 @@ def _absent(hazard: str, *, series: str | None = None) -> Clause:
     if hazard not in _IN_SERIES:
         return Clause(subject=Subject.LOG, metric=hazard, op="absent")
     return Clause(subject=Subject.METRIC, metric=series, op="absent", unit=hazard, aggregate="all")
+
+
+def is_alarm(clause: Clause) -> bool:
+    """Whether a clause says that a hazard is there; below Warning signs nothing is open in it."""
+    log = clause.subject is Subject.LOG
+    return clause.op == "exists" and (log or clause.unit in _IN_SERIES)
 
 
 def _what_ran(head: Sequence[str]) -> tuple[Clause, ...]:

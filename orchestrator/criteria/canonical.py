@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from orchestrator.criteria.expression import (
@@ -19,6 +20,7 @@ from orchestrator.criteria.expression import (
     Hazard,
     Logged,
     Name,
+    Not,
     Number,
     Output,
     Pointwise,
@@ -63,7 +65,7 @@ def _tree(clause: Clause) -> Predicate | None:
         case Subject.METRIC:
             return _metric(clause)
         case Subject.LOG if clause.metric in _TRACES:
-            return Free(hazard=_TRACES[clause.metric])
+            return _unless(clause, Free(hazard=_TRACES[clause.metric]))
         case Subject.EVENT if clause.metric:
             return Happened(event=clause.metric, absent=clause.op == "absent")
         case Subject.FILE if clause.metric:
@@ -78,6 +80,11 @@ def _tree(clause: Clause) -> Predicate | None:
             return Amount(of="checkpoints", op=">=", value=Number(value=1.0))
         case _:
             return _amount(clause)
+
+
+def _unless(clause: Clause, free: Free) -> Predicate:
+    """An alarm says that the hazard is there."""
+    return Not(part=free) if clause.op == "exists" else free
 
 
 def _amount(clause: Clause) -> Predicate | None:
@@ -99,9 +106,10 @@ def _tolerance(clause: Clause) -> float | None:
 
 
 def _metric(clause: Clause) -> Predicate | None:
-    if clause.op == "absent" and clause.unit in {"nan", "inf"}:
+    if clause.op in {"absent", "exists"} and clause.unit in {"nan", "inf"}:
         series = Name(text=clause.metric) if clause.metric else None
-        return Free(hazard="nan" if clause.unit == "nan" else "inf", series=series)
+        hazard: Hazard = "nan" if clause.unit == "nan" else "inf"
+        return _unless(clause, Free(hazard=hazard, series=series))
     if clause.metric is None or (clause.change and clause.baseline is None):
         return None
     name = Name(text=clause.metric, scope=clause.qualifier)
@@ -139,7 +147,7 @@ def _test(clause: Clause, name: Name, window: Window) -> Predicate | None:
             hold=clause.hold,
             window=window,
         )
-    left: Scalar = Reduced(name=name, how=clause.aggregate or "latest", window=window)
+    left = Reduced(name=name, how=clause.aggregate or "latest", window=window)
     if clause.baseline is not None:
         return _changed(clause, left)
     right: Scalar | None = value
@@ -149,8 +157,22 @@ def _test(clause: Clause, name: Name, window: Window) -> Predicate | None:
         return None
     tolerance = _tolerance(clause)
     return Comparison(
-        left=left, op=clause.op, right=right, right2=value2, tolerance=tolerance, total=clause.total
+        left=_quotient(left),
+        op=clause.op,
+        right=right,
+        right2=value2,
+        tolerance=tolerance,
+        total=clause.total,
     )
+
+
+def _quotient(value: Reduced) -> Scalar:
+    """`eval/loss / train/loss` is two series, each reduced alike."""
+    sides = value.name.text.split(" / ")
+    if len(sides) != 2:
+        return value
+    left, right = (replace(value, name=replace(value.name, text=side.strip("`"))) for side in sides)
+    return Arithmetic(op="/", left=left, right=right)
 
 
 def _mode(clause: Clause) -> Literal["all", "any", "hold"] | None:
@@ -177,9 +199,11 @@ def _changed(clause: Clause, left: Reduced) -> Predicate | None:
     rising = direction_of(metric) == "max"
     falls = clause.change == "reduced_by" or (clause.change == "improves_by" and not rising)
     right: Scalar
-    if clause.change == "faster_by" and clause.unit == "x":
-        falls = not rising
-        right = _times(value if rising else 1 / value, base)
+    if clause.unit == "x":
+        if value <= 0:
+            return None
+        falls = falls or (clause.change == "faster_by" and not rising)
+        right = _times(1 / value if falls else value, base)
     elif clause.unit == "%":
         right = _times(1 - value if falls else 1 + value, base)
     else:

@@ -10,9 +10,11 @@ from orchestrator.criteria.phrase import name_of
 from orchestrator.criteria.pieces import Piece, pieces_of, tests_in
 from orchestrator.criteria.segment import segment_clauses
 from orchestrator.criteria.vocabulary import (
+    ANNOUNCERS,
     FILLERS,
     LABELS,
     LEADS,
+    RESULT_LABELS,
     is_metric_like,
     words_of,
 )
@@ -30,6 +32,7 @@ _ANNOUNCING = LABELS | FILLERS
 _TIMED = LABELS | LEADS | words_of("final training complete")
 _BEFORE_NUMBER = FILLERS | words_of("stay stays remain")
 _MARKS = frozenset({"#", "!", "…", "¹", "²"})  # of footnotes and emphasis
+_NUMBERED = frozenset({"amount", "every", "moment", "anchor", "window", "hold"})
 _WHICH_TIME = "does the time before the colon bound the test?"
 _LEAST_CERTAIN = (Decidable.MANUAL, Decidable.ASK, Decidable.DECLARE, Decidable.YES)
 
@@ -95,6 +98,8 @@ def _labelled(pieces: list[Piece]) -> Claim:
         return _joined(body)
     if tests_in(label):
         return _joined([*label, replace(colon, kind="comma"), *body])
+    if tests_in(body) and all(piece.word in RESULT_LABELS for piece in label):
+        raise ask(f"{label[0].text!r} announces a result or a plan, not a condition")
     if claim := _timed(label, body):
         return claim
     if any(piece.kind == "code" for piece in body) and not tests_in(body):
@@ -145,7 +150,9 @@ def _is_bare(before: Sequence[Piece]) -> bool:
 
 def _named(label: Sequence[Piece], body: list[Piece], *, follows: str) -> Claim:
     """`Collision rate: < 10%` names its metric, unless what `follows` the number does."""
-    name = [piece for piece in label if piece.word not in LABELS]
+    name = list(label[1:] if label[0].word in ANNOUNCERS else label)
+    if {piece.word for piece in name} <= LABELS:
+        name = []
     if is_metric_like(name_of(name)) or not is_metric_like(follows):
         return _joined([*name, *body])
     return _joined(body)
@@ -158,6 +165,8 @@ def _narrowed(label: list[Piece], claim: Claim, body: list[Piece]) -> Claim:
         scope = " ".join(piece.text.strip("*") for piece in label)
         return replace(claim, clauses=tuple(_on(clause, scope) for clause in claim.clauses))
     if question is not None and question.kind is Kind.MANUAL and not tests_in(body):
+        if any(piece.kind in _NUMBERED for piece in body):
+            return _joined([*label, *body])
         alone = _joined(label)
         return alone if alone.question is None else _joined([*label, *body])
     return claim
@@ -190,8 +199,18 @@ def _joined(pieces: list[Piece]) -> Claim:
             found = question.clauses
         clauses += found
         inherited = next((c.metric for c in reversed(found) if c.value is not None), inherited)
+    if not questions and _shares_tail(clauses):
+        why = "does the end of the line belong to every test in it? Write one criterion for each"
+        raise ask(why, clauses=tuple(clauses))
     worst = _worst(questions, tuple(clauses)) if questions else None
     return Claim(clauses=tuple(clauses), question=worst)
+
+
+def _shares_tail(clauses: Sequence[Clause]) -> bool:
+    """`a > 1 and b > 2 on test by step 9`: whether the tail belongs to both is not written."""
+    tests = [clause for clause in clauses if clause.subject is Subject.METRIC and clause.value]
+    narrowed = [bool(clause.qualifier or clause.anchor) for clause in tests]
+    return len(tests) > 1 and narrowed[-1] and not any(narrowed[:-1])
 
 
 def _worst(questions: Sequence[Question], clauses: tuple[Clause, ...]) -> Question:

@@ -14,6 +14,7 @@ _COMMAND = re.compile(
 )
 _LOOKS = re.compile(r"(?:test -[efs]|ls(?: -\w+)?|stat) (\S+)")
 _EXPRESSION = re.compile(r"[\w.]+\([^`]*\)")
+_NEGATIONS = words_of("not never doesn't no")
 _PASSING = PASSES | {"exits", "installed"}
 _TESTS = words_of("tests test checks suite ci lint linter build unit integration")
 
@@ -23,11 +24,13 @@ def output(phrase: Phrase) -> tuple[Clause, ...]:
     quoted = [piece.text.strip('"“”') for piece in phrase.pieces if piece.kind == "quoted"]
     if not quoted or not phrase.known & PRINTS:
         return ()
-    if phrase.known & CONDITIONS:
+    negations = [word for word in phrase.words if word in _NEGATIONS]
+    if phrase.known & CONDITIONS - _NEGATIONS or len(negations) > 1:
         why = "must the text be there or not? Write `log contains` or `log lacks`"
         raise ask(why, Kind.COMMAND_PASSES)
+    op = "absent" if negations else "contains"
     return tuple(
-        Clause(subject=Subject.OUTPUT, metric="stdout", op="contains", other=text.strip())
+        Clause(subject=Subject.OUTPUT, metric="stdout", op=op, other=text.strip())
         for text in quoted
     )
 

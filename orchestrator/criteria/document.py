@@ -15,7 +15,9 @@ from orchestrator.domain.criterion import Kind, Reading
 _FENCE = re.compile(r"^\s{0,3}(```+|~~~+)")
 _HEADING = re.compile(r"^\s{0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
 # A bold line alone, or one that announces a list: people use them as headings.
-_ANNOUNCES = re.compile(r"^\s{0,3}(?:\*\*(?P<bold>[^*]+)\*\*:?|(?P<plain>[A-Z][^|`<>=]{2,80}:))\s*$")
+_ANNOUNCES = re.compile(
+    r"^\s{0,3}(?:\*\*(?P<bold>[^*]+)\*\*:?|(?P<plain>[A-Z][^|`<>=]{2,80}:))\s*$"
+)
 _BOX = re.compile(r"^\s*(?:[-*+]|\d{1,3}[.)])\s+\[[ xX~-]?\]\s+\S")
 _ITEM = re.compile(r"^(\s*)(?:[-*+•]|\d{1,3}[.)])\s+\S")
 _OURS = re.compile(r"<!--\s*exp:(begin|end)\b")
@@ -25,8 +27,10 @@ _CRITERIA = re.compile(
     r"checklist|exit|go/no-go|done when|abort|stop if|hypothes[ie]s",
     re.IGNORECASE,
 )
-_ACTION = re.compile(r"^(?:actions?|decisions?|then|verdict|interpretation|what to do|next steps?|response)$",
-                     re.IGNORECASE)  # fmt: skip
+_ACTION = re.compile(
+    r"^(?:actions?|decisions?|then|verdict|interpretation|what to do|next steps?|response)$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,19 +124,20 @@ def _found(place: _Place, position: int, lines: list[str]) -> Found | None:
     row = line.strip()
     if _BOX.match(line):
         text = _whole(position, lines)
-        return Found(line=position + 1, heading=place.heading, text=text,
-                     reading=read(text, place.heading))  # fmt: skip
+        return _at(place, position, text, read(text, place.heading))
     if not place.about_criteria:
         return None
     if row.startswith("|") and row.endswith("|") and place.header:
         reading = read_row(row, place.header, place.heading)
-        return _if_testable(Found(line=position + 1, heading=place.heading, text=row,
-                                  reading=reading))  # fmt: skip
+        return _if_testable(_at(place, position, row, reading))
     if _ITEM.match(line):
         text = _whole(position, lines)
-        return _if_testable(Found(line=position + 1, heading=place.heading, text=text,
-                                  reading=read(text, place.heading)))  # fmt: skip
+        return _if_testable(_at(place, position, text, read(text, place.heading)))
     return None
+
+
+def _at(place: _Place, position: int, text: str, reading: Reading) -> Found:
+    return Found(line=position + 1, heading=place.heading, text=text, reading=reading)
 
 
 def read_row(row: str, header: tuple[str, ...], heading: str | None) -> Reading:

@@ -14,7 +14,7 @@ _LONGEST = 300  # characters of a heading in which a time is looked for
 _ALARMS = re.compile(
     r"warning|red flags?|\bstop (?:if|when|conditions?)|\balarms?\b|"
     r"failure (?:signs|modes|criteria|indicators|conditions)|bad signs|abort|should not|must not|"
-    r"kill (?:criteria|switch)|anti-?goals|no-?go\b(?!.*\bgo\b)|danger|🚩|🔴|❌|"
+    r"kill (?:criteria|switch)|anti-?goals|(?<!go/)(?<!go / )no-?go\b|danger|🚩|🔴|❌|"
     r"signs of (?:trouble|failure)|problems? to watch",
     re.IGNORECASE,
 )

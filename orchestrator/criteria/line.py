@@ -13,11 +13,15 @@ _EMOJI = re.compile(
     r"[\u2705\u274c\u2611\u2714\u2713\u26a0\ufe0f\u2b50\u2610\U0001f389\U0001f3af\U0001f534"
     r"\U0001f680\U0001f7e0-\U0001f7eb]"
 )
-_ALARM = re.compile(r"^\W*?[\u274c\u26a0\U0001f534\U0001f7e0\U0001f7e1]")
+_ALARM = re.compile(
+    r"^\W*?[\u274c\u26a0\U0001f534\U0001f7e0\U0001f7e1]|"
+    r"^\W*(?:\[[ xX]\]\W*)?(?:warning|red flag|alarm|danger|caution)\s*:",
+    re.IGNORECASE,
+)
 # Full-width forms of the signs that the grammar knows, and dashes and spaces that look alike.
 _WIDE = str.maketrans(
     {
-        "\uff08": "(",
+        "\uff08": " (",
         "\uff09": ")",
         "\uff1a": ": ",
         "\uff0c": ", ",
@@ -35,7 +39,7 @@ _DASH = re.compile(r"\s+(?:[-\u2013\u2014]|--)\s+")
 _CODE = re.compile(r"`[^`\n]*`")
 _BLANK_TO_FILL = re.compile(r"_{2,}\s*%?")
 _STATUS = re.compile(
-    r"^(?:pass(?:ed)?|fail(?:ed)?|miss(?:ed)?|done|todo|wip|met|not met|hit)\s*[\u2014\u2013:-]\s+",
+    r"^(?:pass(?:ed)?|fail(?:ed)?|miss(?:ed)?|done|met|not met|hit)\s*[\u2014\u2013:-]\s+",
     re.IGNORECASE,
 )
 _NAMES = re.compile(r"(?!\d)[\w@/.%-]+(?: [\w@/-]+){0,2}")
@@ -63,7 +67,14 @@ _CHANGES = re.compile(
 )
 _GENERIC_LABEL = re.compile(
     r"^(?:targets?|goals?|gate|success(?: criteri(?:on|a))?|deliverable|expected|must|hypothesis|"
-    r"minimum|criteri(?:on|a)|requirement|目標)\s*:\s*",
+    r"warning|red flag|alarm|danger|caution|minimum|criteri(?:on|a)|requirement|目標)\s*:\s*",
+    re.IGNORECASE,
+)
+_VERBATIM = re.compile(r"(\"[^\"]*\"|`[^`\n]*`)")
+_GROUP = re.compile(r"(`[^`\n]*`|(?<!\w)\([^()]*\))")
+# "(train)", "(arc1 subset)": what was measured on, said without a preposition.
+_ON = re.compile(
+    r"(?:[\w-]+ )?(?:train|val|valid|validation|test|eval|dev|subset|split|set)(?: set)?",
     re.IGNORECASE,
 )
 _EDGES = " .;,:"
@@ -108,7 +119,9 @@ def take_apart(text: str) -> Line:
         claim=claim,
         inner=inner,
         narrowing=tuple(
-            remark for remark in remarks if _NARROWS.match(remark) and not compares(remark)
+            f"on {remark}" if _ON.fullmatch(remark) else remark
+            for remark in remarks
+            if (_NARROWS.match(remark) and not compares(remark)) or _ON.fullmatch(remark)
         ),
         remarks=tuple(remarks),
         note="; ".join([*notes, *remarks]) or None,
@@ -139,7 +152,12 @@ def _bare(text: str) -> str:
     """The text without list marker, box, emphasis, emoji and table bars."""
     text = " ".join(text.translate(_WIDE).split())
     text = _BOX.sub("", _MARKER.sub("", text))
-    text = " ".join(_EMOJI.sub(" ", text).split())
+    text = " ".join(
+        "".join(
+            part if part[:1] in {'"', "`"} else _EMOJI.sub(" ", part)
+            for part in _VERBATIM.split(text)
+        ).split()
+    )
     text = _MARKER.sub("", row_claim(text))
     text = _CODE.sub(_unwrap_test, text)
     text = "".join(
@@ -178,7 +196,7 @@ def _cut_groups(text: str) -> tuple[str, list[str]]:
     """
     outside: list[str] = []
     groups: list[str] = []
-    parts = re.split(r"(`[^`\n]*`|\([^()]*\))", text)
+    parts = _GROUP.split(text)
     for position, part in enumerate(parts):
         if part.startswith("(") and part.endswith(")"):
             inside = part[1:-1].strip()

@@ -252,8 +252,9 @@ def _check_quotient(claim: Measured, kind: Kind) -> None:
         return
     sides = " ".join(claim.subject).split(" / ")
     if len(sides) != 2 or not all(map(is_metric_like, sides)) or claim.aggregate == "all":
-        raise ask("which two series are divided? Write their keys in backticks", kind,
-                  (claim.clause(),))
+        raise ask(
+            "which two series are divided? Write their keys in backticks", kind, (claim.clause(),)
+        )
 
 
 def _check_derived(claim: Measured, kind: Kind) -> None:

@@ -142,8 +142,10 @@ def _trimmed(claim: Measured, pieces: Sequence[Piece]) -> list[Piece]:
     """The pieces without leading verbs, articles and the verbs that only lead to the number."""
     words = list(pieces)
     level = all(piece.word != "by" for piece in words)
-    while words and words[0].kind == "word" and (
-        words[0].word in FILLERS or (level and words[0].word in _CHANGING and len(words) > 1)
+    while (
+        words
+        and words[0].kind == "word"
+        and (words[0].word in FILLERS or (level and words[0].word in _CHANGING and len(words) > 1))
     ):
         words.pop(0)
     while words and _only_leads(words[-1], alone=len(words) == 1):

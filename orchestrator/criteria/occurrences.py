@@ -58,7 +58,7 @@ _RELEASES = (
     | MODALS
     | words_of(
         "all after at once when completion run runs training end ends evaluation teardown job of "
-        "nothing left running behind remains memory save costs cost automatically money and "
+        "no nothing left running behind remains memory save costs cost automatically money and "
         "finish finishes it completes"
     )
 )
@@ -89,7 +89,9 @@ def occurrence_clauses(pieces: Sequence[Piece]) -> tuple[Clause, ...]:
 def _released(phrase: Phrase) -> tuple[Clause, ...]:
     """`Pod deleted after completion`, `all processes ended`, `nothing left running`."""
     words = phrase.plain
-    nothing = "nothing" in words and words & {"left", "running", "remains"}
+    nothing = words & {"left", "running", "remains"} and (
+        "nothing" in words or ("no" in words and words & RESOURCES)
+    )
     if not nothing and not (words & RELEASED and words & RESOURCES):
         return ()
     if words - _RELEASES:

@@ -73,7 +73,9 @@ class Piece:
 
     @property
     def word(self) -> str:
-        """The text as words are looked up."""
+        """The text as words are looked up; IS is a metric, not a verb."""
+        if self.text == "IS":
+            return self.text
         return self.text.casefold().strip("*_\"'“”.")
 
 
@@ -105,6 +107,8 @@ def _piece(child: "Node | Token") -> Piece:
 
 def _token(token: "Token") -> Piece:
     kind = str(token.type).casefold().replace("cjk", "word")
+    if kind == "always":
+        return Piece(kind="word", text="always")  # "at all times", "throughout training"
     digits = re.search(r"\d+", token) if kind == "hold" else None
     return Piece(kind=kind, text=str(token), count=int(digits[0]) if digits else None)
 

@@ -16,7 +16,7 @@ What comes out are clauses, and a question (`asking`) where the words leave some
 
 from dataclasses import replace
 
-from orchestrator.criteria.absence import hazards_in
+from orchestrator.criteria.absence import hazards_in, is_alarm
 from orchestrator.criteria.asking import ask
 from orchestrator.criteria.canonical import tree_of
 from orchestrator.criteria.claims import Claim, read_claim
@@ -85,8 +85,11 @@ def read(line: str, heading: str | None = None) -> Reading:
 
 def _reading(claim: Claim, parts: Line, place: Heading) -> Reading:
     tree = tree_of(claim.clauses)
+    polarity = "inverted" if parts.alarm or place.inverted else claim.polarity
     decidable, why = Decidable.YES, None
-    if claim.question is not None:
+    if polarity == "inverted" and claim.clauses and all(map(is_alarm, claim.clauses)):
+        pass  # `Loss is NaN` below Warning signs says all that it needs to say
+    elif claim.question is not None:
         decidable, why = claim.question.decidable, claim.question.why
     elif parts.scoped is not None:
         decidable = Decidable.ASK
@@ -94,7 +97,7 @@ def _reading(claim: Claim, parts: Line, place: Heading) -> Reading:
     return Reading(
         kind=_kind_of_claim(claim),
         clauses=claim.clauses,
-        polarity="inverted" if parts.alarm or place.inverted else claim.polarity,
+        polarity=polarity,
         tier=place.tier,
         note=parts.note,
         decidable=decidable,

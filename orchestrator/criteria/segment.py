@@ -11,24 +11,32 @@ from orchestrator.criteria.measured import measured
 from orchestrator.criteria.occurrences import occurrence_clauses
 from orchestrator.criteria.phrase import name_of
 from orchestrator.criteria.pieces import Piece, Test, tests_in
-from orchestrator.criteria.progress import progress_in
+from orchestrator.criteria.progress import progress_clause, progress_in
 from orchestrator.criteria.two_metrics import by_sign, by_word, compares_in_words
 from orchestrator.criteria.two_numbers import chained, change
-from orchestrator.criteria.values import CLOCK
+from orchestrator.criteria.values import CLOCK, read_unit
 from orchestrator.criteria.vocabulary import (
     CHECKPOINTS,
     EXISTS,
+    FILLERS,
     INCIDENTS,
     OPEN,
     REACHES,
     RUNS,
+    SHARED,
     TRAINING,
     direction_of,
+    words_of,
 )
 from orchestrator.domain.criterion import Clause, Kind, Subject
 
 _DEVICE = re.compile(r"[ABHVLT]\d{1,3}0?s?|GPUs?|gpus?|RTX|TPUs?")
 _GENERIC = TRAINING | RUNS
+_COMPARATIVES = words_of("lower higher less more better faster slower worse fewer smaller larger")
+# "learning rate warms up to 1e-3": a verb of motion, and no bound.
+_MOTIONS = words_of(
+    "warms goes climbs rises increases scales ramps grows gets moves anneals decays"
+)
 _JOINING = frozenset({"with", "and", "but", "while"})
 
 
@@ -47,6 +55,8 @@ def segment_clauses(pieces: list[Piece], inherited: str | None) -> tuple[Clause,
     if any(piece.kind == "op" for piece in pieces):
         return by_sign(pieces)
     _ask_for_devices(pieces)
+    if amount := _compared_amount(pieces):
+        return _tested(amount, inherited)
     if progress := _progress(pieces):
         return progress
     if compares_in_words(pieces):
@@ -66,15 +76,27 @@ def _reached(pieces: list[Piece]) -> list[Piece]:
         if verb.word not in REACHES or number.kind != "amount" or number.test is None:
             continue
         before = pieces[:position]
-        if {piece.word for piece in before} <= _GENERIC and len(pieces) > position + 2:
+        if before and {piece.word for piece in before} <= _GENERIC and len(pieces) > position + 2:
             return result
-        name = " ".join(piece.text for piece in before)
+        name = name_of(before) or name_of(pieces[position + 2 :])
         direction = direction_of(name)
         if direction is None:
             raise ask(f"reached from above or from below? Write {name!r} with < or >")
         test = replace(number.test, op="<=" if direction == "min" else ">=")
         result[position + 1] = replace(number, kind="test", test=test)
     return result
+
+
+def _compared_amount(pieces: Sequence[Piece]) -> list[Piece] | None:
+    """`10% lower than R-000012`: the amount is the least by which it must be."""
+    for place, (number, word) in enumerate(pairwise(pieces)):
+        follows = {piece.word for piece in pieces[place + 2 : place + 4]}
+        if number.kind != "amount" or number.test is None or word.word not in _COMPARATIVES:
+            continue
+        if "than" in follows:
+            test = replace(number, kind="test", test=replace(number.test, op=">="))
+            return [*pieces[:place], test, *pieces[place + 1 :]]
+    return None
 
 
 # ------------------------------------------------------------------ with a test
@@ -86,6 +108,7 @@ class _Sides:
     `others` are the tests that follow it.
     """
 
+    pieces: Sequence[Piece]
     before: list[Piece]
     text: str
     written: Test
@@ -109,7 +132,15 @@ def _sides(pieces: Sequence[Piece]) -> _Sides:
     before, after = list(pieces[:place]), list(pieces[place + 1 : again])
     before, test = chained(before, written) or (before, written)
     rest = [other for _, _, other in others] if again is None else []
-    return _Sides(before=before, text=text, written=written, test=test, after=after, others=rest)
+    return _Sides(
+        pieces=pieces,
+        before=before,
+        text=text,
+        written=written,
+        test=test,
+        after=after,
+        others=rest,
+    )
 
 
 def _tested(pieces: Sequence[Piece], inherited: str | None) -> tuple[Clause, ...]:
@@ -126,16 +157,44 @@ def _tested(pieces: Sequence[Piece], inherited: str | None) -> tuple[Clause, ...
         raise change(before, sides.written.value, end.value, end.unit)
     if (test.doubt and "→" in sides.text) or "->" in sides.text:
         raise _from_to(sides)
-    if counted := _counted(sides):
-        return counted
-    why = None
-    if any(piece.kind == "or" for piece in (*before, *sides.after)):
-        why = "one or the other: write it as a predicate with `or`"
-    elif sides.others:
-        why = "two numbers in one test: which one is the bound?"
-    if why is not None:
+    if found := _length(sides) or _counted(sides):
+        return found
+    _declare_share(sides)
+    if why := _doubt(sides):
         raise ask(why, Kind.THRESHOLD, _without_rest(sides, inherited))
     return meaning_of(measured(before, test, sides.after, inherited=inherited))
+
+
+def _doubt(sides: _Sides) -> str | None:
+    """Why the first number of a part is not surely its bound."""
+    before = sides.before
+    if any(piece.kind == "or" for piece in (*before, *sides.after)):
+        return "one or the other: write it as a predicate with `or`"
+    if sides.others:
+        return "two numbers in one test: which one is the bound?"
+    if sides.text.casefold().startswith("up to") and before and before[-1].word in _MOTIONS:
+        return "does 'up to' bound it, or say where it goes?"
+    return None
+
+
+def _declare_share(sides: _Sides) -> None:
+    """`accuracy > 0.8 on at least 80% of seeds`: the share bounds, the rest is what is shared."""
+    for place, number in enumerate(sides.pieces):
+        things = [piece.word for piece in sides.pieces[place + 1 : place + 4]]
+        if number.test is None or number.kind != "test" or not sides.others:
+            continue
+        if things[:1] == ["of"] and set(things) & SHARED:
+            clause = Clause(
+                subject=Subject.METRIC,
+                metric=" ".join(piece.text for piece in sides.pieces if piece is not number),
+                op=number.test.op,
+                value=number.test.value,
+                unit=number.test.unit,
+                aggregate="latest",
+                quantifier="share",
+            )
+            why = "a share: log it as a metric, or name the family: share(GLOB > bound)"
+            raise declare(why, Kind.PER_CLASS, (clause,))
 
 
 def _from_to(sides: _Sides) -> Question:
@@ -163,11 +222,23 @@ def _is_size(sides: _Sides) -> bool:
     return size and any(piece.word in EXISTS for piece in sides.before)
 
 
+def _length(sides: _Sides) -> tuple[Clause, ...]:
+    """`Training runs for about 8k steps`, `… for at least 20k steps`."""
+    if not sides.before or sides.before[-1].word != "for" or not sides.after:
+        return ()
+    head = {piece.word for piece in sides.before[:-1]}
+    unit = sides.after[0]
+    if unit.kind != "time" or len(sides.after) > 1 or not head or not head <= _GENERIC | FILLERS:
+        return ()
+    return (progress_clause(read_unit(unit.text) or unit.text, sides.test),)
+
+
 def _counted(sides: _Sides) -> tuple[Clause, ...]:
     """`At least 3 checkpoint files exist`, `exit code = 0`."""
     test, pieces = sides.test, (*sides.before, *sides.after)
     words = {piece.word for piece in pieces if piece.kind in {"word", "time"}}
-    if words & CHECKPOINTS and words & EXISTS and test.unit is None:
+    only = not sides.before and words <= CHECKPOINTS | {"file", "files"}
+    if words & CHECKPOINTS and (words & EXISTS or only) and test.unit is None:
         clause = Clause(
             subject=Subject.CHECKPOINT,
             metric="checkpoints",
@@ -176,7 +247,7 @@ def _counted(sides: _Sides) -> tuple[Clause, ...]:
             tolerance=test.tolerance,
         )
         return (clause,)
-    if "exit" in words and words & {"code", "status"}:
+    if "exit" in words and words & {"code", "status"} and test.unit is None:
         return (Clause(subject=Subject.EXIT, metric="exit_code", op=test.op, value=test.value),)
     return ()
 

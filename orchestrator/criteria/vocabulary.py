@@ -32,8 +32,8 @@ PREPOSITIONS = words_of(
 )
 # Words before a metric that tell who has it: "the agent reaches reward > 3" is about the reward.
 HOLDERS = words_of(
-    "reach attain gives give yields yield shows has have with where having produces attains attain gets scores "
-    "reports expect and achieves achieve reaches maintains that"
+    "gives give yields yield shows has have with where having produces attains attain reach gets "
+    "scores reports expect and achieves achieve reaches maintains that"
 )
 GENERIC_SUBJECTS = words_of(
     "model models training network agent run runs system final pipeline method approach overall "
@@ -70,7 +70,8 @@ RESULT_LABELS = words_of(
 CONDITIONS = words_of(
     "unless whether otherwise depending only except never neither nor but however instead cannot "
     "avoid avoids avoiding prevent prevents fail fails failed failing rarely hardly not isn't "
-    "doesn't don't won't aren't no"
+    "doesn't don't won't aren't no maybe perhaps ideally preferably hopefully likely possible "
+    "possibly mostly usually typically generally if"
 )
 VAGUE = words_of(
     "stable stably smooth smoothly balanced reasonable reasonably good well great acceptable "
@@ -200,7 +201,7 @@ CHECKPOINTS = words_of("checkpoint checkpoints ckpt ckpts checkpointing weights 
 PASSES = words_of("passes pass passing passed succeeds succeed green works clean")
 PRINTS = words_of(
     "prints print printed shows show displays contains says outputs output message logs appears "
-    "console stdout"
+    "console stdout contain"
 )
 STORAGE = words_of(
     "to in on at disk persistent storage run folder shared volume directory the every hub file "
@@ -227,7 +228,8 @@ HAZARD_WORDS = words_of(
 )
 SEARCHED = words_of(
     "in during for throughout on at training train run runs the entire whole full any all log logs "
-    "console output loss losses process metrics logged reported every stderr stdout job gradients "
+    "console output loss losses process metric metrics logged reported every stderr stdout job "
+    "gradients "
     "over evaluation eval of a phase"
 )
 INCIDENTS = words_of(

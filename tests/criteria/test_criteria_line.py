@@ -43,10 +43,11 @@ def test_every_predicate_is_found():
     assert (parts.predicates, parts.claim) == (("a > 1", "b < 2"), "x")
 
 
-def test_alarm_sign_before_the_claim_is_a_doubt():
+@pytest.mark.parametrize("line", ["❌ loss > 5", "- [ ] Warning: loss > 5", "🔴 loss > 5"])
+def test_sign_or_word_of_warning_makes_an_alarm(line):
     """A line that starts with a cross is not silently read as a success."""
-    assert take_apart("❌ loss > 5").scoped
-    assert take_apart("✅ loss < 5").scoped is None
+    assert take_apart(line).alarm
+    assert not take_apart("✅ loss < 5").alarm
 
 
 @pytest.mark.parametrize(

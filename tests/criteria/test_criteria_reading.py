@@ -188,7 +188,7 @@ def test_alarm_names_what_must_not_happen():
         ("Epoch 25", "loss < 5 at epoch 25"),
         ("After 3 epochs", "loss < 5 at epoch 3"),
         ("By step 2,000", "loss < 5 by step 2000"),
-        ("Episodes 100-300", "loss < 5 episodes 100..300"),
+        ("Episodes 100-300", "loss < 5 latest episodes 100..300"),
         ("Minimum (1 epoch sonrası)", "loss < 5 at epoch 1"),
         ("Acceptance Criteria", "loss < 5"),
         ("Phase 2 (week 5-8)", "loss < 5"),
