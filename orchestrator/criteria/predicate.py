@@ -1,206 +1,241 @@
-"""The canonical text of clauses: what the machine shows back, and what people may write."""
+"""The language of explicit predicates: text → tree. The grammar is predicate.lark."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
-from orchestrator.criteria.clauses import (
-    ABOUT,
-    HAZARDS,
-    checkpoint_clause,
-    event_clause,
-    file_clauses,
-    hazard_clause,
-    read_anchor,
-    read_range,
-    read_value,
-    resource_clauses,
-    step_clause,
+from orchestrator.criteria.expression import (
+    WHOLE,
+    Amount,
+    Both,
+    CommandResult,
+    Either,
+    Family,
+    FileExists,
+    Free,
+    Happened,
+    Hazard,
+    Logged,
+    Name,
+    Not,
+    Number,
+    Output,
+    Predicate,
+    Released,
+    Trend,
+    leaves,
 )
-from orchestrator.criteria.syntax import (
-    NotReadError,
-    children,
-    is_plain_name,
-    syntax_tree,
-    tokens,
-    trees,
-    types,
+from orchestrator.criteria.predicate_comparison import (
+    read_bounds,
+    read_ends,
+    read_suffix_words,
+    read_test,
 )
-from orchestrator.criteria.values import read_number, read_operator, write_number
-from orchestrator.domain.criterion import Clause, Subject
+from orchestrator.criteria.predicate_scalars import (
+    TIMES,
+    read_constant,
+    read_name,
+    read_ranks,
+    read_series,
+    unquoted,
+)
+from orchestrator.criteria.predicate_syntax import (
+    PredicateError,
+    predicate_tree,
+    rules,
+    where,
+    words,
+)
+from orchestrator.criteria.predicate_text import predicate_text
+from orchestrator.criteria.values import read_operator
 from orchestrator.errors import InvalidFileError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lark import Token, Tree
 
     Node: TypeAlias = Tree[Token]
 
-_LONGEST = 1000
-_PHASES = {"TRAINING": "train", "EVALUATION": "eval", "train": "train", "eval": "eval"}
+__all__ = ["parse_predicate", "predicate_text"]
+
+Measure: TypeAlias = Literal["step", "checkpoints", "duration", "exit"]
+
+_LONGEST = 1000  # characters
+_MOST_TESTS = 50
+
+_MEASURES: dict[str, Measure] = {
+    "STEP": "step",
+    "CHECKPOINTS": "checkpoints",
+    "DURATION": "duration",
+    "EXIT": "exit",
+}
+_HAZARDS: dict[str, Hazard] = {
+    "NAN": "nan",
+    "INF": "inf",
+    "OOM": "oom",
+    "CRASH": "crash",
+    "ERROR": "error",
+}
 
 
-def parse_predicate(text: str) -> tuple[Clause, ...]:
-    """Read an explicit predicate such as `eval/grid_acc > 0.5 best and no oom`.
+def parse_predicate(text: str) -> Predicate:
+    """Read an explicit predicate such as `eval/acc > 0.5 best and no oom`.
 
-    Raises InvalidFileError for what the language does not hold.
+    Raises InvalidFileError for what the language does not hold; the message says where.
     """
-    if len(text) > _LONGEST:
-        raise InvalidFileError(f"a predicate of {len(text):,} characters is too long")
     try:
-        tree = syntax_tree(" ".join(text.split()), "predicate")
-        return tuple(clause for rule in children(tree) for clause in _BUILD[str(rule.data)](rule))
-    except (NotReadError, ValueError) as error:
+        return _within_limits(text)
+    except (PredicateError, ValueError) as error:
+        shown = text if len(text) <= 200 else f"{text[:200]}…"
         raise InvalidFileError(
-            f"the predicate {text!r} cannot be read: {error}",
+            f"the predicate {shown!r} cannot be read: {error}",
             hint="see docs/criteria.md, section Explicit predicates",
         ) from error
 
 
-def predicate_text(clauses: Iterable[Clause]) -> str:
-    """The canonical text; `parse_predicate` gives the same clauses back."""
-    return " and ".join(_text(clause) for clause in clauses)
+def _within_limits(text: str) -> Predicate:
+    if len(text) > _LONGEST:
+        raise PredicateError(f"its {len(text):,} characters are more than {_LONGEST:,}")
+    predicate = _predicate(predicate_tree(text))
+    count = sum(1 for _ in leaves(predicate))
+    if count > _MOST_TESTS:
+        raise PredicateError(f"its {count} tests are more than {_MOST_TESTS}")
+    length = len(predicate_text(predicate))
+    if length > _LONGEST:
+        raise PredicateError(f"written out in full it has {length:,} characters")
+    return predicate
 
 
-def _text(clause: Clause) -> str:
-    match clause.subject:
-        case Subject.STEP:
-            return f"step {_test(clause, unit=None)}"
-        case Subject.CHECKPOINT:
-            return f"checkpoints {'exist' if clause.op == 'exists' else _test(clause, unit=None)}"
-        case Subject.FILE:
-            return f"file `{clause.metric}` exists"
-        case Subject.EVENT:
-            name = clause.metric or ""
-            return f"event {name if name in _PHASES else _quoted(name)} {clause.op}"
-        case Subject.LOG:
-            return f"no {clause.metric}"
-        case Subject.RESOURCES:
-            return "resources released"
-        case Subject.METRIC:
-            return _metric_text(clause)
+def _predicate(tree: "Node") -> Predicate:
+    return _PREDICATES[str(tree.data)](tree)
 
 
-def _metric_text(clause: Clause) -> str:
-    if clause.op == "absent":
-        return f"no {clause.unit}" + (f" in {_quoted(clause.metric)}" if clause.metric else "")
-    name = _quoted(clause.metric or "")
-    if clause.qualifier:
-        name += f" on {_quoted(clause.qualifier)}"
-    if clause.op == "exists":
-        return f"{name} exists"
-    text = f"{name} {_test(clause, unit=clause.unit)}"
-    if clause.anchor:
-        return f"{text} {clause.anchor}"
-    return text if clause.aggregate in {None, "latest"} else f"{text} {clause.aggregate}"
+def _group(tree: "Node") -> Predicate:
+    return _predicate(rules(tree)[0])
 
 
-def _test(clause: Clause, *, unit: str | None) -> str:
-    value = 0.0 if clause.value is None else clause.value
-    if clause.op == "between" and clause.value2 is not None:
-        return f"in {write_number(value, unit)}..{write_number(clause.value2, unit)}"
-    text = f"{clause.op} {write_number(value, unit)}"
-    if clause.op == "~=" and clause.tolerance is not None and clause.tolerance != ABOUT:
-        text += f" within {write_number(clause.tolerance, '%')}"
-    return text
+def _both(tree: "Node") -> Predicate:
+    return Both(parts=tuple(_predicate(part) for part in rules(tree)))
 
 
-def _quoted(name: str) -> str:
-    return name if is_plain_name(name) else f"`{name}`"
+def _either(tree: "Node") -> Predicate:
+    return Either(parts=tuple(_predicate(part) for part in rules(tree)))
 
 
-# ---------------------------------------------------------------- the canonical language
-def _name(tree: "Node", *types: str) -> str:
-    return tokens(tree, *types)[0].strip("`")
+def _negated(tree: "Node") -> Predicate:
+    return Not(part=_group(tree))
 
 
-def _p_compare(tree: "Node") -> Iterator[Clause]:
-    number = read_value(trees(tree, "number")[0])
-    words = tokens(tree, "OP")
-    test: dict[str, Any] = {"op": "~=", "tolerance": _tolerance(tree)}
-    if words:
-        test = {"op": read_operator(words[0])}
-        if trees(tree, "within"):
-            raise NotReadError("'within' belongs to ~= only")
-    yield _p_measured(tree, value=number.value, unit=number.unit, **test)
+# ---------------------------------------------------------------- tests of series
+def _family(tree: "Node") -> Family:
+    each = words(tree)[0].type == "EACH"
+    return Family(quantifier="each" if each else "any", test=read_test(rules(tree)[0]))
 
 
-def _p_between(tree: "Node") -> Iterator[Clause]:
-    yield _p_measured(tree, **read_range(tree))
+def _share(tree: "Node") -> Family:
+    test, number = rules(tree)
+    op, bound = read_operator(words(tree)[0]), read_constant(number)
+    return Family(quantifier="share", test=read_test(test), op=op, bound=bound)
 
 
-def _p_measured(tree: "Node", **test: Any) -> Clause:
-    anchor = read_anchor(tree, "p_anchor")
-    aggregate = next(iter(word.casefold() for word in tokens(tree, "AGGREGATE")), None)
-    if anchor and aggregate not in {None, "latest"}:
-        raise NotReadError(f"{aggregate!r} together with {anchor!r} is not defined")
-    return Clause(
-        subject=Subject.METRIC,
-        metric=_series(tree),
-        aggregate="any" if anchor else aggregate or "latest",
-        anchor=anchor,
-        qualifier=_scope(tree),
-        **test,
+def _trend(tree: "Node") -> Trend:
+    series, direction, *rest = cast("list[Any]", tree.children)
+    found = read_suffix_words(rest)
+    window = found.get("window", WHOLE)
+    if window.kind == "at":
+        raise PredicateError(f"a trend needs more than the one point of 'at' ({where(rest[0])})")
+    rising = direction.casefold() == "increasing"
+    return Trend(
+        name=read_series(series, found.get("ranks", "0")),
+        direction="increasing" if rising else "decreasing",
+        window=window,
     )
 
 
-def _series(tree: "Node") -> str:
-    return _name(trees(tree, "series")[0], "NAME", "KEY", "PATH")
+def _logged(tree: "Node") -> Logged:
+    return Logged(name=read_series(rules(tree)[0], _ranks(tree)))
 
 
-def _scope(tree: "Node") -> str | None:
-    found = trees(tree, "scope")
-    return _name(found[0], "NAME", "KEY", "PATH", "EVALUATION") if found else None
+def _free(tree: "Node") -> Free:
+    names = [Name(text=read_name(name), ranks=_ranks(tree)) for name in rules(tree)]
+    return Free(hazard=_HAZARDS[words(tree)[0].type], series=names[0] if names else None)
 
 
-def _tolerance(tree: "Node") -> float:
-    found = trees(tree, "within")
-    return read_number(tokens(found[0], "NUM")[0], percent=True) if found else ABOUT
+def _ranks(tree: "Node") -> str:
+    return next((read_ranks(word) for word in words(tree) if word.type == "RANKS"), "0")
 
 
-def _p_exists(tree: "Node") -> Iterator[Clause]:
-    yield Clause(subject=Subject.METRIC, metric=_series(tree), op="exists", qualifier=_scope(tree))
+# ---------------------------------------------------------------- the run itself
+def _amount(tree: "Node") -> Amount:
+    of = _MEASURES[words(tree)[0].type]
+    if not rules(tree):
+        return Amount(of=of, op=">=", value=Number(value=1.0))
+    bounds = read_bounds(rules(tree)[0])
+    numbers = [end for end in read_ends(bounds, "0") if isinstance(end, Number)]
+    if len(numbers) < len(bounds.ends) or bounds.total is not None:
+        raise PredicateError(f"at {where(bounds.ends[0])} only a number may stand")
+    for number in numbers:
+        _check_measure(of, number)
+    return Amount(
+        of=of,
+        op=bounds.op,
+        value=numbers[0],
+        value2=numbers[1] if len(numbers) > 1 else None,
+        tolerance=bounds.tolerance,
+    )
 
 
-def _p_step(tree: "Node") -> Iterator[Clause]:
-    words, value = tokens(tree, "OP"), read_number(tokens(tree, "NUM")[0])
-    if words:
-        yield step_clause(read_operator(words[0]), value)
-    else:
-        yield step_clause("~=", value, _tolerance(tree))
+def _check_measure(of: Measure, number: Number) -> None:
+    if of == "duration" and number.unit not in TIMES:
+        raise PredicateError("a duration is compared with a time in s, min, h or days")
+    if of != "duration" and number.unit is not None:
+        raise PredicateError(f"{of} is compared with a plain number, not with {number.unit!r}")
 
 
-def _p_checkpoints(tree: "Node") -> Iterator[Clause]:
-    numbers, words = tokens(tree, "NUM"), tokens(tree, "OP")
-    if numbers:
-        yield checkpoint_clause(read_operator(words[0]), numbers[0])
-    else:
-        yield Clause(subject=Subject.CHECKPOINT, metric="checkpoints", op="exists")
+def _output(tree: "Node") -> Output:
+    kind, text = words(tree)
+    return Output(text=_not_empty(text), absent=kind.type == "LACKS")
 
 
-def _p_event(tree: "Node") -> Iterator[Clause]:
-    absent = "ABSENT" in types(tree)
-    name = _PHASES.get(types(tree)[0]) or _name(tree, "NAME", "KEY")
-    yield event_clause(name, "absent" if absent else "exists")
+def _happened(tree: "Node") -> Happened:
+    return Happened(event=read_name(rules(tree)[0]), absent=bool(words(tree)))
 
 
-def _p_nan(tree: "Node") -> Iterator[Clause]:
-    hazard = "nan" if "NAN" in types(tree) else "inf"
-    names = tokens(tree, "NAME", "KEY", "PATH")
-    yield hazard_clause(hazard, names[0].strip("`") if names else None)
+def _file(tree: "Node") -> FileExists:
+    names = rules(tree)
+    return FileExists(path=read_name(names[0]) if names else _not_empty(words(tree)[0]))
 
 
-def _p_log(tree: "Node") -> Iterator[Clause]:
-    yield hazard_clause(HAZARDS[types(tree)[-1]], None)
+def _command(tree: "Node") -> CommandResult:
+    command, *prints = (_not_empty(word) for word in words(tree))
+    return CommandResult(command=command, prints=prints[0] if prints else None)
 
 
-_BUILD: "dict[str, Callable[[Node], Iterator[Clause]]]" = {
-    "p_compare": _p_compare,
-    "p_between": _p_between,
-    "p_exists": _p_exists,
-    "p_step": _p_step,
-    "p_checkpoints": _p_checkpoints,
-    "p_file": file_clauses,
-    "p_event": _p_event,
-    "p_nan": _p_nan,
-    "p_log": _p_log,
-    "p_resources": resource_clauses,
+def _not_empty(token: "Token") -> str:
+    text = unquoted(token)
+    if not text:
+        raise PredicateError(f"the text at column {token.column} is empty")
+    return text
+
+
+def _released(_: "Node") -> Released:
+    return Released()
+
+
+_PREDICATES: "dict[str, Callable[[Node], Predicate]]" = {
+    "group": _group,
+    "both": _both,
+    "either": _either,
+    "negated": _negated,
+    "test": read_test,
+    "family": _family,
+    "share": _share,
+    "trend": _trend,
+    "logged": _logged,
+    "free": _free,
+    "amount": _amount,
+    "output": _output,
+    "happened": _happened,
+    "file": _file,
+    "command": _command,
+    "released": _released,
 }

@@ -3,8 +3,9 @@
 import re
 
 from orchestrator.criteria.clauses import parse_claims
+from orchestrator.criteria.flat import flat
 from orchestrator.criteria.line import Line, compares, take_apart
-from orchestrator.criteria.predicate import parse_predicate, predicate_text
+from orchestrator.criteria.predicate import parse_predicate
 from orchestrator.criteria.syntax import NoRuleError, NotReadError
 from orchestrator.criteria.vocabulary import is_vague, unread, words_of
 from orchestrator.domain.criterion import Clause, Decidable, Kind, Reading, Subject
@@ -74,7 +75,6 @@ def read(line: str, heading: str | None = None) -> Reading:
         note=parts.note,
         decidable=Decidable.YES if doubt is None else Decidable.ASK,
         why=doubt,
-        predicate=predicate_text(clauses),
     )
 
 
@@ -93,7 +93,7 @@ def _explicit(parts: Line, heading: str | None) -> Reading:
     """`<!-- exp: … -->` wins over the words around it."""
     try:
         clauses = tuple(
-            clause for predicate in parts.predicates for clause in parse_predicate(predicate)
+            clause for predicate in parts.predicates for clause in flat(parse_predicate(predicate))
         )
     except InvalidFileError as error:
         return Reading(
@@ -109,7 +109,7 @@ def _explicit(parts: Line, heading: str | None) -> Reading:
         tier=_tier(heading),
         note=parts.note,
         decidable=Decidable.YES,
-        predicate=predicate_text(clauses),
+        predicate=" and ".join(parts.predicates),
     )
 
 

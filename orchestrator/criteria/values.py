@@ -6,6 +6,8 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 
 PERCENT = "%"
+FRACTIONS = frozenset({PERCENT, "pp"})  # units whose numbers are kept as fractions: 5% → 0.05
+ABOUT = 0.05  # relative tolerance of `~=` unless declared otherwise
 
 _SCALES = {"k": 3, "K": 3, "M": 6, "B": 9}
 _LARGEST_EXPONENT = 400  # beyond any float; keeps 1e999999999 from becoming a billion digits
@@ -79,6 +81,15 @@ def write_number(value: float, unit: str | None) -> str:
     if unit == PERCENT:
         return _plain(exact.scaleb(2)) + PERCENT
     return _plain(exact) + (f" {unit}" if unit else "")
+
+
+def write_quantity(value: float, unit: str | None) -> str:
+    """As `write_number`, for every unit of the predicate language: 0.02, pp → `2 pp`; `-$2`."""
+    if unit == "$":
+        return f"{'-' if value < 0 else ''}${write_number(abs(value), None)}"
+    if unit in FRACTIONS and unit != PERCENT:
+        return write_number(value, PERCENT).removesuffix(PERCENT) + f" {unit}"
+    return write_number(value, unit)
 
 
 def _plain(number: Decimal) -> str:
