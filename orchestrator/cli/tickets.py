@@ -92,6 +92,29 @@ def lint(
         raise typer.Exit(1)
 
 
+@app.command("check")
+def check(
+    ticket: str = TICKET,
+    run: str | None = typer.Option(None, "--run", help="Judge by this run (default: the newest)"),
+    explain: bool = typer.Option(
+        False, "--explain", help="Show readings, series, deciding points and projections"
+    ),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Judge a ticket by a run; exit 0 if all required criteria are met, 1 failed, 9 undecided"""
+    from orchestrator.actions.checking import check_ticket
+    from orchestrator.cli import views
+    from orchestrator.cli.console import out, show_json
+    from orchestrator.workspace import find_workspace
+
+    checked = check_ticket(find_workspace(), ticket, run=run, explain=explain or as_json)
+    if as_json:
+        show_json(checked)
+    else:
+        out().print(views.ticket_check(checked, explain=explain))
+    raise typer.Exit(checked.result)
+
+
 @app.command("next")
 def next_(as_json: bool = AS_JSON) -> None:
     """List tickets that are ready: READY, and all before them DONE"""

@@ -1,6 +1,7 @@
 """Tickets: read without loss, edited one span at a time, allocated, linted and ordered."""
 
 from orchestrator.tickets.allocate import IdSource, new_ticket
+from orchestrator.tickets.changes import Change, changes_since
 from orchestrator.tickets.document import Document, git_blob, parse
 from orchestrator.tickets.files import (
     Edit,
@@ -21,6 +22,7 @@ from orchestrator.tickets.render import Draft, render_ticket
 from orchestrator.tickets.words import is_criterion, known_phase, known_status, split_note
 
 __all__ = [
+    "Change",
     "Document",
     "Draft",
     "Edit",
@@ -29,6 +31,7 @@ __all__ = [
     "Known",
     "LintFinding",
     "LoadedTicket",
+    "changes_since",
     "cycles",
     "edit_file",
     "find",

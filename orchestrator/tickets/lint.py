@@ -1,14 +1,13 @@
 """What is wrong with tickets: each rule yields findings with their place and what to do."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from pathlib import Path
 
 from orchestrator.domain.criterion import Criterion, Decidable, Reading
-from orchestrator.domain.ticket import Checkbox, Ticket, TicketPhase, TicketStatus
+from orchestrator.domain.ticket import Ticket, TicketPhase, TicketStatus
 from orchestrator.tickets import words
+from orchestrator.tickets.changes import changes_since
 from orchestrator.tickets.contradiction import contradiction
 from orchestrator.tickets.document import Document, file_id
 from orchestrator.tickets.graph import by_id, cycles, inverse, waits_for
@@ -37,7 +36,6 @@ RULES = {
     "unreadable-criterion": "warning",
     "edited-after-start": "warning",
 }
-_NUMBERS = re.compile(r"\d[\d,.]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,35 +271,17 @@ def _frozen_rules(
     document: Document, ticket: Ticket, frozen: Sequence[Criterion]
 ) -> Iterator[LintFinding]:
     """Criteria whose text, notes aside, is no longer what the run was started with."""
-    now = {words.split_note(box.text)[0]: box for box in ticket.checkboxes}
-    then = {words.split_note(criterion.text)[0]: criterion for criterion in frozen}
-    added = {claim: box for claim, box in now.items() if claim not in then}
-    for claim, criterion in then.items():
-        if claim in now:
-            continue
-        successor = _successor(claim, criterion.section, added)
-        box = added.pop(successor) if successor is not None else None
-        became = f"now {_short(successor or '')}" if box else "now gone"
+    for change in changes_since(ticket, frozen) if frozen else ():
+        became = f"now {_short(change.became or '')}" if change.now else "now gone"
+        numbers = f" ({change.numbers})" if change.numbers else ""
         yield _found(
             document,
             "edited-after-start",
-            box.line if box else None,
-            f"a criterion was changed after the start: it was {_short(claim)}, {became}",
+            change.now.line if change.now else None,
+            f"a criterion was changed after the start: it was {_short(change.was)}, "
+            f"{became}{numbers}",
             "the run is judged by the old text; start again to be judged by the new one",
         )
-
-
-def _successor(claim: str, section: str, added: Mapping[str, Checkbox]) -> str | None:
-    """The new line that most likely replaced a claim, or None."""
-    masked = _NUMBERS.sub("#", claim)
-    best, likeness = None, 0.6
-    for text, box in added.items():
-        numbers_only = _NUMBERS.sub("#", text) == masked
-        same = 1.0 if numbers_only else SequenceMatcher(None, claim, text).ratio()
-        same += 0.1 * (box.section == section)
-        if same > likeness:
-            best, likeness = text, same
-    return best
 
 
 def _duplicates(pairs: Iterable[tuple[Document, Ticket]]) -> Iterator[LintFinding]:

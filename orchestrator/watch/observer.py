@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.clock import Clock
-from orchestrator.criteria import Judge
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
 from orchestrator.domain.run import RunRecord, RunState, RunStatus
 from orchestrator.store import Reader
 from orchestrator.store.index import Index
 from orchestrator.watch.checkpoints import CheckpointShelf
+from orchestrator.watch.judging import judge_of
 from orchestrator.watch.live import state_of
 from orchestrator.watch.logs import LogCursor
 from orchestrator.workspace import RunFolder, Workspace
@@ -62,7 +62,7 @@ class Observer:
 
     def _begin(self) -> None:
         """Judge from the start: all that the index holds, and the logs from their first line."""
-        self._judge = Judge(self._record.criteria, self._record.metrics)
+        self._judge = judge_of(self._record)
         self._logs: dict[int, LogCursor] = {}
         self._index.replay(
             self._folder.id,

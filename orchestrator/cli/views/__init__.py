@@ -1,5 +1,6 @@
 """What a person sees: Rich renderables made from what the actions return."""
 
+from orchestrator.cli.views.check import ticket_check
 from orchestrator.cli.views.criteria import criteria_table
 from orchestrator.cli.views.runs import run_detail, run_end, run_table
 from orchestrator.cli.views.status import dashboard
@@ -13,6 +14,7 @@ __all__ = [
     "run_detail",
     "run_end",
     "run_table",
+    "ticket_check",
     "ticket_detail",
     "ticket_table",
 ]
