@@ -9,6 +9,7 @@ from orchestrator.actions.follow import require_record
 from orchestrator.actions.judging import Judged, judged
 from orchestrator.actions.nearby import NearPoint, points_around
 from orchestrator.actions.reading import RunSummary, list_runs
+from orchestrator.actions.specs import said_of
 from orchestrator.actions.wording import in_words
 from orchestrator.domain.criterion import Criterion, State, Verdict
 from orchestrator.domain.run import RunRecord
@@ -89,7 +90,7 @@ def check_ticket(
         ensure_watcher(workspace)
     chosen = _chosen(workspace, ticket, run)
     if chosen is None:
-        rows = tuple(_row(box, claim) for box, claim in _claims(ticket))
+        rows = tuple(_row(box, claim) for box, claim in _claims(workspace, ticket))
         return _check(ticket, None, rows)
     folder = workspace.run(chosen.id)
     record = require_record(folder)
@@ -98,7 +99,7 @@ def check_ticket(
     if explain:
         pairs = zip(rows, record.criteria, strict=True)
         rows = tuple(_explained(row, folder, claim, record, found) for row, claim in pairs)
-    return _check(ticket, chosen, (*rows, *_added_rows(ticket, record)))
+    return _check(ticket, chosen, (*rows, *_added_rows(_claims(workspace, ticket), ticket, record)))
 
 
 def _chosen(workspace: Workspace, ticket: Ticket, run: str | None) -> RunSummary | None:
@@ -117,9 +118,9 @@ def _chosen(workspace: Workspace, ticket: Ticket, run: str | None) -> RunSummary
     return next(row for row in list_runs(workspace) if row.id == folder.id)
 
 
-def _claims(ticket: Ticket) -> list[tuple[Checkbox, Criterion]]:
+def _claims(workspace: Workspace, ticket: Ticket) -> list[tuple[Checkbox, Criterion]]:
     boxes = {box.key: box for box in ticket.checkboxes}
-    return [(boxes[claim.key], claim) for claim in criteria_of(ticket)]
+    return [(boxes[claim.key], claim) for claim in criteria_of(ticket, said_of(workspace, ticket))]
 
 
 def _judged_rows(ticket: Ticket, record: RunRecord, found: Judged) -> Iterator[CheckedCriterion]:
@@ -131,12 +132,14 @@ def _judged_rows(ticket: Ticket, record: RunRecord, found: Judged) -> Iterator[C
         yield _row(box, claim, verdict=verdict, change=change)
 
 
-def _added_rows(ticket: Ticket, record: RunRecord) -> Iterator[CheckedCriterion]:
+def _added_rows(
+    claims: list[tuple[Checkbox, Criterion]], ticket: Ticket, record: RunRecord
+) -> Iterator[CheckedCriterion]:
     """Lines that the run was not started with; one that replaced another stands beside it."""
     known = {claim.key for claim in record.criteria}
     changes = tickets.changes_since(ticket, record.criteria)
     known |= {change.now.key for change in changes if change.now is not None}
-    for box, claim in _claims(ticket):
+    for box, claim in claims:
         if claim.key not in known:
             yield _row(box, claim, added=True)
 

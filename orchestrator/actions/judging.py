@@ -7,7 +7,7 @@ from pathlib import Path
 from orchestrator.clock import SystemClock
 from orchestrator.domain.criterion import Verdict
 from orchestrator.domain.run import RunRecord, RunStatus
-from orchestrator.store import Index, Reader
+from orchestrator.store import Reader
 from orchestrator.store.rows import RunRow
 from orchestrator.watch.live import state_of
 from orchestrator.workspace import RunFolder, Workspace
@@ -53,7 +53,9 @@ def _is_current(reader: Reader, folder: RunFolder, record: RunRecord, row: RunRo
 
 def judged_afresh(workspace: Workspace, folder: RunFolder, record: RunRecord) -> Judged:
     """Judge a run from its files alone, in an index that is thrown away."""
-    from orchestrator.watch.observer import Observer  # noqa: PLC0415 - brings SQLModel, 0.5 s
+    # Both bring SQLModel, half a second, and are seldom needed.
+    from orchestrator.store import Index  # noqa: PLC0415
+    from orchestrator.watch.observer import Observer  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="exp-") as scratch:
         path = Path(scratch) / "exp.db"

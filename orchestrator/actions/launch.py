@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator import tickets
 from orchestrator.actions.programs import commands_of
+from orchestrator.actions.specs import check_lines, checked_experiment
 from orchestrator.codec import encode
 from orchestrator.config import load_config
 from orchestrator.domain.experiment import Experiment
@@ -16,8 +17,8 @@ from orchestrator.executors import executor_for
 from orchestrator.executors.local import child_environment
 from orchestrator.fsio import locked, to_json, write_atomic, write_once
 from orchestrator.git import Repository
-from orchestrator.spec import RECORDED_ONLY, load_experiment, planned_steps
-from orchestrator.watch.claims import criteria_of
+from orchestrator.spec import RECORDED_ONLY, planned_steps
+from orchestrator.watch.claims import criteria_of, said_by
 from orchestrator.watch.daemon import ensure_watcher, watcher_command
 from orchestrator.watch.live import live_runs
 from orchestrator.workspace import RunFolder, Workspace
@@ -58,7 +59,8 @@ def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions)
         _refuse_second_run(workspace, ticket)
         if not options.force:
             _refuse_by_workflow(workspace, ticket)
-        experiment = load_experiment(workspace, _experiment_path(ticket), options.settings)
+        experiment = checked_experiment(workspace, _experiment_path(ticket), options.settings)
+        check_lines(workspace, experiment, ticket)
         repository, warnings = _repository(workspace, options)
         record = _plan(workspace, ticket, experiment, commit=repository is not None)
         run = workspace.create_run()
@@ -162,7 +164,7 @@ def _plan(
         },
         budget=experiment.budget,
         metrics=experiment.metrics,
-        criteria=criteria_of(ticket),
+        criteria=criteria_of(ticket, said_by(experiment.criteria)),
         planned_steps=planned_steps(experiment),
         stop_when=experiment.stop.when,
         grace=experiment.stop.grace,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from orchestrator import tickets
 from orchestrator.actions.follow import require_record
+from orchestrator.actions.specs import said_of
 from orchestrator.codec import read_record_if_present
 from orchestrator.domain.criterion import Criterion, State, Verdict
 from orchestrator.domain.run import Published
@@ -257,7 +258,8 @@ def show_ticket(workspace: Workspace, text: str) -> TicketDetail:
     ticket = document.ticket
     runs = list_runs(workspace, ticket=ticket.id, limit=1)
     run = runs[0] if runs else None
-    rows = _criterion_rows(workspace, criteria_of(ticket), run.id if run else None, ticket)
+    said = said_of(workspace, ticket)
+    rows = _criterion_rows(workspace, criteria_of(ticket, said), run.id if run else None, ticket)
     return TicketDetail(
         ticket=ticket,
         text=document.text,

@@ -19,7 +19,14 @@ from orchestrator.tickets.files import (
 from orchestrator.tickets.graph import cycles, freed_by, inverse, mermaid, ready, tree, unblocks
 from orchestrator.tickets.lint import Knowledge, LintFinding, lint
 from orchestrator.tickets.render import Draft, render_ticket
-from orchestrator.tickets.words import is_criterion, known_phase, known_status, split_note
+from orchestrator.tickets.words import (
+    has_predicate,
+    is_criterion,
+    known_phase,
+    known_status,
+    line_key,
+    split_note,
+)
 
 __all__ = [
     "Change",
@@ -37,10 +44,12 @@ __all__ = [
     "find",
     "freed_by",
     "git_blob",
+    "has_predicate",
     "inverse",
     "is_criterion",
     "known_phase",
     "known_status",
+    "line_key",
     "lint",
     "load_all",
     "load_documents",

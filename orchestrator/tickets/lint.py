@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.domain.criterion import Criterion, Decidable, Reading
-from orchestrator.domain.ticket import Ticket, TicketPhase, TicketStatus
+from orchestrator.domain.ticket import Checkbox, Ticket, TicketPhase, TicketStatus
 from orchestrator.tickets import words
 from orchestrator.tickets.changes import changes_since
 from orchestrator.tickets.contradiction import contradiction
@@ -31,6 +31,7 @@ RULES = {
     "stale-before": "warning",
     "experiment-outside": "error",
     "experiment-missing": "error",
+    "experiment-invalid": "error",
     "done-with-open-box": "error",
     "contradicted-tick": "error",
     "unreadable-criterion": "warning",
@@ -55,12 +56,13 @@ class Knowledge:
     """What lint cannot see in the tickets themselves.
 
     `root` is the workspace; without it experiment paths are not looked up. `read` gives a
-    criterion's reading for its text and heading. `frozen` holds, by ticket id, the criteria as
-    they stood at the start of the live or last run.
+    criterion's reading for its ticket and box, `spec_problems` what is wrong with a ticket's spec.
+    `frozen` holds, by ticket id, the criteria as they stood at the start of the live or last run.
     """
 
     root: Path | None = None
-    read: Callable[[str, str], Reading] | None = None
+    read: Callable[[Ticket, Checkbox], Reading] | None = None
+    spec_problems: Callable[[Ticket], Sequence[str]] | None = None
     frozen: Mapping[str, Sequence[Criterion]] = field(default_factory=dict)
 
 
@@ -79,7 +81,7 @@ def lint(documents: Sequence[Document], knowledge: Knowledge) -> list[LintFindin
         findings += _status_rules(document, ticket)
         findings += _dependency_rules(document, ticket, known)
         findings += _before_rules(document, ticket, followers.get(ticket.id, ()))
-        findings += _experiment_rules(document, ticket, knowledge.root)
+        findings += _experiment_rules(document, ticket, knowledge)
         findings += _box_rules(document, ticket, knowledge.read)
         findings += _frozen_rules(document, ticket, knowledge.frozen.get(ticket.id, ()))
     return sorted(findings, key=lambda found: (found.path, found.line or 0, found.rule))
@@ -201,11 +203,11 @@ def _before_rules(
 
 
 def _experiment_rules(
-    document: Document, ticket: Ticket, root: Path | None
+    document: Document, ticket: Ticket, knowledge: Knowledge
 ) -> Iterator[LintFinding]:
-    if root is None or ticket.experiment is None:
+    if knowledge.root is None or ticket.experiment is None:
         return
-    line, base = _line(document, "Experiment"), root.resolve()
+    line, base = _line(document, "Experiment"), knowledge.root.resolve()
     try:
         target = (base / ticket.experiment).resolve()
         inside, there = target.is_relative_to(base), target.is_file()
@@ -227,10 +229,13 @@ def _experiment_rules(
             f"there is no file {ticket.experiment}",
             "mend the path, or write the spec",
         )
+    else:
+        for problem in knowledge.spec_problems(ticket) if knowledge.spec_problems else ():
+            yield _found(document, "experiment-invalid", line, problem, f"edit {ticket.experiment}")
 
 
 def _box_rules(
-    document: Document, ticket: Ticket, read: Callable[[str, str], Reading] | None
+    document: Document, ticket: Ticket, read: Callable[[Ticket, Checkbox], Reading] | None
 ) -> Iterator[LintFinding]:
     for box in ticket.checkboxes:
         if box.checked:
@@ -243,7 +248,7 @@ def _box_rules(
                     "untick it, or mend the claim",
                 )
             continue
-        reading = read(box.text, box.heading) if read and words.is_criterion(box) else None
+        reading = read(ticket, box) if read and words.is_criterion(box) else None
         if ticket.status == TicketStatus.DONE and _must_be_ticked(reading):
             yield _found(
                 document,

@@ -173,8 +173,8 @@ def test_unreadable_criterion(decidable, warned):
     )
     asked = []
 
-    def read(line, heading):
-        asked.append((line, heading))
+    def read(ticket, box):
+        asked.append((ticket.id, box.text, box.heading))
         return reading(decidable, why="the metric is unnamed")
 
     found = findings(("T-0001.md", body), read=read)
@@ -182,7 +182,17 @@ def test_unreadable_criterion(decidable, warned):
         [("unreadable-criterion", 6)] if warned else []
     )
     assert all("the metric is unnamed" in one.message for one in found)
-    assert asked == [("gap is small", "Acceptance Criteria")]
+    assert asked == [("T-0001", "gap is small", "Acceptance Criteria")]
+
+
+def test_a_spec_that_cannot_be_used(tmp_path):
+    """What is wrong with a ticket's spec is told at the line that names it."""
+    (tmp_path / "a.toml").touch()
+    file = ("T-0001.md", text(1, Experiment="a.toml"))
+    told = {"root": tmp_path, "spec_problems": lambda ticket: [f"{ticket.id}: no such criterion"]}
+    (found,) = findings(file, **told)
+    assert (found.rule, found.severity, found.line) == ("experiment-invalid", "error", 4)
+    assert found.message == "T-0001: no such criterion"
 
 
 @pytest.mark.parametrize(

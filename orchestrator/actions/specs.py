@@ -1,0 +1,109 @@
+"""Specs with what only the criteria's own language can check: predicates and derived metrics."""
+
+from collections.abc import Iterable
+
+from orchestrator import tickets
+from orchestrator.criteria import parse_predicate
+from orchestrator.criteria.expression import WHOLE, Comparison, Number, Reduced, scalars
+from orchestrator.domain.experiment import Experiment
+from orchestrator.domain.ticket import Ticket
+from orchestrator.errors import ExpError, InvalidFileError
+from orchestrator.spec import load_experiment
+from orchestrator.watch.claims import Said, nearest_line, said_by, unknown_lines
+from orchestrator.workspace import Workspace
+
+_LOOKED_UP = 10  # unknown lines for which the nearest one is looked for
+
+
+def checked_experiment(
+    workspace: Workspace, path: str, settings: tuple[str, ...] = ()
+) -> Experiment:
+    """Read a spec and parse what it says of criteria.
+
+    Raises:
+        InvalidFileError: also for a predicate or a derived metric; names file, key and column.
+        ExpError: as `load_experiment`.
+    """
+    experiment = load_experiment(workspace, path, settings)
+    for line, predicate in experiment.criteria.items():
+        _check_predicate(experiment, line, predicate)
+    for name, spec in experiment.metrics.items():
+        if spec.expr is not None:
+            _check_expression(f'{experiment.path}: metrics."{name}".expr', spec.expr)
+    return experiment
+
+
+def _check_predicate(experiment: Experiment, line: str, predicate: str) -> None:
+    key = f'{experiment.path}: criteria."{line}"'
+    try:
+        parse_predicate(predicate)
+    except InvalidFileError as error:
+        raise InvalidFileError(f"{key}: {error}", hint=error.hint) from error
+    if "-->" in predicate:
+        raise InvalidFileError(
+            f"{key}: '-->' ends a comment of Markdown, where predicates must be able to stand",
+            hint="say it without that text",
+        )
+
+
+def _check_expression(key: str, expression: str) -> None:
+    """A derived metric is arithmetic over series: it is read as one side of a test."""
+    hint = 'write it like expr = "eval/loss / train/loss"'
+    try:
+        tree = parse_predicate(f"{expression} > 0")
+    except InvalidFileError as error:
+        reason = str(error).partition("cannot be read: ")[2] or str(error)
+        raise InvalidFileError(f"{key} = {expression!r}: {reason}", hint=hint) from error
+    if not isinstance(tree, Comparison) or tree.op != ">" or tree.right != Number(value=0.0):
+        raise InvalidFileError(f"{key} = {expression!r}: not arithmetic alone", hint=hint)
+    for part in scalars(tree.left):
+        plain = isinstance(part, Reduced) and part.how == "latest" and part.window == WHOLE
+        if not plain and not isinstance(part, Number):
+            raise InvalidFileError(
+                f"{key} = {expression!r}: only series and numbers may stand in it", hint=hint
+            )
+
+
+def check_lines(workspace: Workspace, experiment: Experiment, ticket: Ticket) -> None:
+    """Refuse a [criteria] line that neither this ticket nor another one of this spec has.
+
+    Raises:
+        InvalidFileError: names the line, and the one that was probably meant.
+    """
+    unknown = unknown_lines(experiment.criteria, ticket)
+    if unknown:
+        sharing = [t for t in tickets.load_all(workspace.tickets) if _shares(t, ticket)]
+        for problem in line_problems(experiment, ticket, sharing):
+            raise InvalidFileError(problem, hint=f"copy the line from {ticket.path}")
+
+
+def line_problems(experiment: Experiment, ticket: Ticket, sharing: Iterable[Ticket]) -> list[str]:
+    """What is wrong with the lines of a spec's [criteria]; `sharing` are its other tickets."""
+    unknown = unknown_lines(experiment.criteria, ticket)
+    for other in sharing if unknown else ():
+        unknown = unknown_lines(unknown, other)
+    problems = []
+    for count, line in enumerate(unknown):
+        near = nearest_line(line, ticket) if count < _LOOKED_UP else None
+        meant = f"; did you mean {near!r}?" if near else ""
+        problems.append(
+            f'{experiment.path}: criteria."{line}": {ticket.id} has no such criterion{meant}'
+        )
+    return problems
+
+
+def _shares(other: Ticket, ticket: Ticket) -> bool:
+    return other.id != ticket.id and other.experiment == ticket.experiment
+
+
+def said_of(workspace: Workspace, ticket: Ticket) -> Said:
+    """What the spec of a ticket says of its criteria; nothing while it cannot be read.
+
+    Whoever only looks must see the ticket all the same: lint and start say what is wrong.
+    """
+    if ticket.experiment is None:
+        return {}
+    try:
+        return said_by(checked_experiment(workspace, ticket.experiment).criteria)
+    except ExpError:
+        return {}
