@@ -10,7 +10,7 @@ from orchestrator.actions.specs import check_lines, checked_experiment
 from orchestrator.codec import encode
 from orchestrator.config import load_config
 from orchestrator.domain.experiment import Experiment
-from orchestrator.domain.run import GitState, RunRecord, TicketRef
+from orchestrator.domain.run import GitState, RunRecord, RunStatus, TicketRef
 from orchestrator.domain.ticket import Ticket, TicketPhase, TicketStatus
 from orchestrator.errors import ConflictError, InvalidFileError, RefusedError
 from orchestrator.executors import executor_for
@@ -18,6 +18,9 @@ from orchestrator.executors.local import child_environment
 from orchestrator.fsio import locked, to_json, write_atomic, write_once
 from orchestrator.git import Repository
 from orchestrator.spec import RECORDED_ONLY, planned_steps
+from orchestrator.store import Reader
+from orchestrator.watch.baselines import find_baselines
+from orchestrator.watch.bindings import freeze
 from orchestrator.watch.claims import criteria_of, said_by
 from orchestrator.watch.daemon import ensure_watcher, watcher_command
 from orchestrator.watch.live import live_runs
@@ -35,10 +38,14 @@ class LaunchOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launched:
-    """A run that lives; `warnings` are for the person who started it."""
+    """A run that lives; `warnings` are for the person who started it.
+
+    `known` names the series of the ticket's last run, which the criteria were bound to.
+    """
 
     run: RunFolder
     record: RunRecord
+    known: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -62,7 +69,10 @@ def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions)
         experiment = checked_experiment(workspace, _experiment_path(ticket), options.settings)
         check_lines(workspace, experiment, ticket)
         repository, warnings = _repository(workspace, options)
+        known = _last_run(workspace, ticket)
         record = _plan(workspace, ticket, experiment, commit=repository is not None)
+        record, missing = _bound_to(workspace, record, known)
+        warnings += missing
         run = workspace.create_run()
         try:
             record = _write_run(run, record, repository)
@@ -76,7 +86,7 @@ def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions)
     warnings += _unsupported(experiment)
     if not any(criterion.required for criterion in record.criteria):
         warnings += (f"{ticket.id} has no acceptance criteria: nothing will be decided",)
-    return Launched(run=run, record=record, warnings=warnings)
+    return Launched(run=run, record=record, known=known.series, warnings=warnings)
 
 
 def _readable(document: tickets.Document) -> Ticket:
@@ -173,6 +183,32 @@ def _plan(
         commit_policy=policy if commit else "never",
         on_exit=tuple(watcher_command(workspace)),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LastRun:
+    """The newest run of the ticket that has ended, and what it logged."""
+
+    id: str | None = None
+    series: tuple[str, ...] = ()
+
+
+def _last_run(workspace: Workspace, ticket: Ticket) -> _LastRun:
+    with Reader(workspace.database) as reader:
+        ended = reader.runs(ticket=ticket.id, status=RunStatus.ENDED, limit=1)
+        if not ended:
+            return _LastRun()
+        return _LastRun(id=ended[0].id, series=tuple(reader.series(ended[0].id)))
+
+
+def _bound_to(
+    workspace: Workspace, record: RunRecord, last: _LastRun
+) -> tuple[RunRecord, tuple[str, ...]]:
+    """The record with series and baselines as they are known now; they stay fixed from here on."""
+    criteria = freeze(record.criteria, record.metrics, last.series)
+    with Reader(workspace.database) as reader:
+        found = find_baselines(reader, criteria, record.metrics, last.id)
+    return replace(record, criteria=criteria, baselines=found.values), found.missing
 
 
 def _write_run(run: RunFolder, record: RunRecord, repository: Repository | None) -> RunRecord:

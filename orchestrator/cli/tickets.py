@@ -171,7 +171,8 @@ def start(
 
 
 def _announce(workspace: "Workspace", launched: "Launched") -> None:
-    from orchestrator.cli.console import hint, note, warn
+    from orchestrator.cli import views
+    from orchestrator.cli.console import err, hint, note, warn
 
     for warning in launched.warnings:
         warn(warning)
@@ -179,4 +180,6 @@ def _announce(workspace: "Workspace", launched: "Launched") -> None:
     name = f"{record.ticket.id}: {record.ticket.title}" if record.ticket else run.id
     note(f"started {run.id} for {name}")
     note(f"  run folder {run.path.relative_to(workspace.root)}")
+    if record.criteria:
+        err().print(views.start_readings(record, launched.known))
     hint(f"exp run logs -f {run.id}   exp status --watch   exp run stop {run.id}")

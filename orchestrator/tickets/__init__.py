@@ -26,6 +26,7 @@ from orchestrator.tickets.words import (
     known_status,
     line_key,
     split_note,
+    without_predicate,
 )
 
 __all__ = [
@@ -65,4 +66,5 @@ __all__ = [
     "ticket_files",
     "tree",
     "unblocks",
+    "without_predicate",
 ]

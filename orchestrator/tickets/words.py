@@ -98,6 +98,11 @@ def has_predicate(text: str) -> bool:
     return _PREDICATE.search(text) is not None
 
 
+def without_predicate(text: str) -> str:
+    """A line without its explicit predicates, where these are shown beside it."""
+    return _PREDICATE.sub("", text) if "<!--" in text else text
+
+
 def box_keys(texts: list[str]) -> list[str]:
     """A key for each box: stable over edits of the box and of its result notes.
 

@@ -62,6 +62,14 @@ def bound_names(
     return tuple(_bound(name, metrics, names, frozen or {}) for name in names_in(tree))
 
 
+def bind_name(name: Name, metrics: Mapping[str, MetricSpec], names: Collection[str]) -> Bound:
+    """Bind one name to one of the series that are known."""
+    target = target_of(_clause(name), metrics)
+    found = bind(target, names)
+    near = found.rivals or (suggestions(target, names) if found.series is None else ())
+    return Bound(name=spoken(name), series=found.series, how=found.how, near=tuple(near))
+
+
 def freeze(
     criteria: Iterable[Criterion], metrics: Mapping[str, MetricSpec], names: Collection[str]
 ) -> tuple[Criterion, ...]:
@@ -141,10 +149,7 @@ def _bound(
     said = spoken(name)
     if said in frozen:
         return Bound(name=said, series=frozen[said], how="fixed at the start")
-    target = target_of(_clause(name), metrics)
-    found = bind(target, names)
-    near = found.rivals or (suggestions(target, names) if found.series is None else ())
-    return Bound(name=said, series=found.series, how=found.how, near=tuple(near))
+    return bind_name(name, metrics, names)
 
 
 def _clause(name: Name) -> Clause:

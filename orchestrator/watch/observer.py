@@ -6,6 +6,7 @@ from pathlib import Path
 from orchestrator.clock import Clock
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
+from orchestrator.domain.point import Point
 from orchestrator.domain.run import RunRecord, RunState, RunStatus
 from orchestrator.store import Reader
 from orchestrator.store.index import Index
@@ -62,7 +63,7 @@ class Observer:
 
     def _begin(self) -> None:
         """Judge from the start: all that the index holds, and the logs from their first line."""
-        self._judge = judge_of(self._record)
+        self._judge = judge_of(self._record, self._history)
         self._logs: dict[int, LogCursor] = {}
         self._index.replay(
             self._folder.id,
@@ -70,6 +71,12 @@ class Observer:
             on_point=self._judge.observe_point,
             on_event=self._judge.observe_event,
         )
+
+    def _history(self, metric: str) -> list[Point]:
+        """All points of a series that the index holds."""
+        points: list[Point] = []
+        self._index.replay(self._folder.id, wanted={metric}, on_point=points.append)
+        return points
 
     def look(self, clock: Clock) -> Observation:
         """Read what is new, judge, and write what changed to the index."""

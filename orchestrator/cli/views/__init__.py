@@ -2,6 +2,7 @@
 
 from orchestrator.cli.views.check import ticket_check
 from orchestrator.cli.views.criteria import criteria_table
+from orchestrator.cli.views.reading import start_readings
 from orchestrator.cli.views.runs import run_detail, run_end, run_table
 from orchestrator.cli.views.status import dashboard
 from orchestrator.cli.views.tickets import findings, ready_table, ticket_detail, ticket_table
@@ -14,6 +15,7 @@ __all__ = [
     "run_detail",
     "run_end",
     "run_table",
+    "start_readings",
     "ticket_check",
     "ticket_detail",
     "ticket_table",

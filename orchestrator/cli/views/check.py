@@ -13,6 +13,7 @@ from orchestrator.actions.checking import CheckedCriterion, Result, TicketCheck
 from orchestrator.actions.nearby import NearPoint
 from orchestrator.cli.views.words import number, plain, verdict_mark, word
 from orchestrator.domain.criterion import Projection, State, Verdict
+from orchestrator.tickets import without_predicate
 
 _WIDEST = 120  # characters
 _RESULTS = {
@@ -64,7 +65,7 @@ def _criterion(row: CheckedCriterion, *, explain: bool) -> RenderableType:
     head.add_column(ratio=1, overflow="fold")
     head.add_column(justify="right", no_wrap=True)
     mark = verdict_mark(row.verdict, alarm=row.alarm)
-    text = plain(row.text)
+    text = plain(without_predicate(row.text))
     if not row.required and not row.alarm:
         text.append(f"  {row.tier if row.tier != 'must' else 'does not gate'}", "dim")
     tick = Text("[x]" if row.checked else "[ ]", style="dim")

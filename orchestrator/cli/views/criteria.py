@@ -10,6 +10,7 @@ from rich.text import Text
 from orchestrator.actions.reading import CriterionRow
 from orchestrator.cli.views.words import plain, verdict_mark
 from orchestrator.domain.criterion import State
+from orchestrator.tickets import without_predicate
 
 
 def criteria_table(rows: Sequence[CriterionRow]) -> RenderableType:
@@ -27,9 +28,9 @@ def criteria_table(rows: Sequence[CriterionRow]) -> RenderableType:
             table.add_section()
         section = row.section
         text = (
-            plain(row.text)
+            plain(without_predicate(row.text))
             if row.required
-            else Text.assemble(plain(row.text), ("  optional", "dim"))
+            else Text.assemble(plain(without_predicate(row.text)), ("  optional", "dim"))
         )
         table.add_row(
             Text("[x]" if row.checked else "[ ]"), verdict_mark(row.verdict), text, evidence(row)

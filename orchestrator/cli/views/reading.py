@@ -1,15 +1,20 @@
 """Lines beside their readings."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich import box
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from orchestrator.actions.criteria import ReadLine
 from orchestrator.cli.views.words import plain
 from orchestrator.domain.criterion import Decidable, Reading
+from orchestrator.domain.run import RunRecord
+from orchestrator.tickets import without_predicate
+from orchestrator.watch.bindings import Bound, bound_names
+
+_SHOWN = 40  # criteria told of at a start
 
 
 def reading_table(rows: Sequence[ReadLine]) -> RenderableType:
@@ -44,3 +49,31 @@ def reading_text(reading: Reading) -> Text:
     if reading.predicate:
         words.append(f"\nperhaps: {plain(reading.predicate).plain}", style="dim")
     return words
+
+
+def start_readings(record: RunRecord, known: Collection[str]) -> RenderableType:
+    """What a run will be judged by: each line, its reading, and the series it is bound to."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(ratio=1, overflow="fold")
+    table.add_column(ratio=1, overflow="fold")
+    for criterion in record.criteria[:_SHOWN]:
+        words = reading_text(criterion.reading)
+        for bound in bound_names(criterion.reading, record.metrics, known):
+            words.append_text(_series(bound))
+        table.add_row(Text("  ").append_text(plain(without_predicate(criterion.text))), words)
+    more = len(record.criteria) - _SHOWN
+    if more <= 0:
+        return table
+    ticket = record.ticket.id if record.ticket else ""
+    return Group(table, Text(f"  and {more:,} more: exp ticket check {ticket}", style="dim"))
+
+
+def _series(bound: Bound) -> Text:
+    """One line on a series: which it is and why, or when that will be known."""
+    if bound.series is not None:
+        name = "" if bound.series == bound.name else f"{bound.name} is "
+        return Text(f"\n{plain(f'{name}{bound.series} ({bound.how})').plain}", style="dim")
+    if bound.near:
+        near = f"{bound.how}: {', '.join(bound.near)}"
+        return Text(f"\n{plain(near).plain}", style="yellow")
+    return Text(f"\n{plain(bound.name).plain} binds when first logged", style="dim")
