@@ -38,7 +38,7 @@ def test_the_last_run_tells_which_series_are_meant(lab):
     assert frozen(lab) == [{}, {}, {}]
     done = lab.exp("ticket", "start", "1", "--follow", "--force")
     said = " ".join(done.stderr.split())
-    assert "accuracy is eval/acc (the only series with these words)" in said
+    assert "accuracy is eval/acc (the only series that matches)" in said
     assert "a/error, b/error" in done.stderr
     assert frozen(lab, 2) == [{"train/loss": "train/loss"}, {"accuracy": "eval/acc"}, {}]
 
