@@ -153,12 +153,15 @@ def _metric_now(metric: MetricFacts) -> str:
 
 def _criterion(facts: CriterionFacts) -> Row:
     criterion, verdict = facts.criterion, facts.verdict
+    alarm = words.is_alarm(facts)
     decided = verdict.state in {State.MET, State.FAILED}
     return {
-        "state": words.STATE_WORDS[verdict.state],
+        "state": (words.ALARM_WORDS if alarm else words.STATE_WORDS)[verdict.state],
         "final": verdict.final or not decided,
         "text": criterion.text,
         "required": criterion.required,
+        "alarm": alarm,
+        "warnings": verdict.companions,
         "edited": facts.edited,
         "evidence": literal(verdict.why or (verdict.evidence.text if verdict.evidence else "")),
         "source": _source(verdict.evidence),
@@ -271,6 +274,11 @@ def _next_steps(facts: ReportFacts, *, live: bool) -> list[str]:
         for state, sentence in told.items()
         for each in facts.criteria
         if each.verdict.state is state and each.criterion.required
+    ]
+    steps += [
+        f"Look into the alarm: “{each.criterion.text}”"
+        for each in facts.criteria
+        if words.is_alarm(each) and each.verdict.state is State.MET
     ]
     return steps + [
         f"{code(other.id)} waits for this ticket: {literal(other.title)}"

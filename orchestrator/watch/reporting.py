@@ -205,16 +205,22 @@ def _criteria(
     ticket: Ticket, record: RunRecord, verdicts: list[VerdictRow]
 ) -> tuple[report.CriterionFacts, ...]:
     judged = {row.key: row.verdict for row in verdicts}
-    present = {box.key for box in ticket.checkboxes}
+    changes = {c.criterion.key: c for c in tickets.changes_since(ticket, record.criteria)}
     return tuple(
         report.CriterionFacts(
             criterion=criterion,
             verdict=judged[criterion.key],
-            edited=None if criterion.key in present else "edited since the start",
+            edited=_edited(changes.get(criterion.key)),
         )
         for criterion in record.criteria
         if criterion.key in judged
     )
+
+
+def _edited(change: tickets.Change | None) -> str | None:
+    if change is None:
+        return None
+    return "edited since the start" + (f": {change.numbers}" if change.numbers else "")
 
 
 def _metrics(

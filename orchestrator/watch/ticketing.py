@@ -6,32 +6,24 @@ from orchestrator import tickets
 from orchestrator.clock import format_duration, format_utc
 from orchestrator.domain.criterion import Criterion, State, Verdict
 from orchestrator.domain.run import BY_US, Outcome
-from orchestrator.domain.ticket import Ticket, TicketPhase, TicketStatus
+from orchestrator.domain.ticket import TicketPhase, TicketStatus
 from orchestrator.fsio import read_json, to_json, write_atomic
 from orchestrator.tickets import Document
 from orchestrator.watch.claims import criteria_of
+from orchestrator.watch.evidence import evidence_lines, is_alarm, tally
 from orchestrator.watch.observer import Observation
 from orchestrator.workspace import RunFolder, Workspace
-
-_WORDS = {
-    State.MET: "met",
-    State.FAILED: "**failed**",
-    State.PENDING: "still open",
-    State.NO_DATA: "no data",
-    State.MANUAL: "for a person to judge",
-    State.WAIVED: "waived",
-}
 
 
 def tick_boxes(workspace: Workspace, seen: Observation) -> list[str]:
     """Tick the boxes whose verdict is met for good; return the files that changed."""
     assert seen.record.ticket is not None  # noqa: S101 - callers hold runs of tickets only
-    met = [c.key for c, v in _judged(seen) if v.state is State.MET and v.final]
+    met = [c.key for c, v in _judged(seen) if v.state is State.MET and v.final and not is_alarm(c)]
     before = _ticked_before(seen.folder)
     if set(met) <= before:
         return []
     path = tickets.find(workspace.tickets, seen.record.ticket.id).ticket.path
-    changed = _edited(workspace, path, lambda document: _tick(document, met, before))
+    changed = _edited(workspace, path, lambda document: _tick(document, seen, met, before))
     _remember_ticks(seen.folder, before, met)
     return changed
 
@@ -77,7 +69,7 @@ def _judged(seen: Observation) -> Iterable[tuple[Criterion, Verdict]]:
 
 
 def _met(seen: Observation) -> list[str]:
-    return [c.key for c, v in _judged(seen) if v.state is State.MET]
+    return [c.key for c, v in _judged(seen) if v.state is State.MET and not is_alarm(c)]
 
 
 def _ticked_before(folder: RunFolder) -> frozenset[str]:
@@ -93,22 +85,25 @@ def _remember_ticks(folder: RunFolder, before: frozenset[str], met: Iterable[str
         write_atomic(folder.ticked_file, to_json(sorted(before | set(met))))
 
 
-def _tick(document: Document, met: Iterable[str], before: frozenset[str]) -> Document:
+def _tick(
+    document: Document, seen: Observation, met: Iterable[str], before: frozenset[str]
+) -> Document:
     """Tick boxes that stand as they were when the run started; an edited line is another claim.
 
     A box that was ticked before and is open again stays open: that is a person's word.
     """
-    boxes = {box.key: box for box in document.ticket.checkboxes}
-    for key in met:
-        if key in boxes and not boxes[key].checked and key not in before:
-            document = document.set_box(key, checked=True)
-    return document
+    ticket = document.ticket
+    edited = {c.criterion.key for c in tickets.changes_since(ticket, seen.record.criteria)}
+    left = before | edited | {box.key for box in ticket.checkboxes if box.checked}
+    known = {box.key for box in ticket.checkboxes}
+    return document.set_boxes({key: True for key in met if key in known and key not in left})
 
 
 def _with_end(document: Document, seen: Observation, before: frozenset[str]) -> Document:
-    document = _tick(document, _met(seen), before)
+    document = _tick(document, seen, _met(seen), before)
     run = seen.folder.id
-    document = document.set_block("Evidence", f"evidence-{run}", _evidence(document.ticket, seen))
+    evidence = evidence_lines(document.ticket, seen)
+    document = document.set_block("Evidence", f"evidence-{run}", evidence)
     if seen.state.outcome in {Outcome.FAILED, Outcome.LOST, Outcome.INCOMPLETE}:
         trouble = f"{run} {seen.state.outcome}: {seen.state.why} (`exp run logs {run}`)"
         document = document.set_block("Obstacles", f"obstacle-{run}", trouble)
@@ -116,38 +111,12 @@ def _with_end(document: Document, seen: Observation, before: frozenset[str]) -> 
     return _with_status(document, seen)
 
 
-def _evidence(ticket: Ticket, seen: Observation) -> str:
-    boxes = {box.key: box for box in ticket.checkboxes}
-    lines = [f"Run {seen.folder.id}, judged by the criteria as they stood at its start:", ""]
-    for criterion, verdict in _judged(seen):
-        line = f"- {_one_line(criterion.text)}: {_WORDS[verdict.state]}. {verdict.why}"
-        evidence = verdict.evidence
-        if evidence is not None and evidence.source is not None:
-            place = f"{evidence.source}:{evidence.line}" if evidence.line else evidence.source
-            line += f" (`{place}`)"
-        box = boxes.get(criterion.key)
-        if box is None:
-            line += ". **Edited since the start: the box was left alone**"
-        elif box.checked and verdict.state is State.FAILED:
-            line += ". **Ticked by a person against this evidence**"
-        elif verdict.state is State.MET and not box.checked:
-            line += ". **Opened again by a person: left open**"
-        lines.append(line)
-    return "\n".join(lines)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
 def _outcome(seen: Observation) -> str:
     ended = seen.state.attempt.exit
-    met = sum(verdict.state is State.MET for verdict in seen.verdicts)
     when = format_utc(ended.ended) if ended else "at an unknown time"
     took = f" after {format_duration(ended.ended - ended.started)}" if ended else ""
     return (
-        f"{seen.folder.id} {seen.state.outcome} on {when}{took}: {seen.state.why}. "
-        f"{met} of {len(seen.verdicts)} criteria met."
+        f"{seen.folder.id} {seen.state.outcome} on {when}{took}: {seen.state.why}. {tally(seen)}."
     )
 
 

@@ -149,3 +149,17 @@ def test_what_stood_in_the_way_of_the_commit_is_said_until_it_is_done(lab):
     hook.unlink()
     assert lab.exp("report", "1", "--commit").returncode == 0
     assert lab.git("status", "--porcelain") == ""
+
+
+def test_an_explicit_predicate_changed_during_the_run_is_another_claim(lab):
+    """The words of the line stay, its predicate does not: the old run must not tick it."""
+    lab.ticket(criteria="- [ ] Good <!-- exp: train/loss < 0.5 -->\n- [ ] train/loss < 0.5")
+    lab.experiment(PATIENT)
+    lab.exp("ticket", "start", "1")
+    path = lab.root / "tickets/T-0001.md"
+    path.write_text(path.read_text().replace("loss < 0.5 -->", "loss < 0.00001 -->"))
+    lab.write("go", "")
+    lab.published()
+    assert "- [ ] Good <!-- exp: train/loss < 0.00001 -->" in lab.text()
+    assert "Edited since the start (0.5 → 0.00001)" in lab.text()
+    assert "- [x] train/loss < 0.5" in lab.text()
