@@ -5,12 +5,13 @@ import time
 from dataclasses import dataclass, replace
 
 from orchestrator import tickets
+from orchestrator.actions.last_run import LastRun, last_run
 from orchestrator.actions.programs import commands_of
 from orchestrator.actions.specs import check_lines, checked_experiment
 from orchestrator.codec import encode
 from orchestrator.config import load_config
 from orchestrator.domain.experiment import Experiment
-from orchestrator.domain.run import GitState, RunRecord, RunStatus, TicketRef
+from orchestrator.domain.run import GitState, RunRecord, TicketRef
 from orchestrator.domain.ticket import Ticket, TicketPhase, TicketStatus
 from orchestrator.errors import ConflictError, InvalidFileError, RefusedError
 from orchestrator.executors import executor_for
@@ -69,7 +70,7 @@ def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions)
         experiment = checked_experiment(workspace, _experiment_path(ticket), options.settings)
         check_lines(workspace, experiment, ticket)
         repository, warnings = _repository(workspace, options)
-        known = _last_run(workspace, ticket)
+        known = last_run(workspace, ticket)
         record = _plan(workspace, ticket, experiment, commit=repository is not None)
         record, missing = _bound_to(workspace, record, known)
         warnings += missing
@@ -185,24 +186,8 @@ def _plan(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _LastRun:
-    """The newest run of the ticket that has ended, and what it logged."""
-
-    id: str | None = None
-    series: tuple[str, ...] = ()
-
-
-def _last_run(workspace: Workspace, ticket: Ticket) -> _LastRun:
-    with Reader(workspace.database) as reader:
-        ended = reader.runs(ticket=ticket.id, status=RunStatus.ENDED, limit=1)
-        if not ended:
-            return _LastRun()
-        return _LastRun(id=ended[0].id, series=tuple(reader.series(ended[0].id)))
-
-
 def _bound_to(
-    workspace: Workspace, record: RunRecord, last: _LastRun
+    workspace: Workspace, record: RunRecord, last: LastRun
 ) -> tuple[RunRecord, tuple[str, ...]]:
     """The record with series and baselines as they are known now; they stay fixed from here on."""
     criteria = freeze(record.criteria, record.metrics, last.series)

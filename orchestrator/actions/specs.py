@@ -1,15 +1,18 @@
 """Specs with what only the criteria's own language can check: predicates and derived metrics."""
 
 from collections.abc import Iterable
+from functools import cache
 
 from orchestrator import tickets
 from orchestrator.criteria import parse_predicate
 from orchestrator.criteria.expression import WHOLE, Comparison, Number, Reduced, scalars
+from orchestrator.domain.criterion import Reading
 from orchestrator.domain.experiment import Experiment
-from orchestrator.domain.ticket import Ticket
+from orchestrator.domain.run import MetricSpec
+from orchestrator.domain.ticket import Checkbox, Ticket
 from orchestrator.errors import ExpError, InvalidFileError
 from orchestrator.spec import load_experiment
-from orchestrator.watch.claims import Said, nearest_line, said_by, unknown_lines
+from orchestrator.watch.claims import Said, nearest_line, reading_of, said_by, unknown_lines
 from orchestrator.workspace import Workspace
 
 _LOOKED_UP = 10  # unknown lines for which the nearest one is looked for
@@ -107,3 +110,48 @@ def said_of(workspace: Workspace, ticket: Ticket) -> Said:
         return said_by(checked_experiment(workspace, ticket.experiment).criteria)
     except ExpError:
         return {}
+
+
+class Specs:
+    """The specs of tickets, each read once, for what they say of the criteria."""
+
+    def __init__(self, workspace: Workspace, everything: list[Ticket]) -> None:
+        self._sharing: dict[str | None, list[Ticket]] = {}
+        for ticket in everything:
+            self._sharing.setdefault(ticket.experiment, []).append(ticket)
+        self._load = cache(lambda path: _loaded(workspace, path))
+        self._said = cache(self._said_by)
+
+    def reading(self, ticket: Ticket, box: Checkbox) -> Reading:
+        """How a box is read in the light of its ticket's spec."""
+        return reading_of(box, self._said(ticket.experiment) if ticket.experiment else {})
+
+    def metrics(self, ticket: Ticket) -> dict[str, MetricSpec]:
+        """What the spec of a ticket declares under [metrics]."""
+        spec = self._load(ticket.experiment) if ticket.experiment else None
+        return spec.metrics if isinstance(spec, Experiment) else {}
+
+    def _said_by(self, path: str) -> Said:
+        spec = self._load(path)
+        return said_by(spec.criteria) if isinstance(spec, Experiment) else {}
+
+    def says(self, ticket: Ticket, box: Checkbox) -> bool:
+        """Whether the spec of a ticket says what a line means."""
+        said = self._said(ticket.experiment) if ticket.experiment else {}
+        return bool(said) and tickets.line_key(box.text) in said
+
+    def problems(self, ticket: Ticket) -> list[str]:
+        """What is wrong with the spec of a ticket."""
+        spec = self._load(ticket.experiment) if ticket.experiment else None
+        if isinstance(spec, str):
+            return [spec]
+        others = [t for t in self._sharing[ticket.experiment] if t is not ticket]
+        return line_problems(spec, ticket, others) if spec is not None else []
+
+
+def _loaded(workspace: Workspace, path: str) -> Experiment | str:
+    """A spec, or what is wrong with it."""
+    try:
+        return checked_experiment(workspace, path)
+    except ExpError as error:
+        return str(error)

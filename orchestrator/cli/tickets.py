@@ -72,20 +72,35 @@ def show(ticket: str = TICKET, as_json: bool = AS_JSON) -> None:
 @app.command("lint")
 def lint(
     tickets: list[str] | None = typer.Argument(None, help="Ticket ids (default: all)"),
+    readings: bool = typer.Option(False, "--readings", help="Show how each criterion is read"),
+    fix: bool = typer.Option(
+        False, "--fix", help="Offer to write exact predicates behind lines, one by one"
+    ),
+    yes: bool = typer.Option(False, "--yes", "-y", help="With --fix: write all without asking"),
     as_json: bool = AS_JSON,
 ) -> None:
     """Check tickets; exit 1 if one has an error"""
     from orchestrator.actions.linting import lint_tickets
     from orchestrator.cli import views
     from orchestrator.cli.console import note, out, show_json
+    from orchestrator.cli.fixing import offer_fixes
+    from orchestrator.errors import UsageError
     from orchestrator.workspace import find_workspace
 
-    result = lint_tickets(find_workspace(), tuple(tickets or ()))
+    workspace, chosen = find_workspace(), tuple(tickets or ())
+    if yes and not fix:
+        raise UsageError("--yes belongs to --fix", hint="exp ticket lint --fix --yes")
+    if fix:
+        offer_fixes(workspace, chosen, yes=yes)
+    result = lint_tickets(workspace, chosen, readings=readings)
     if as_json:
-        show_json(result.findings)
-    elif result.findings:
-        out().print(views.findings(result.findings))
-    if not as_json:
+        found, read = result.findings, result.readings
+        show_json({"findings": found, "readings": read} if readings else found)
+    else:
+        if readings:
+            out().print(views.lint_readings(result.readings))
+        if result.findings:
+            out().print(views.findings(result.findings))
         counts = ("ticket", result.tickets), ("error", result.errors), ("warning", result.warnings)
         note(", ".join(f"{count} {noun}{'s' * (count != 1)}" for noun, count in counts))
     if result.errors:

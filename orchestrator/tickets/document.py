@@ -146,6 +146,34 @@ class Document:
         edited = "".join(text)
         return self if edited == self.text else self._reparsed(edited)
 
+    def set_predicates(self, wanted: Mapping[str, str]) -> "Document":
+        """Write explicit predicates at the end of the lines of boxes, by the keys of these.
+
+        Raises:
+            NotFoundError: no box has such a key.
+            InvalidFileError: the comment would change which line is which, or hide something.
+        """
+        missing = wanted.keys() - {box.key for box in self.layout.boxes}
+        if missing:
+            raise NotFoundError(
+                f"{self.path} has no box {min(missing)!r}", hint=f"open {self.path}"
+            )
+        pieces, done = [], 0
+        for box, at in zip(self.layout.boxes, self.layout.box_marks, strict=True):
+            if box.key in wanted:
+                line = self.text[at : _line_end(self.text, at)]
+                end = at + len(line.rstrip(" \t"))
+                pieces += [self.text[done:end], f" <!-- exp: {wanted[box.key]} -->"]
+                done = end
+        edited = self._reparsed("".join([*pieces, self.text[done:]]))
+        keys, now = [[box.key for box in one.layout.boxes] for one in (self, edited)]
+        if keys != now:
+            raise InvalidFileError(
+                f"{self.path}: a predicate cannot be written here without harm",
+                hint=f"write it by hand, and tell lines that say the same apart in {self.path}",
+            )
+        return edited
+
     def block(self, name: str) -> str | None:
         """The text between our markers of this name, without the line ends around it."""
         if name not in self.layout.blocks:

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.actions.criteria import ReadLine
+from orchestrator.actions.linting import LineReading
 from orchestrator.cli.views.words import plain
 from orchestrator.domain.criterion import Decidable, Reading
 from orchestrator.domain.run import RunRecord
@@ -49,6 +50,23 @@ def reading_text(reading: Reading) -> Text:
     if reading.predicate:
         words.append(f"\nperhaps: {plain(reading.predicate).plain}", style="dim")
     return words
+
+
+def lint_readings(rows: Sequence[LineReading]) -> RenderableType:
+    """`exp ticket lint --readings`: place, line, and what it is read as."""
+    if not rows:
+        return Text("no criteria", style="dim")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("where", style="cyan", no_wrap=True)
+    table.add_column("criterion", ratio=1, overflow="fold")
+    table.add_column("reading", ratio=1, overflow="fold")
+    for row in rows:
+        table.add_row(
+            plain(f"{row.path}:{row.line}"),
+            plain(without_predicate(row.text)),
+            reading_text(row.reading),
+        )
+    return table
 
 
 def start_readings(record: RunRecord, known: Collection[str]) -> RenderableType:
