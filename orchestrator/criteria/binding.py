@@ -6,11 +6,23 @@ so it never depends on the order in which series appear.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from orchestrator.domain.criterion import Clause
+from orchestrator.criteria.expression import (
+    Comparison,
+    Family,
+    Free,
+    Logged,
+    Name,
+    Pointwise,
+    Predicate,
+    Reduced,
+    Trend,
+    leaves,
+    scalars,
+)
 from orchestrator.domain.run import MetricSpec
 
 _EVALUATION_ACTS = {"eval", "evaluation"}  # the qualifier of "evaluation reports …"
@@ -41,7 +53,7 @@ _LONGER = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """The series of a clause, or why there is none.
+    """The series of a name, or why there is none.
 
     `settled` says that no name logged later can change it; `rivals` are the series that match
     equally well.
@@ -85,7 +97,7 @@ def _content(tokens: Iterable[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a clause on a metric looks for, prepared once."""
+    """What a name looks for, prepared once."""
 
     spoken: str
     evaluated: bool
@@ -110,10 +122,9 @@ class Target:
         return None
 
 
-def target_of(clause: Clause, metrics: Mapping[str, MetricSpec]) -> Target:
-    """Prepare the look-up of a clause's metric among `metrics` as declared in the spec."""
-    phrase = clause.metric or ""
-    scope = clause.qualifier or ""
+def target_of(name: Name, metrics: Mapping[str, MetricSpec]) -> Target:
+    """Prepare the look-up of a name among `metrics` as declared in the spec."""
+    phrase, scope = name.text, name.scope or ""
     evaluated = scope.casefold() in _EVALUATION_ACTS
     base, narrow = _words_of(phrase), _words_of(scope.replace("/", " "))
     words = tuple(sorted(base.words + narrow.words))
@@ -155,6 +166,36 @@ def bind(target: Target, names: Collection[str]) -> Binding:
         return Binding(series=best[0], how="the only series that matches")
     rivals = tuple(name for _, name in ranked)
     return Binding(series=None, how=f"several series match {target.spoken!r}", rivals=rivals)
+
+
+def bindings_of(
+    predicate: Predicate, metrics: Mapping[str, MetricSpec], names: Collection[str] = ()
+) -> dict[str, Binding]:
+    """How each name of a predicate is bound, by its words; globs stand for themselves.
+
+    The series of those that are settled belong into a criterion's `bindings`, which freezes them.
+    """
+    targets = (target_of(name, metrics) for name in names_of(predicate) if not is_glob(name.text))
+    return {target.spoken: bind(target, names) for target in targets}
+
+
+def names_of(predicate: Predicate) -> Iterator[Name]:
+    """Every name of a series, from left to right."""
+    for leaf in leaves(predicate):
+        test = leaf.test if isinstance(leaf, Family) else leaf
+        if isinstance(test, Comparison):
+            for side in (test.left, test.right, test.right2):
+                found = () if side is None else scalars(side)
+                yield from (operand.name for operand in found if isinstance(operand, Reduced))
+        elif isinstance(test, Pointwise | Trend | Logged):
+            yield test.name
+        elif isinstance(test, Free) and test.series is not None:
+            yield test.series
+
+
+def is_glob(text: str) -> bool:
+    """Whether a name stands for all series that match it."""
+    return any(sign in text for sign in "*?[")
 
 
 def suggestions(target: Target, names: Iterable[str], limit: int = 3) -> tuple[str, ...]:

@@ -65,19 +65,20 @@ def _clause(leaf: Leaf) -> Clause:
 
 def _comparison(test: Comparison) -> Clause:
     """Series and aggregate from the left side; what stands to the right fills the other fields."""
-    right2 = test.right2
-    fields = _right_fields(test.right) | {
-        "op": test.op,
-        "value2": right2.value if isinstance(right2, Number) else None,
-        "tolerance": test.tolerance,
-        "total": test.total,
-    }
-    if right2 is not None and not isinstance(test.right, Number):
-        fields = {"op": test.op, "other": f"{scalar_text(test.right)}..{scalar_text(right2)}"}
+    fields = {"op": test.op, "tolerance": test.tolerance, "total": test.total} | _right(test)
     if isinstance(test.left, Reduced):
         left = test.left
         return _of_series(left.name, aggregate=left.how, anchor=_anchor(left.window), **fields)
     return Clause(subject=Subject.METRIC, metric=scalar_text(test.left), **fields)
+
+
+def _right(test: Comparison) -> dict[str, Any]:
+    low, high = test.right, test.right2
+    if high is None:
+        return _right_fields(low)
+    if isinstance(low, Number) and isinstance(high, Number):
+        return {"value": low.value, "value2": high.value, "unit": low.unit}
+    return {"other": f"{scalar_text(low)}..{scalar_text(high)}"}
 
 
 def _right_fields(right: Scalar) -> dict[str, Any]:
@@ -86,7 +87,10 @@ def _right_fields(right: Scalar) -> dict[str, Any]:
             return {"value": right.value, "unit": right.unit}
         case Baseline():
             return {"baseline": right.run}
-        case Arithmetic(op="*", left=Number() as factor, right=Baseline() as baseline):
+        case (
+            Arithmetic(op="*", left=Number() as factor, right=Baseline() as baseline)
+            | Arithmetic(op="*", left=Baseline() as baseline, right=Number() as factor)
+        ):
             return {"baseline": baseline.run, "change": "times", "value": factor.value}
         case Arithmetic(op="+", left=Baseline() as baseline, right=Number() as more):
             fields = {"value": more.value, "unit": more.unit}

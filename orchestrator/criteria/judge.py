@@ -1,75 +1,80 @@
 """Criteria against the records of a run, as they arrive."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from orchestrator.criteria.monitors import LOG_PATTERNS, EventMonitor, LogMonitor, PointMonitor
-from orchestrator.criteria.run_verdict import (
-    checkpoint_verdict,
-    crash_event,
-    event_matcher,
-    event_verdict,
-    file_verdict,
-    log_verdict,
-    resources_verdict,
-    step_verdict,
-)
-from orchestrator.criteria.series_verdict import SeriesWatch
-from orchestrator.domain.criterion import Clause, Criterion, Decidable, State, Subject, Verdict
+from orchestrator.criteria.compile import watch_of
+from orchestrator.criteria.lanes import Board
+from orchestrator.criteria.predicate import parse_predicate
+from orchestrator.criteria.watching import Asked, Journal, Setting, Watch
+from orchestrator.domain.criterion import Criterion, Decidable, State, Verdict
 from orchestrator.domain.facts import RunFacts
 from orchestrator.domain.point import Event, Point
 from orchestrator.domain.run import MetricSpec
+from orchestrator.errors import InvalidFileError
 
-# Which clause speaks for a conjunction: the worst news first.
-_WORST_FIRST = (State.FAILED, State.MANUAL, State.NO_DATA, State.PENDING, State.MET)
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A clause with the monitor that it needs, if it needs one."""
-
-    clause: Clause
-    watch: SeriesWatch | EventMonitor | None
+_WAITING = 16_384  # points taken in together: one sort and one look at each fold for many of them
 
 
 class Judge:
     """Watches the records of one run and gives a verdict on each criterion at any time.
 
     Points, events and logs may come in any order, in any pieces and more than once; the verdicts
-    are the same. `metrics` is what the spec declares under [metrics].
+    and their evidence are the same. Points taken back by a resumed run do not count, so `final`
+    holds as long as the run does not go back to an earlier step.
+
+    `metrics` is what the spec declares under [metrics], `baselines` what other runs had measured,
+    by `RUN:SERIES`; `steps_per` how many steps an epoch, iteration or episode has. `history` gives
+    all points of a series known so far, in any order (the same at every call), for the few
+    occasions on which memory of a few points is not enough; without it the judge keeps every point
+    that it wants.
     """
 
-    def __init__(self, criteria: Sequence[Criterion], metrics: Mapping[str, MetricSpec]) -> None:
-        self._criteria = tuple(criteria)
-        self._parts = [_parts(criterion, metrics) for criterion in self._criteria]
-        every = [part for parts in self._parts for part in parts]
-        self._series = [part.watch for part in every if isinstance(part.watch, SeriesWatch)]
-        self._crashes = EventMonitor(crash_event)
-        events = [part.watch for part in every if isinstance(part.watch, EventMonitor)]
-        self._events = [*events, self._crashes]
-        hazards = {part.clause.metric for part in every if part.clause.subject is Subject.LOG}
-        self._logs = {
-            name: LogMonitor(pattern) for name, pattern in LOG_PATTERNS.items() if name in hazards
-        }
-        self._monitors: dict[str, tuple[PointMonitor, ...]] = {}
+    def __init__(
+        self,
+        criteria: Sequence[Criterion],
+        metrics: Mapping[str, MetricSpec],
+        *,
+        baselines: Mapping[str, float] | None = None,
+        steps_per: Mapping[str, float] | None = None,
+        history: Callable[[str], Iterable[Point]] | None = None,
+    ) -> None:
+        self._kept: dict[str, list[Point]] | None = None if history else defaultdict(list)
+        self._board = Board(history or self._remembered)
+        self._journal = Journal()
+        self._wanted: dict[str, bool] = {}
+        self._waiting: list[Point] = []
+        base = Setting(
+            metrics=metrics,
+            baselines=baselines or {},
+            steps_per=steps_per or {},
+            bindings={},
+            board=self._board,
+            journal=self._journal,
+        )
+        self._watches = [_watch(criterion, base) for criterion in criteria]
+
+    def _remembered(self, metric: str) -> Iterable[Point]:
+        return () if self._kept is None else self._kept[metric]
 
     def wants(self, metric: str) -> bool:
         """Whether points of this series could change a verdict."""
-        return any(watch.wants(metric) for watch in self._series)
+        found = self._wanted.get(metric)
+        if found is None:
+            found = any(watch.wants(metric) for watch in self._watches)
+            self._wanted[metric] = found
+        return found
 
     def observe_point(self, point: Point) -> None:
-        """Take in one point, in constant time."""
-        monitors = self._monitors.get(point.metric)
-        if monitors is None:
-            wanted = [watch for watch in self._series if watch.wants(point.metric)]
-            monitors = tuple(watch.monitor_of(point.metric) for watch in wanted)
-            self._monitors[point.metric] = monitors
-        for monitor in monitors:
-            monitor.observe(point)
+        """Take in one point, in constant time amortised over many."""
+        self._waiting.append(point)
+        if len(self._waiting) >= _WAITING:
+            self._take()
 
     def observe_event(self, event: Event) -> None:
         """Take in one event."""
-        for monitor in self._events:
+        self._board.since(event.at.time)
+        for monitor in self._journal.events:
             monitor.observe(event)
 
     def observe_log(self, source: str, first_line: int, text: str) -> None:
@@ -77,72 +82,43 @@ class Judge:
 
         An empty text says that the log exists.
         """
-        for monitor in self._logs.values():
+        for monitor in self._journal.logs.values():
             monitor.observe(source, first_line, text)
 
     def verdicts(self, facts: RunFacts) -> tuple[Verdict, ...]:
         """One verdict for each criterion, in their order."""
-        return tuple(
-            self._verdict(criterion, parts, facts)
-            for criterion, parts in zip(self._criteria, self._parts, strict=True)
-        )
+        self._take()
+        return tuple(watch.verdict(facts) for watch in self._watches)
 
-    def _verdict(self, criterion: Criterion, parts: tuple[_Part, ...], facts: RunFacts) -> Verdict:
-        if not parts:
-            why = criterion.reading.why or "a person decides"
-            return Verdict(state=State.MANUAL, final=True, why=why)
-        return conjunction([self._clause_verdict(part, facts) for part in parts])
+    def _take(self) -> None:
+        """Hand the waiting points to their series."""
+        series: defaultdict[str, list[Point]] = defaultdict(list)
+        for point in self._waiting:
+            series[point.metric].append(point)
+        self._waiting.clear()
+        for name, points in series.items():
+            if not self.wants(name):
+                continue
+            if name not in self._board.lanes:
+                self._open(name)
+            if self._kept is not None:
+                self._kept[name].extend(points)
+            self._board.take(name, points)
 
-    def _clause_verdict(self, part: _Part, facts: RunFacts) -> Verdict:
-        clause = part.clause
-        match clause.subject:
-            case Subject.STEP:
-                return step_verdict(clause, facts)
-            case Subject.CHECKPOINT:
-                return checkpoint_verdict(clause, facts)
-            case Subject.FILE:
-                return file_verdict(clause, facts)
-            case Subject.RESOURCES:
-                return resources_verdict(facts)
-            case Subject.LOG:
-                return log_verdict(clause, self._logs[clause.metric or ""], self._crashes, facts)
-            case Subject.EVENT | Subject.METRIC:
-                if isinstance(part.watch, EventMonitor):
-                    return event_verdict(clause, part.watch, facts)
-                assert part.watch is not None  # noqa: S101 - _parts gives every metric a watch
-                return part.watch.verdict(facts)
+    def _open(self, name: str) -> None:
+        asks = (ask for watch in self._watches if watch.wants(name) for ask in watch.asks(name))
+        self._board.open(name, asks)
 
 
-def _parts(criterion: Criterion, metrics: Mapping[str, MetricSpec]) -> tuple[_Part, ...]:
-    if criterion.reading.decidable is not Decidable.YES:
-        return ()
-    return tuple(_Part(clause, _watch(clause, metrics)) for clause in criterion.reading.clauses)
-
-
-def _watch(clause: Clause, metrics: Mapping[str, MetricSpec]) -> SeriesWatch | EventMonitor | None:
-    if clause.subject is Subject.METRIC:
-        return SeriesWatch(clause, metrics)
-    if clause.subject is Subject.EVENT:
-        return EventMonitor(event_matcher(clause.metric or ""))
-    return None
-
-
-def conjunction(verdicts: Sequence[Verdict]) -> Verdict:
-    """Three-valued `and`: one failure decides; it is met only when every clause is met.
-
-    The deciding clause speaks first and lends its value, margin and evidence.
-    """
-    if len(verdicts) == 1:
-        return verdicts[0]
-    ordered = sorted(
-        verdicts, key=lambda verdict: (_WORST_FIRST.index(verdict.state), not verdict.final)
-    )
-    chosen = ordered[0]
-    lasting = chosen.state is State.FAILED and chosen.final
-    why = chosen.why
-    if chosen.state is State.MET:
-        why = "; ".join(verdict.why for verdict in verdicts)
-    return replace(chosen, final=lasting or all(verdict.final for verdict in verdicts), why=why)
+def _watch(criterion: Criterion, base: Setting) -> Watch:
+    reading = criterion.reading
+    if reading.decidable is not Decidable.YES or reading.predicate is None:
+        return Asked(reading.why or "a person decides")
+    try:
+        predicate = parse_predicate(reading.predicate)
+    except InvalidFileError as error:
+        return Asked(str(error))
+    return watch_of(predicate, base.bound(criterion.bindings))
 
 
 def decided(criteria: Sequence[Criterion], verdicts: Sequence[Verdict]) -> bool:

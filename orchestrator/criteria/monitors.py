@@ -1,16 +1,15 @@
-"""The state behind a verdict: small, and the same for every order, batching and replay of input.
+"""Events and log lines: monitors that are the same for every order, batching and replay of input.
 
 Each monitor keeps minima and maxima by position only. Such a state is a join-semilattice: to
 observe is commutative, associative and idempotent, so a verdict is a function of the set of
 records and of nothing else.
 """
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from orchestrator.domain.point import Event, Point
+from orchestrator.domain.point import Event
 
 _KEPT_HITS = 20
 _SHOWN = 200  # characters of a line around the hit
@@ -18,80 +17,21 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
 @dataclass(slots=True)
-class PointMonitor:
-    """What one clause must know of one series (or, for `no nan`, of all of them).
-
-    `test` says whether a value meets the clause; points after step `until` count only as `past`.
-    """
-
-    test: Callable[[float], bool]
-    until: int | None = None
-    latest: Point | None = None
-    first_good: Point | None = None
-    first_bad: Point | None = None
-    first_finite: Point | None = None
-    lowest: Point | None = None
-    highest: Point | None = None
-    past: bool = False
-
-    def observe(self, point: Point) -> None:
-        """Take in one point, in constant time."""
-        if self.until is not None and point.at.step > self.until:
-            self.past = True
-            return
-        if self.latest is None or _before(self.latest, point):
-            self.latest = point
-        if self.test(point.value):
-            self.first_good = _earlier(self.first_good, point)
-        else:
-            self.first_bad = _earlier(self.first_bad, point)
-        if math.isfinite(point.value):
-            self.first_finite = _earlier(self.first_finite, point)
-            self._stretch(point)
-
-    def _stretch(self, point: Point) -> None:
-        """Widen the range; of equal values the earliest point is kept."""
-        low, high, value = self.lowest, self.highest, point.value
-        if low is None or value < low.value or (value == low.value and _before(point, low)):
-            self.lowest = point
-        if high is None or value > high.value or (value == high.value and _before(point, high)):
-            self.highest = point
-
-
-def _earlier(kept: Point | None, point: Point) -> Point:
-    return point if kept is None or _before(point, kept) else kept
-
-
-def _before(point: Point, other: Point) -> bool:
-    """Total order of points; the first keys are compared alone, as they nearly always decide."""
-    at, than = point.at, other.at
-    if at.attempt != than.attempt:
-        return at.attempt < than.attempt
-    if at.segment != than.segment:
-        return at.segment < than.segment
-    if at.step != than.step:
-        return at.step < than.step
-    return _key(point) < _key(other)
-
-
-def _key(point: Point) -> tuple[object, ...]:
-    """The rest of the order; the last three settle records that claim the same place."""
-    at, value = point.at, point.value
-    nan = math.isnan(value)
-    return (at.time, at.source, at.line, point.metric, nan, 0.0 if nan else value)
-
-
-@dataclass(slots=True)
 class EventMonitor:
-    """The first event that matches."""
+    """The first and the last event that match."""
 
     matches: Callable[[Event], bool]
     first: Event | None = None
+    last: Event | None = None
 
     def observe(self, event: Event) -> None:
         """Take in one event."""
-        if self.matches(event) and (self.first is None or event.at < self.first.at):
+        if not self.matches(event):
+            return
+        if self.first is None or event.at < self.first.at:
             self.first = event
+        if self.last is None or event.at > self.last.at:
+            self.last = event
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -137,6 +77,11 @@ class LogMonitor:
     def lines(self) -> int:
         """How many different lines were seen."""
         return sum(end - start for spans in self.seen.values() for start, end in spans)
+
+
+def literal(text: str) -> re.Pattern[str]:
+    """The pattern that only this text matches."""
+    return re.compile(re.escape(text))
 
 
 def _line_around(text: str, match: re.Match[str]) -> str:

@@ -173,8 +173,8 @@ def _amount(tree: "Node") -> Amount:
     numbers = [end for end in read_ends(bounds, "0") if isinstance(end, Number)]
     if len(numbers) < len(bounds.ends) or bounds.total is not None:
         raise PredicateError(f"at {where(bounds.ends[0])} only a number may stand")
-    for number in numbers:
-        _check_measure(of, number)
+    for number, end in zip(numbers, bounds.ends, strict=True):
+        _check_measure(of, number, where(end))
     return Amount(
         of=of,
         op=bounds.op,
@@ -184,11 +184,11 @@ def _amount(tree: "Node") -> Amount:
     )
 
 
-def _check_measure(of: Measure, number: Number) -> None:
+def _check_measure(of: Measure, number: Number, place: str) -> None:
     if of == "duration" and number.unit not in TIMES:
-        raise PredicateError("a duration is compared with a time in s, min, h or days")
+        raise PredicateError(f"a duration is compared with a time in s, min, h or days ({place})")
     if of != "duration" and number.unit is not None:
-        raise PredicateError(f"{of} is compared with a plain number, not with {number.unit!r}")
+        raise PredicateError(f"{of} is compared with a plain number, without a unit ({place})")
 
 
 def _output(tree: "Node") -> Output:

@@ -105,12 +105,13 @@ def _check_suffix(left: "Node", bounds: Bounds, suffix: _Suffix) -> None:
         )
     if any(has_bare(end) for end in bounds.ends):
         raise PredicateError(
-            "with series on both sides, say for each which value counts, "
+            f"with series on both sides ({where(left)}), say for each which value counts, "
             "as in `best(eval/acc) > best(train/acc)`"
         )
     if suffix.how is None and suffix.window.kind in {"between", "last"}:
         raise PredicateError(
-            "which value in that window counts? Write all, any, mean, max … before it"
+            f"which value in the window of the test at {where(left)} counts? "
+            "Write all, any, mean, max … before it"
         )
 
 
@@ -120,11 +121,13 @@ def _pointwise(left: "Node", bounds: Bounds, suffix: _Suffix) -> Pointwise:
     numbers = [end for end in ends if isinstance(end, Number)]
     if left.data != "bare" or len(numbers) < len(ends) or bounds.total is not None:
         raise PredicateError(
-            f"{_POINTWISE[mode]} looks at single points, so it compares one series with a number; "
-            "write which value counts, as in `best(loss, by step 2000) < …`"
+            f"{_POINTWISE[mode]} looks at single points, so it compares one series with a number "
+            f"({where(left)}); or write which value counts, as in `best(loss, by step 2000) < …`"
         )
     if suffix.window.kind == "at":
-        raise PredicateError(f"{_POINTWISE[mode]} has no meaning for the one point of 'at'")
+        raise PredicateError(
+            f"{_POINTWISE[mode]} has no meaning for the one point of 'at' ({where(left)})"
+        )
     return Pointwise(
         name=read_series(rules(left)[0], suffix.ranks),
         op=bounds.op,
@@ -182,7 +185,7 @@ def read_suffix_words(parts: "Iterable[Node | Token]") -> dict[str, Any]:
     for part in parts:
         for key, value in _said(part).items():
             if key in found:
-                raise PredicateError("two words after the test say which points count")
+                raise PredicateError(f"a second word for the same, at {where(part)}, contradicts")
             found[key] = value
     return found
 

@@ -126,7 +126,7 @@ def read_ranks(token: "Token") -> str:
 
 def read_window(tree: "Node") -> Window:
     """Which points: `by step 2000`, `steps 500..1000`, `last 100 points`."""
-    numbers = [read_number(token) for token in words(tree) if token.type == "NUM"]
+    numbers = [read_number(str(token)) for token in words(tree) if token.type == "NUM"]
     unit = next(_clock(token) for token in words(tree) if token.type != "NUM")
     match str(tree.data):
         case "by":
@@ -147,7 +147,7 @@ def read_window(tree: "Node") -> Window:
 
 def whole(token: "Token") -> int:
     """A count of at least 1. Raises PredicateError."""
-    number = read_number(token)
+    number = read_number(str(token))
     if number < 1 or number != int(number):
         raise PredicateError(f"{token!s} (column {token.column}) is no whole number from 1 on")
     return int(number)
@@ -172,7 +172,7 @@ def _number(tree: "Node") -> Number:
         unit = "%" if token.type == "PERCENT" else read_unit(unquoted(token))
     if dollars and unit is not None:
         raise PredicateError(f"the number at {where(tree)} has two units")
-    value = read_number(digits, percent=unit in FRACTIONS)
+    value = read_number(str(digits), percent=unit in FRACTIONS)
     return Number(value=value, unit="$" if dollars else unit)
 
 

@@ -11,21 +11,25 @@ if TYPE_CHECKING:
 DEEPEST = 20  # parentheses, signs and `not` within one another
 
 _NESTING = {"group", "negated", "brackets", "signed", "function"}
-# What may stand in a place, by the terminals that the parser would take there: the first row of
-# which all are welcome says it for the whole place, otherwise the others are listed.
+_AFTERWARDS = "words such as `best`, `all`, `by step 2000` or `on rank 1`, or the end of the test"
+# What may stand in a place, by the terminals that the parser would take there: the first row
+# whose terminals are all welcome speaks for the whole place, otherwise the words are listed.
 _PLACES = (
     ({"_NO", "EACH"}, "a test such as `eval/acc > 0.5`"),
     ({"NUM", "NAME"}, "a number or a series"),
+    ({"NUM", "CLOCK"}, "a moment such as `step 2000` or `2 h`"),
+    ({"UNIT", "REDUCTION"}, f"a unit, {_AFTERWARDS}"),
+    ({"REDUCTION"}, _AFTERWARDS),
+    ({"_BY", "$END"}, "a window such as `over last 1000 steps` or the end of the test"),
+    ({"_BY"}, "a window such as `last 100 points` or `by step 2000`"),
 )
 _WORDS = (
     ("OP", "a comparison such as `> 0.5`"),
     ("NUM", "a number"),
-    ("CLOCK", "steps, epochs or a time such as `2 h`"),
+    ("CLOCK", "a unit such as steps, epochs or h"),
     ("NAME", "a name"),
     ("STRING", "a text in double quotes"),
     ("NAN", "nan, inf, oom, crash or error"),
-    ("EACH", "each or any"),
-    ("PERCENT", "a percentage"),
     ("_LAST", "`last N steps`"),
     ("CONTAINS", "'contains'"),
     ("LACKS", "'lacks'"),
@@ -43,6 +47,16 @@ _WORDS = (
     ("_RELEASED", "'released'"),
     ("$END", "the end"),
 )
+# What people write from habit, and what this language has in its place.
+_INSTEAD = {
+    "&&": "write 'and'",
+    "||": "write 'or'",
+    "!": "write 'not'",
+    ",": "a decimal is written with a point",
+    "<": "two bounds are written `x in 0.1..2`",
+    ">": "two bounds are written `x in 0.1..2`",
+    "is": "leave it out",
+}
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|`(?:[^`]|``)*`|[\w/@.*:%$-]+|[^\w\s]+?(?=[\w\s`"]|$)|\S')
 
 
@@ -80,15 +94,20 @@ def predicate_tree(text: str) -> "Tree[Token]":
 @lru_cache(maxsize=4096)
 def is_plain(name: str, terminal: str = "NAME") -> bool:
     """Whether a name, or a unit with terminal `UNIT`, needs no backticks."""
-    patterns = {rule.name: rule.pattern.to_regexp() for rule in _parser().terminals}
-    if re.fullmatch(patterns[terminal], name) is None:
+    if _pattern(terminal).fullmatch(name) is None:
         return False
-    return terminal != "NAME" or not any(
-        re.fullmatch(pattern, name) for key, pattern in patterns.items() if key not in _NAMELIKE
-    )
+    return terminal == "UNIT" or _pattern(*_reserved()).fullmatch(name) is None
 
 
-_NAMELIKE = {"NAME", "UNIT"}  # a unit stands after a number only, where no name does
+def _reserved() -> list[str]:
+    """Every terminal that a name could be taken for; a unit stands after a number only."""
+    return [rule.name for rule in _parser().terminals if rule.name not in {"NAME", "UNIT"}]
+
+
+@cache
+def _pattern(*terminals: str) -> re.Pattern[str]:
+    found = {rule.name: rule.pattern.to_regexp() for rule in _parser().terminals}
+    return re.compile("|".join(f"(?:{found[terminal]})" for terminal in terminals))
 
 
 def is_tree(child: object) -> "TypeGuard[Tree[Token]]":
@@ -106,9 +125,9 @@ def words(tree: "Tree[Token]") -> "list[Token]":
     return [cast("Token", child) for child in tree.children if not is_tree(child)]
 
 
-def where(tree: "Tree[Token]") -> str:
+def where(part: "Tree[Token] | Token") -> str:
     """`column 7`, for messages."""
-    return f"column {tree.meta.column}" if not tree.meta.empty else "the predicate"
+    return f"column {(part.meta if is_tree(part) else cast('Token', part)).column}"
 
 
 def _check_depth(tree: "Tree[Token]") -> None:
@@ -123,25 +142,31 @@ def _check_depth(tree: "Tree[Token]") -> None:
 
 def _explained(text: str, error: "UnexpectedInput") -> str:
     """`after '>' (column 10) a number or a series must follow`."""
-    position = error.pos_in_stream
-    ended = position is None or getattr(getattr(error, "token", None), "type", "") == "$END"
-    start = len(text.rstrip()) if ended or position is None else position
-    rest = text[start:]
-    if rest[:1] in {"`", '"'} and len(_first(rest)) == 1:
-        return f"the {rest[0]} at column {start + 1} is never closed"
-    expected = _expected(error)
-    before = _TOKEN.findall(text[:start])
-    if ended:
-        if not before:
-            return f"it is empty; {expected} must stand here"
-        return f"after {before[-1]!r} (column {start - len(before[-1]) + 1}) {expected} must follow"
-    place = f" after {before[-1]!r}" if before else ""
-    return f"{_first(rest)!r} (column {start + 1}) cannot stand{place}; expected {expected}"
+    ended = getattr(getattr(error, "token", None), "type", None) == "$END"
+    start = len(text) if ended else error.pos_in_stream or 0
+    found, expected = _first(text[start:]), _expected(error)
+    before = list(_TOKEN.finditer(text[:start]))
+    if ended and not before:
+        return f"it is empty; {expected} must stand here"
+    last = before[-1] if before else None
+    if ended and last is not None:
+        return f"after {_cut(last.group())} (column {last.start() + 1}) {expected} must follow"
+    if found in {"`", '"'}:
+        return f"the {found} at column {start + 1} is never closed"
+    place = f" after {_cut(last.group())}" if last is not None else ""
+    instead = next(
+        (f"; {text}" for word, text in _INSTEAD.items() if found in {word, f"{word}="}), ""
+    )
+    return f"{_cut(found)} (column {start + 1}) cannot stand{place}; expected {expected}{instead}"
 
 
 def _first(text: str) -> str:
     found = _TOKEN.match(text)
     return found.group() if found else text[:1]
+
+
+def _cut(text: str) -> str:
+    return repr(text if len(text) <= 40 else f"{text[:39]}…")
 
 
 def _expected(error: "UnexpectedInput") -> str:
@@ -152,5 +177,5 @@ def _expected(error: "UnexpectedInput") -> str:
             return text
     found = [text for terminal, text in _WORDS if terminal in welcome]
     if len(found) < 2:
-        return "".join(found) or "another word"
+        return "".join(found) or "the end"
     return f"{', '.join(found[:-1])} or {found[-1]}"

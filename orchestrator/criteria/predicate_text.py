@@ -228,10 +228,10 @@ def _ranks(name: Name | None) -> str:
 
 
 def _number(number: Number) -> str:
-    unit = number.unit
+    unit, value = number.unit, number.value + 0.0  # + 0.0 drops the sign of -0
     if unit in {None, "%", "$"} or is_plain(unit, "UNIT"):
-        return write_quantity(number.value, unit)
-    return f"{write_quantity(number.value, None)} `{_escaped(unit)}`"
+        return write_quantity(value, unit)
+    return f"{write_quantity(value, None)} `{_escaped(unit)}`"
 
 
 def _point(value: float | None) -> str:

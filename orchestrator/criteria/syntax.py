@@ -26,7 +26,7 @@ def _parser() -> "Lark":
         grammar,
         parser="lalr",
         lexer="basic",
-        start=["claims", "predicate"],
+        start="start",
         maybe_placeholders=False,
     )
 

@@ -12,8 +12,11 @@ ABOUT = 0.05  # relative tolerance of `~=` unless declared otherwise
 _SCALES = {"k": 3, "K": 3, "M": 6, "B": 9}
 _LARGEST_EXPONENT = 400  # beyond any float; keeps 1e999999999 from becoming a billion digits
 
-_OPERATORS = {
+_OPERATORS: dict[str, str | None] = {
     "≤": "<=",
+    "≦": "<=",
+    "≧": ">=",
+    "≠": "!=",
     "=<": "<=",
     "≥": ">=",
     "=>": ">=",
@@ -24,7 +27,18 @@ _OPERATORS = {
     "over": ">",
     "exceed": ">",
     "exceeds": ">",
+    "exceeded": ">",
     "exceeding": ">",
+    "surpass": ">",
+    "surpasses": ">",
+    "surpassing": ">",
+    "beyond": ">",
+    "at minimum": ">=",
+    "at maximum": "<=",
+    "within": "<=",
+    "in": "<=",
+    "no worse than": None,
+    "not worse than": None,
     "at least": ">=",
     "a minimum of": ">=",
     "at most": "<=",
@@ -41,6 +55,28 @@ _SIMPLE: dict[str, Callable[[float, float], bool]] = {
 _SMALLER = ("less", "fewer", "lower", "smaller")
 
 _UNITS = {
+    "step": "step",
+    "epoch": "epoch",
+    "episode": "episode",
+    "iteration": "iteration",
+    "round": "round",
+    "generation": "generation",
+    "iterations": "iteration",
+    "iters": "iteration",
+    "iter": "iteration",
+    "steps": "step",
+    "epochs": "epoch",
+    "episodes": "episode",
+    "eps": "episode",
+    "ep": "episode",
+    "updates": "step",
+    "update": "step",
+    "rounds": "round",
+    "generations": "generation",
+    "sec": "s",
+    "secs": "s",
+    "hr": "h",
+    "hrs": "h",
     "second": "s",
     "seconds": "s",
     "mins": "min",
@@ -48,6 +84,7 @@ _UNITS = {
     "minutes": "min",
     "hour": "h",
     "hours": "h",
+    "µs": "us",
     "day": "days",
     "iterations/s": "it/s",
     "its/s": "it/s",
@@ -75,6 +112,15 @@ def read_number(text: str, *, percent: bool = False, negative: bool = False) -> 
     return -value if negative else value
 
 
+def read_log(text: str) -> float:
+    """Read `ln4`, `ln(4)` or `log 2048` as the natural logarithm, as training code means it."""
+    digits = text.strip().rstrip(")").split("(")[-1].lstrip("lognLOGN ")
+    value = float(digits)
+    if value <= 0:
+        raise ValueError(f"{text!r} is no number")
+    return math.log(value)
+
+
 def write_number(value: float, unit: str | None) -> str:
     """The shortest text that `read_number` reads back to the same value: 0.05, % → `5%`."""
     exact = Decimal(repr(value))
@@ -97,14 +143,21 @@ def _plain(number: Decimal) -> str:
     return f"{number:f}" if -5 <= number.adjusted() <= 15 else f"{number:e}"
 
 
-def read_operator(text: str) -> str:
-    """One of `> >= < <= == !=` for a symbol or words such as `at least` and `no more than`."""
-    words = " ".join(text.casefold().split())
+def read_operator(text: str) -> str | None:
+    """One of `> >= < <= == !=` for a symbol or words such as `at least` and `no more than`.
+
+    None where the words leave the direction open ("no worse than").
+    """
+    words = " ".join(text.casefold().rstrip(":").split())
     if words in _OPERATORS:
         return _OPERATORS[words]
+    if words.startswith(("max", "min")):
+        return "<=" if words.startswith("max") else ">="
+    smaller = any(word in words for word in _SMALLER)
+    if words.endswith(" or equal to"):
+        return "<=" if smaller else ">="
     if not words.endswith(" than"):
         return words
-    smaller = any(word in words for word in _SMALLER)
     if words.startswith(("no ", "not ")):
         return ">=" if smaller else "<="
     return "<" if smaller else ">"
@@ -112,7 +165,10 @@ def read_operator(text: str) -> str:
 
 def read_unit(text: str | None) -> str | None:
     """One spelling for a unit: `seconds` → `s`."""
-    return None if text is None else _UNITS.get(text.casefold(), text)
+    if text is None:
+        return None
+    word = text.casefold().split()[-1]  # "optimizer steps" are steps
+    return _UNITS.get(word, text)
 
 
 def comparison(

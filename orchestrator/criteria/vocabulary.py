@@ -1,23 +1,6 @@
-"""Words that change what a test means: they are refused with a reason, never skipped over.
-
-The grammar reads a metric as a run of names. A name such as "stable", "gap" or "each" makes the
-line a different claim than `metric op number`, so the reading is withdrawn and a person is asked.
-"""
+"""The words that change what a claim says, by class. What is in no class names something."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-
-from orchestrator.domain.criterion import Decidable, Kind
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """Why a line is not judged by the machine, and what would make it decidable."""
-
-    kind: Kind
-    decidable: Decidable
-    why: str
 
 
 def words_of(text: str) -> frozenset[str]:
@@ -25,188 +8,235 @@ def words_of(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_CONDITION = words_of(
-    "if when unless whether otherwise depending where only except until never not none neither "
-    "nor but however instead considering cannot avoid avoids avoiding prevent prevents fail fails "
-    "failed failing failure rarely hardly seldom warning warnings alarm alert danger abort stop "
-    "stops kill trigger triggers caution reduce restart switch unlike"
+# ------------------------------------------------------------------ words without weight
+ARTICLES = words_of("the a an its their our this that these those der die das le la les el los")
+LEADS = words_of(
+    "verify ensure ensures check confirm achieve achieves achieved document documents make sure "
+    "expect expected expecting watch monitor measure observe see get show target goal require "
+    "requires required maintain maintains deliver demonstrate report we it you track want need "
+    "needs obtain gate keep detects detect compare assert"
 )
-_RELATIVE = words_of(
-    "than baseline baselines vs versus compared relative beat beats beating outperforms better "
-    "worse faster slower improvement improvements improves improved reduction reduced "
-    "reduces gain gains original previous old earlier matches same equal equivalent regression "
-    "lower higher comparable similar"
+MODALS = words_of(
+    "should must shall will would has have to is are be was were been being can could may needs "
+    "expected does do did still already"
 )
-_DERIVED = words_of(
-    "of gap ratio overhead delta difference share fraction speedup drift change proportion odds "
-    "correlation cost costs slope variation margin"
+MOVES = words_of("drops drop falls fall goes go gets get rises rise comes come climbs climb sits")
+EXPLAINS = words_of(
+    "indicates indicate indicating meaning means shows showing suggests suggesting demonstrating "
+    "proves so because since confirming thus therefore i.e e.g"
 )
-_TREND = words_of(
-    "growing grows growth decreasing decreases decrease increasing increases increase converge "
-    "converges converged convergence plateau plateaus plateaued improving climb climbs climbing "
-    "drop drops dropping rise rises rising fall falls falling learns stabilizing "
-    "stabilising stabilizes trend trending monotonic monotonically oscillating spikes spike "
-    "diverge diverges divergence collapse collapses decays declining steadily"
+PREPOSITIONS = words_of(
+    "on for in across with under during at from using per against without within over when while "
+    "among between after via by to against inside of throughout into before until"
 )
-_QUANTIFIER = words_of(
-    "each every all any both per across most some seeds seed consecutive per-class per-colour "
-    "per-color per-task classes folds fold members ensemble runs trials independent"
+# Words before a metric that tell who has it: "the agent reaches reward > 3" is about the reward.
+HOLDERS = words_of(
+    "gives give yields yield shows has have with where having produces attains attain gets "
+    "scores reports expect and achieves achieve reaches maintains that"
 )
-_WINDOW = words_of(
-    "averaged smoothed rolling moving median percentile quantile p50 p90 p95 p99 std stddev "
-    "variance window ema cumulative total overall peak max min maximum minimum average"
+GENERIC_SUBJECTS = words_of(
+    "model models training network agent run runs system final pipeline method approach overall "
+    "policy student teacher experiment checkpoint job evaluation eval"
 )
-_ANCHOR = words_of(
-    "ep epoch epochs iteration iterations episode episodes after before within until during first "
-    "last initial early late through throughout midway halfway start end day days hour hours "
-    "minute minutes week step steps from since while"
-)
-_VAGUE = words_of(
-    "stable stably smooth smoothly balanced reasonable reasonably good well great acceptable "
-    "healthy obvious clean cleanly properly proper correct correctly fast slow real-time "
-    "realtime significant significantly slightly high low strong robust meaningful consistent "
-    "consistently effective effectively effectiveness sufficient sufficiently enough adequate "
-    "decent competitive satisfactory nice poor bad small large minimal normal expected "
-    "realistic plausible sensible quickly gradually rapidly roughly nearly almost mostly likely "
-    "possible perceptually visually approximately somewhat appropriate maybe perhaps "
-    "ideally preferably hopefully try prove aim"
-)
-_AUTHENTICITY = words_of("real genuine authentic reproducible")
-_MEMORY = words_of("memory vram ram mem")
-_TIME = words_of("latency time duration runtime wall-clock walltime inference")
-_STATISTICS = words_of("p50 p90 p95 p99 median mean max maximum average avg total")
 # What such a phrase names is "the number", not which number.
-_UNNAMED = words_of(
-    "target goal result results metric metrics performance value values score scores number "
-    "numbers quality model training evaluation available it this that they everything size run "
-    "job test tests validation eval train final best expected minimum maximum threshold output "
-    "outputs data status stage phase gate requirement requirements criterion criteria resources "
-    "process processes gpu gpus curve curves progress level levels rate count speed"
+UNNAMED = words_of(
+    "target targets goal goals result results metric metrics performance value values score "
+    "scores number numbers quality model it this they everything job test tests success expected "
+    "minimum maximum threshold output outputs data status stage phase gate requirement "
+    "requirements criterion criteria progress level levels count baseline run runs range "
+    "expectation estimate ideal good excellent acceptable great stretch pass fail deploy deliverable "
+    "hypothesis primary secondary objective benchmark kpi action compute total observation key "
+    "current actual final best improvement must note"
 )
 
-_CUES: tuple[tuple[frozenset[str], Kind, Decidable, str], ...] = (
-    (
-        _CONDITION,
-        Kind.MANUAL,
-        Decidable.MANUAL,
-        "{word!r} makes the line a rule or a condition; state the test alone",
-    ),
-    (
-        _RELATIVE,
-        Kind.RELATIVE_TO_BASELINE,
-        Decidable.DECLARE,
-        "{word!r} compares with something; name the baseline run and points or percent",
-    ),
-    (
-        _DERIVED,
-        Kind.COMPARISON,
-        Decidable.DECLARE,
-        "{word!r} is derived from other metrics; log it or name the series that holds it",
-    ),
-    (
-        _TREND,
-        Kind.TREND,
-        Decidable.DECLARE,
-        "{word!r} is a trend; name a window and a bound, such as `loss < 2 by step 2000`",
-    ),
-    (
-        _QUANTIFIER,
-        Kind.PER_CLASS,
-        Decidable.DECLARE,
-        "{word!r} ranges over several series; write one criterion for each of them",
-    ),
-    (
-        _WINDOW,
-        Kind.THRESHOLD,
-        Decidable.DECLARE,
-        "{word!r} is a statistic over many points; log it as a series of its own",
-    ),
-    (
-        _ANCHOR,
-        Kind.THRESHOLD,
-        Decidable.DECLARE,
-        "{word!r} places the test in time; only `by step N` is judged so far",
-    ),
-    (
-        _AUTHENTICITY,
-        Kind.MANUAL,
-        Decidable.MANUAL,
-        "{word!r} claims where something came from; a file or number alone proves nothing",
-    ),
-    (
-        _VAGUE,
-        Kind.MANUAL,
-        Decidable.MANUAL,
-        "{word!r} has no measure; name a metric and a bound, such as `eval/loss < 2`",
-    ),
+# Labels that only announce a test: "Target: …".
+LABELS = words_of(
+    "target targets goal goals gate success criterion criteria deliverable expected must hypothesis "
+    "minimum requirement requirements result results note action objective acceptance threshold "
+    "test check expectation outcome 目標 目标 ziel objetivo if after before best case pass stretch ok"
 )
 
+# ------------------------------------------------------------------ words that need a question
+CONDITIONS = words_of(
+    "unless whether otherwise depending only except never neither nor but however instead "
+    "cannot avoid avoids avoiding prevent prevents fail fails failed failing rarely hardly not "
+    "isn't doesn't don't won't aren't no"
+)
+VAGUE = words_of(
+    "stable stably smooth smoothly balanced reasonable reasonably good well great acceptable "
+    "healthy obvious clean cleanly properly proper correct correctly fast slow real-time realtime "
+    "significant significantly slightly slight high low strong robust meaningful consistent "
+    "consistently effective effectively effectiveness sufficient sufficiently enough adequate "
+    "decent competitive satisfactory nice poor bad small large minimal normal "
+    "realistic plausible sensible quickly gradually rapidly nearly almost mostly likely possible "
+    "perceptually visually somewhat appropriate maybe perhaps ideally preferably hopefully "
+    "excellent wildly much substantially substantial noticeable noticeably approximately steadily "
+    "steady suddenly proportionally monotonic-ish comparable similar tuned roughly noisy "
+    "dramatically efficient efficiently clear clearly visible tight excessive excessively "
+    "unusually too sane monotone abnormal weird strange typically usually generally"
+)
+AUTHENTIC = words_of("real genuine authentic reproducible reproduce reproduced")
+RELATIVE = words_of(
+    "baseline baselines vs versus compared relative beat beats beating outperforms outperform "
+    "better worse original previous prior old earlier matches parity "
+    "equal equivalent sota state-of-the-art"
+)
+EXCEEDS = words_of(
+    "exceed exceeds exceeding beat beats beating outperform outperforms outperforming surpass surpasses"
+)
+IMPROVES = words_of(
+    "improve improves improved improvement improvements improving gain gains increase increases "
+    "increased boost boosts higher uplift lift"
+)
+REDUCES = words_of(
+    "reduce reduces reduced reduction reductions decrease decreases decreased drop drops dropped "
+    "cut cuts lower lowered saving savings fewer less degradation loss-of"
+)
+FASTER = words_of("faster speedup speed-up speedups quicker slower slowdown")
+OVERHEADS = words_of("overhead degradation regression deviation drift")
+DERIVED = words_of("gap ratio difference delta diff discrepancy")
+STEADY = words_of("stays stay staying remains remain always keeps kept throughout held holds hold")
+REACHES = words_of("reaches reach reaching hits hit achieves achieve attains attain")
+EVENTUALLY = words_of("eventually once sometime")
 
-def refusal_in(words: Iterable[str]) -> Refusal | None:
-    """The first reason why a phrase with these words is no plain metric name, or None."""
-    found = [word.casefold() for word in words]
-    for cues, kind, decidable, why in _CUES:
-        for word in found:
-            if word in cues:
-                return Refusal(kind=kind, decidable=decidable, why=why.format(word=word))
-    return None
+# ------------------------------------------------------------------ trends
+FALLING = words_of(
+    "decreasing decreases decrease falling falls declining declines dropping drops drop descending "
+    "shrinking shrinks decays decreased downward downwards decrece disminuye baja sinkt fällt "
+    "diminue 下降 减少 減少 감소"
+)
+RISING = words_of(
+    "increasing increases increase rising rises growing grows climbing climbs climb increased "
+    "upward upwards aumenta sube steigt augmente 上升 增加 증가"
+)
+OTHER_TRENDS = words_of(
+    "converges converge converged convergence converging plateau plateaus plateaued plateauing "
+    "improving improves stabilizing stabilising stabilizes stabilized stabilises flat flattens "
+    "oscillating oscillates oscillation spikes spike diverges diverge diverging divergence "
+    "collapse collapses collapsed collapsing trend trending monotonic monotonically stagnates "
+    "stuck saturates saturated learns improvement saturation jumping fluctuating"
+)
 
+# ------------------------------------------------------------------ families and statistics
+EACH = words_of("each every all both every-class")
+FAMILY_OF = re.compile(r"per[- ](\w+)")
+SHARED = words_of(
+    "seeds seed runs episodes queries cases samples tasks trials examples games prompts classes "
+    "folds experts images sequences rollouts layers heads questions problems instances puzzles"
+)
+STATISTICS = {
+    "best": "best", "final": "final", "latest": "latest", "max": "max", "maximum": "max",
+    "peak": "max", "min": "min", "minimum": "min", "median": "median", "lowest": "min",
+    "highest": "max", "p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99", "last": "latest",
+    "p99.9": "p99.9", "p75": "p75", "p10": "p10",
+}  # fmt: skip
+AVERAGED = words_of("averaged average mean avg median smoothed rolling ema on-average")
 
-def is_vague(word: str) -> bool:
-    """Whether a word is an adjective or adverb without a measure."""
-    return word.casefold() in _VAGUE
+# ------------------------------------------------------------------ what a run does and leaves
+TRAINING = words_of("training train trainer run job model agent experiment finetuning fine-tuning "
+                    "pretraining pre-training multi-epoch loop script pipeline")  # fmt: skip
+EVALUATING = words_of("evaluation eval validation evaluate evaluates evaluating")
+RUNS = words_of(
+    "runs run ran trains trained train progresses progressing proceeds running completes "
+    "completed complete finishes finished finish reaches reached continues executes converges "
+    "through done lasts"
+)
+COMPLETES = words_of("completes completed complete finishes finished finish succeeds succeeded "
+                     "done completado abgeschlossen")  # fmt: skip
+# Work of programs that a command line would show.
+BUILDS = words_of("compiles compile builds imports launches executes loads load loaded loadable opens "
+                  "initializes starts")  # fmt: skip
+# "the file has 20+ rows": what follows the number is counted.
+OWNERS = words_of("produces has contains generates processes supports handles includes holds spans "
+                  "span covers have contain with")  # fmt: skip
+SUCCESSFULLY = words_of("successfully success end-to-end fully cleanly normally")
+REPORTS = words_of("reports report logs logged reported recorded records tracks tracked emits "
+                   "computed prints output outputs")  # fmt: skip
+EXISTS = words_of(
+    "exists exist existing created saved saves save written stored present produced generated "
+    "available uploaded exported published pushed produces writes generates contains created "
+    "committed rendered downloaded exported present 存在 존재 生成 保存 저장 vorhanden gespeichert guardado"
+)
+RELEASED = words_of("released freed ended terminated gone deleted stopped shut cleaned removed "
+                    "torn closed")  # fmt: skip
+RESOURCES = words_of("pod pods resource resources gpu gpus process processes instance instances vm "
+                     "vms container containers node nodes cluster server")  # fmt: skip
+LAUNCHED = words_of("launched started triggered fired sent raised posted enabled online scheduled "
+                    "received deployed triggers fires activated activates")  # fmt: skip
+CHECKPOINTS = words_of("checkpoint checkpoints ckpt ckpts checkpointing weights snapshots")
+PASSES = words_of("passes pass passing passed succeeds succeed green works clean")
+PRINTS = words_of("prints print printed shows show displays contains says outputs output message "
+                  "logs appears console stdout")  # fmt: skip
+STORAGE = words_of(
+    "to in on at disk persistent storage run folder shared volume directory the every hub file "
+    "files after during for each step correctly model and a successfully with is are pvc"
+)
 
+# ------------------------------------------------------------------ hazards
+HAZARDS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\b(?:nans?|nan)\b", re.IGNORECASE), "nan"),
+    (re.compile(r"\b(?:infs?|infinit\w+|infinite|non-?finite)\b", re.IGNORECASE), "inf"),
+    (re.compile(r"\b(?:ooms?|out[- ]of[- ]memory|memory overflow)\b", re.IGNORECASE), "oom"),
+    (re.compile(r"\b(?:crash\w*|segfaults?)\b", re.IGNORECASE), "crash"),
+    (
+        re.compile(
+            r"\b(?:errors?|exceptions?|tracebacks?|errores|fehler|erreurs|erros)\b", re.IGNORECASE
+        ),
+        "error",
+    ),
+)
+HAZARD_WORDS = words_of(
+    "nan nans inf infs infinity infinite non-finite nonfinite oom ooms out-of-memory out of memory "
+    "crash crashes crashing crashed segfault segfaults error errors exception exceptions traceback "
+    "tracebacks value values warning warnings message messages event events any or and nan/inf "
+    "inf/nan runtime cuda kill kills killed fatal unhandled python gpu no zero 0 issue issues "
+    "errores fehler erreurs erros failures failure occurs occurred occur appear appears detected encountered observed "
+    "nan/inf/oom gradient gradients nan-free training"
+)
+SEARCHED = words_of(
+    "in during for throughout on at training train run runs the entire whole full any all log logs "
+    "console output loss losses process metrics logged reported every stderr stdout job gradients "
+    "over evaluation eval of a phase"
+)
+INCIDENTS = words_of("error errors crash crashes exception exceptions warning warnings event "
+                     "events message messages")  # fmt: skip
 
-def refusal_of_metric(phrase: str, unit: str | None) -> Refusal | None:
-    """Why a metric phrase is not definite enough to be measured, or None.
-
-    A single name with `/`, `_` or `@` in it is taken as somebody's exact key.
-    """
-    words = phrase.casefold().split()
-    exact = len(words) == 1 and re.search(r"[/_@]", phrase) is not None
-    if exact:
-        return None
-    if refusal := refusal_in(words):
-        return refusal
-    if words[:2] == ["exit", "code"]:
-        return Refusal(
-            kind=Kind.COMMAND_PASSES, decidable=Decidable.ASK, why="exit code of which command?"
-        )
-    if _MEMORY & set(words):
-        return _ask("memory of the GPU or of the host, peak or current? Name the logged key")
-    timed = _TIME & set(words) or unit in {"ms", "s", "min", "h", "days"}
-    if timed and not _STATISTICS & set(words):
-        return _ask("is it the mean, the median or a percentile of that time? Name the logged key")
-    if unit in {"x", "steps"}:
-        return _ask(f"a bound in {unit!r} needs the series or the baseline that it counts")
-    rate = unit is not None and "/" in unit and {"speed", "rate"} & set(words)
-    if set(words) <= _UNNAMED and not rate:
-        return _ask("no metric is named; name one, such as `eval/loss < 2`")
-    return None
-
-
-def _ask(why: str) -> Refusal:
-    return Refusal(kind=Kind.THRESHOLD, decidable=Decidable.ASK, why=why)
-
+# ------------------------------------------------------------------ what a metric is measured in
+MEMORY = words_of("memory vram ram mem")
+LATENCY = words_of("latency inference response")
+TIMED = words_of("time duration runtime wall-clock walltime takes took take hours wall clock eta "
+                 "compute completes finish finishes completed elapsed budget estimated full total "
+                 "training train run end-to-end gpu cpu on one single job overall complete in "
+                 "experiment expected whole within under of the for and sweep eval evaluation")  # fmt: skip
+# Metrics that are percentages themselves: 2% of them may be points or percent of the value.
+PERCENTAGES = words_of(
+    "accuracy acc precision recall f1 rate map iou dice auc auroc pass@1 pass@k win success "
+    "coverage score exact match em miou performance top-1 top-5 hit"
+)
 
 _LOWER = words_of(
-    "loss perplexity ppl fid wer cer latency error errors mae mse rmse nll ece kl time far frr "
-    "eer mape bpb bpc overfitting"
+    "loss losses perplexity ppl fid wer cer latency error errors mae mse rmse nll ece kl time far "
+    "frr eer mape bpb bpc overfitting memory iterations cost overhead gap brier kid lpips duration "
+    "energy regret violations collisions collision"
 )
 _HIGHER = words_of(
     "accuracy acc precision recall f1 auc auroc bleu rouge reward return map ndcg mrr psnr ssim "
-    "iou dice throughput win success coverage silhouette"
+    "iou dice throughput win success coverage silhouette r2 miou kappa elo score fps speed "
+    "utilization meteor cider inception is hit"
 )
-
-
-_OTHERS = words_of("lr rate entropy norm kl likelihood score bpd")
+_OTHERS = words_of(
+    "lr rate entropy norm kl likelihood score bpd learning epsilon temperature grad gradient "
+    "sparsity size step epoch pr-auc match epsilon ratio gap count fa nfe usage score share "
+    "percentage budget cost costs time memory duration margin drawdown sharpe clusters"
+)
 
 
 def is_metric_like(phrase: str) -> bool:
     """Whether a phrase names a measurement by its form (`pass@1`, `eval/x`) or a known word."""
     if re.fullmatch(r"\S*[/_@]\S*", phrase):
         return True
-    return bool(set(phrase.casefold().split()) & (_LOWER | _HIGHER | _OTHERS))
+    words = set(re.split(r"[\s_/-]+", phrase.casefold())) | set(phrase.casefold().split())
+    return bool(words & (_LOWER | _HIGHER | _OTHERS))
 
 
 def direction_of(name: str) -> str | None:
@@ -219,35 +249,6 @@ def direction_of(name: str) -> str | None:
     return "min" if lower else "max"
 
 
-_GUESSES: tuple[tuple[str, Kind], ...] = (
-    (r"[<>≤≥]{1,2}=?\s*[^\W\d_]", Kind.COMPARISON),
-    (r"`[^`]+`\s+pass|\bprints?\b|\bshows?\s+\"|exit code|returns true|loads?\b|tests? pass",
-     Kind.COMMAND_PASSES),
-    (r"\b(hours?|days?|minutes?)\b", Kind.DURATION),
-    (r"\b(exists?|created|saved|written|uploaded)\b|`[^`]+\.\w+`", Kind.ARTIFACT_EXISTS),
-    (r"\b(no|zero|without)\b", Kind.EVENT_ABSENCE),
-    (r"\b(reports?|logged|triggered|deleted|launched|released)\b", Kind.EVENT_PRESENCE),
-    (r"\d\s*%?\s*[-\u2013]\s*\d", Kind.RANGE),
-    (r"[<>≤≥]|\b(above|below|over|under|at least|at most)\b\s*\d", Kind.THRESHOLD),
-    (r"\d[\d,.]*[kM]?\s+(steps|epochs|episodes|iterations|runs)", Kind.COUNT_OR_PROGRESS),
-)  # fmt: skip
-
-
-def unread(text: str) -> Refusal:
-    """The reason for a line that no rule reads, with the likeliest kind."""
-    words = re.findall(r"[^\W\d_][\w-]*", text)
-    if refusal := refusal_in(words):
-        return refusal
-    for pattern, kind in _GUESSES:
-        if re.search(pattern, text, re.IGNORECASE):
-            return Refusal(
-                kind=kind,
-                decidable=Decidable.ASK,
-                why="the machine does not read this wording; write it as a predicate, "
-                "such as `<!-- exp: eval/loss < 2 -->`",
-            )
-    return Refusal(
-        kind=Kind.MANUAL,
-        decidable=Decidable.MANUAL,
-        why="nothing measurable is named; a person decides",
-    )
+def is_vague(word: str) -> bool:
+    """Whether a word is an adjective or adverb without a measure."""
+    return word.casefold() in VAGUE

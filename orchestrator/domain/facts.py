@@ -29,7 +29,8 @@ class RunFacts:
     `ended` means that no further record can come. `find_files` resolves a path or glob against
     the workspace and the run folder and returns the matches, relative; it never leaves them.
     `max_step` is the largest step of any point of any metric, None without points; `series` names
-    every metric logged so far, for suggestions where a criterion finds no series.
+    every metric logged so far, for suggestions where a criterion finds no series. `elapsed` is the
+    time in seconds that a running attempt has taken so far.
     """
 
     run: str
@@ -42,4 +43,5 @@ class RunFacts:
     metrics: dict[str, MetricSpec] = field(default_factory=dict)
     max_step: int | None = None
     series: tuple[str, ...] = ()
+    elapsed: float | None = None
     find_files: Callable[[str], tuple[str, ...]] = lambda _pattern: ()

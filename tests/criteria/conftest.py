@@ -2,8 +2,8 @@
 
 import pytest
 
-from orchestrator.criteria import Judge, read
-from orchestrator.domain.criterion import Criterion
+from orchestrator.criteria import Judge
+from orchestrator.domain.criterion import Criterion, Decidable, Kind, Reading
 from orchestrator.domain.facts import RunFacts
 from orchestrator.domain.point import Event, Point, Position
 from orchestrator.domain.run import ExitRecord, Outcome
@@ -28,13 +28,18 @@ def _event(name, data=None, line=1, **place):
     return Event(name=name, data=data or {}, at=_position(0, line, **place))
 
 
-def _criterion(text, *, required=True, heading=None):
+def _criterion(predicate, *, required=True, bindings=None):
+    """A criterion that was read as this predicate; without one, a person decides."""
+    reading = Reading(kind=Kind.MANUAL, why="nothing measurable is named; a person decides")
+    if predicate is not None:
+        reading = Reading(kind=Kind.THRESHOLD, decidable=Decidable.YES, predicate=predicate)
     return Criterion(
-        key=text,
-        text=text,
+        key=str(predicate),
+        text=str(predicate),
         section="Acceptance Criteria",
         required=required,
-        reading=read(text, heading),
+        reading=reading,
+        bindings=bindings or {},
     )
 
 
@@ -56,9 +61,9 @@ def _facts(*, ended=False, **more):
     return RunFacts(**known | more)
 
 
-def _judged(text, records=(), *, metrics=None, logs=(), **facts):
-    """The verdict on one line after these points, events and logs."""
-    judge = Judge([_criterion(text)], metrics or {})
+def _judged(predicate, records=(), *, metrics=None, logs=(), setting=None, **facts):
+    """The verdict on one predicate after these points, events and logs."""
+    judge = Judge([_criterion(predicate)], metrics or {}, **setting or {})
     for record in records:
         (judge.observe_point if isinstance(record, Point) else judge.observe_event)(record)
     for source, first_line, piece in logs:

@@ -5,13 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.criteria.binding import bind, spec_of, suggestions, target_of
-from orchestrator.domain.criterion import Clause, Subject
+from orchestrator.criteria.expression import Name
 from orchestrator.domain.run import MetricSpec
 
 
 def _bound(phrase, names, *, metrics=None, qualifier=None):
-    clause = Clause(subject=Subject.METRIC, metric=phrase, op=">", value=0.0, qualifier=qualifier)
-    return bind(target_of(clause, metrics or {}), names)
+    return bind(target_of(Name(text=phrase, scope=qualifier), metrics or {}), names)
 
 
 @pytest.mark.parametrize(
@@ -91,9 +90,7 @@ def test_binding_depends_on_the_set_of_names_only(names, phrase):
 
 def test_suggestions_share_a_word():
     """Suggestions are near names, the nearest first, and nothing else."""
-    target = target_of(
-        Clause(subject=Subject.METRIC, metric="grid accuracy", op=">", value=0.0), {}
-    )
+    target = target_of(Name(text="grid accuracy"), {})
     near = suggestions(target, ["lr", "eval/pixel_acc", "eval/grid_acc_best", "train/loss"])
     assert near == ("eval/grid_acc_best", "eval/pixel_acc")
 

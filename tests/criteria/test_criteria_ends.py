@@ -18,7 +18,7 @@ from orchestrator.domain.run import Outcome
 def test_a_final_value_needs_an_end(judged, point, outcome, state):
     """A run that broke off has a latest value, and no final one."""
     points = [point("loss", 1, 1.0)]
-    verdict = judged("final loss < 5", points, ended=True, outcome=outcome)
+    verdict = judged("loss < 5 final", points, ended=True, outcome=outcome)
     assert (verdict.state, verdict.final) == (state, True)
     assert judged("loss < 5", points, ended=True, outcome=outcome).state is State.MET
 
@@ -26,5 +26,5 @@ def test_a_final_value_needs_an_end(judged, point, outcome, state):
 def test_the_best_of_a_loss_is_its_lowest_value(judged, point):
     """`best loss > 0.5` is not made true by the first, high value."""
     points = [point("loss", 1, 1.0, 1), point("loss", 2, 0.02, 2)]
-    assert judged("best loss > 0.5", points, ended=True).state is State.FAILED
-    assert judged("best loss < 0.5", points, ended=True).state is State.MET
+    assert judged("loss > 0.5 best", points, ended=True).state is State.FAILED
+    assert judged("loss < 0.5 best", points, ended=True).state is State.MET

@@ -1,133 +1,19 @@
 """What lines are read as, and which are refused."""
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.criteria import parse_predicate, read
+from orchestrator.criteria import parse_predicate, predicate_text, read
 from orchestrator.domain.criterion import Decidable, Kind, Subject
 
-READ = [
-    ("pass@1 > 5%", "pass@1 > 5%"),
-    ("- [x] pass@1 > 5% indicates learning (achieved 11.25%)", "pass@1 > 5%"),
-    ("Eval loss below 2.1", "`Eval loss` < 2.1"),
-    ("Eval loss is no more than 2.1", "`Eval loss` <= 2.1"),
-    ("Eval accuracy is not less than 90%", "`Eval accuracy` >= 90%"),
-    ("Eval accuracy at least 90 percent", "`Eval accuracy` >= 90%"),
-    ("Accuracy reaches 0.9", "Accuracy >= 0.9"),
-    ("Train loss reaches 0.5", "`Train loss` <= 0.5"),
-    ("Train loss drops below 0.5", "`Train loss` < 0.5"),
-    ("Train loss stays below 3", "`Train loss` < 3 all"),
-    ("best eval/acc ≥ .85", "eval/acc >= 0.85 best"),
-    ("final eval/acc ≥ 0.85", "eval/acc >= 0.85 final"),
-    ("`eval/acc` ≥ 0.85 by step 2,000", "eval/acc >= 0.85 by step 2000"),
-    ("`eval/acc >= 0.85`", "eval/acc >= 0.85"),
-    ("learning rate > 1e-4", "`learning rate` > 0.0001"),
-    ("samples > 100M", "samples > 100000000"),
-    ("Success rate: **40-60%**", "`Success rate` in 40%..60%"),
-    ("entropy between 0.1 and 0.4", "entropy in 0.1..0.4"),
-    ("entropy in 0.1\N{EN DASH}0.4", "entropy in 0.1..0.4"),
-    ("mean reward: +1.0 to +1.5", "`mean reward` in 1..1.5"),
-    ("reward > -1.5", "reward > -1.5"),
-    ("entropy = 2.2 ± 0.2", "entropy in 2..2.4000000000000004"),
-    ("at least 90% accuracy", "accuracy >= 90%"),
-    ("Target: 95%+ win rate", "`win rate` >= 95%"),
-    ("| Recall | ≥ 90% |", "Recall >= 90%"),
-    ("CIFAR-10: FID < 5.0, IS > 8.0", "FID on CIFAR-10 < 5 and IS on CIFAR-10 > 8"),
-    ("Win rate > 55% on fresh data", "`Win rate` on `fresh data` > 55%"),
-    ("Document final accuracy (target: >77.6%)", "accuracy > 77.6% final"),
-    ("Verify convergence (loss < 6, F1 > 0.76)", "loss < 6 and F1 > 0.76"),
-    ("Training runs for ~52,000 steps (5% of full training)", "step ~= 52000"),
-    ("Training runs for 1,500 steps", "step >= 1500"),
-    ("Training reaches step 45k", "step >= 45000"),
-    ("Training runs for 1,500 steps without errors", "step >= 1500 and no error"),
-    ("no NaN", "no nan"),
-    ("No NaN or Inf values in losses", "no nan in `*loss*` and no inf in `*loss*`"),
-    ("No OOM errors for the entire training run", "no oom"),
-    ("no NaN, no OOM and no crash", "no nan and no oom and no crash"),
-    ("Zero errors", "no error"),
-    ("No NaN in any metric", "no nan"),
-    ("A checkpoint is saved", "checkpoints exist"),
-    ("Resources are released at the end of the run", "resources released"),
-    ("Eval runs and reports pass@1", "pass@1 on `evaluation` exists"),
-    ("pass@1 > 5% on test and pass@2 > 8% on test", "pass@1 on test > 5% and pass@2 on test > 8%"),
-    ("Training completes without crash", "event train exists and no crash"),
-    ("Evaluation completes", "event eval exists"),
-    ("Checkpoints saved", "checkpoints exist"),
-    ("At least 3 checkpoint files exist", "checkpoints >= 3"),
-    ("`results/model.pt` exists", "file `results/model.pt` exists"),
-    ("Model saved to `weights/best.pt`", "file `weights/best.pt` exists"),
-    ("Evaluation runs and reports pass@1 metric - pass@1=11.25% at 80%",
-     "pass@1 on `evaluation` exists"),
-    ("evaluation reports pass@1 and pass@2",
-     "pass@1 on `evaluation` exists and pass@2 on `evaluation` exists"),
-    ("Resources released", "resources released"),
-    ("All processes ended after the run", "resources released"),
-    ("Nothing left running after the run", "resources released"),
-    ("No process is left running", "resources released"),
-]  # fmt: skip
-
-REFUSED = [
-    "Stable training dynamics",
-    "Loss decreases smoothly",
-    "Accuracy is good",
-    "Performance > 90%",
-    "Target: 30+",
-    "Memory < 85%",
-    "Inference latency < 10 ms",
-    "Model performance ≥ 95% of baseline",
-    "Accuracy better than before",
-    "Train/eval gap < 2x",
-    "≥5-10x faster than sampling",
-    "Reduce LR if perplexity > 15",
-    "Warning: loss > 5",
-    "Abort above loss 5",
-    "loss must not exceed 5",
-    "loss cannot exceed 5",
-    "loss never exceeds 5",
-    "loss not below 5",
-    "maybe loss < 2",
-    "At least 90% of tasks solved",
-    "TODO: loss < 2",
-    "❌ loss > 5",
-    "pass@1 > 5% and pass@2 > 8% on test",
-    "loss < 2 and accuracy > 90% by step 100",
-    "No NaN in gradients",
-    "No OOM in any metric",
-    "1 < loss < 2",
-    "loss << 2",
-    "Loss < 2 or accuracy > 90%",
-    "All losses < 2",
-    "Accuracy > 70% each",
-    "Accuracy > 70% on every split",
-    "Accuracy > 70% for 3 consecutive evals",
-    "Eval loss < 50 by end of epoch 1",
-    "sub_loss < 7.2 at 2000 steps",
-    "Loss averaged over 100 steps < 2",
-    "Validation loss < training loss",
-    "Perfect grids > 85/172",
-    "Training runs for 52.000 steps",
-    "Training runs for 500 episodes",
-    "loss < 0,05",
-    "reward reaches 3 things",
-    "speed reaches 30",
-    "Result: accuracy > 50%",
-    "`reward_curve.png` is from real training",
-    "`model.pt` exists and loads cleanly",
-    "Checkpoints saved every 500 steps",
-    "Checkpoints saved to the moon",
-    "Findings recorded",
-    "Evaluation reports results",
-    "Model loads without errors",
-    "No NaN on the second machine",
-    "Wandb shows training curves online",
-    "loss < 1e999",
-    "entropy between 0.4 and 0.1",
-    "entropy = 2.2 ± 10%",
-    "",
-    "-",
-    "| Loss | 2.5 | < 2 |",
-]
+TABLE = json.loads((Path(__file__).parent / "readings.json").read_text(encoding="utf-8"))
+READ = [(line, predicate) for group in TABLE["read"].values() for line, predicate in group.items()]
+DECLARED = list(TABLE["declare"].items())
+REFUSED = TABLE["refused"]
 
 
 @pytest.mark.parametrize(("line", "predicate"), READ, ids=[line for line, _ in READ])
@@ -137,17 +23,28 @@ def test_line_is_read_as_its_predicate(line, predicate):
     assert (reading.predicate, reading.decidable) == (predicate, Decidable.YES), reading.why
 
 
-@pytest.mark.parametrize(("line", "predicate"), READ, ids=[line for line, _ in READ])
-def test_canonical_text_round_trips(line, predicate):
-    """The canonical text of a reading parses back to the very same clauses."""
-    assert parse_predicate(predicate) == read(line).clauses
+@pytest.mark.parametrize("predicate", [text for _, text in READ])
+def test_canonical_text_round_trips(predicate):
+    """The canonical text of a reading parses, and is written back the same."""
+    assert predicate_text(parse_predicate(predicate)) == predicate
+
+
+@pytest.mark.parametrize(("line", "expected"), DECLARED, ids=[line for line, _ in DECLARED])
+def test_line_that_lacks_one_declaration_says_which(line, expected):
+    """The test is understood; what must be declared first is asked for."""
+    reading = read(line)
+    first = reading.clauses[0]
+    values = [value for value in (first.value, first.value2) if value is not None]
+    found = [str(reading.kind), first.metric, first.change or first.op, *values]
+    assert (found, reading.decidable) == (expected, Decidable.DECLARE), reading.why
+    assert reading.why
 
 
 @pytest.mark.parametrize("line", REFUSED)
 def test_line_without_one_meaning_is_refused_with_a_reason(line):
     """A vague, relative, conditional or half-read line is never definite and says why."""
     reading = read(line)
-    assert reading.decidable is not Decidable.YES, reading.predicate
+    assert reading.decidable in {Decidable.ASK, Decidable.MANUAL}, reading.predicate
     assert reading.why
 
 
@@ -165,6 +62,12 @@ def test_steps_carry_their_tolerance():
     assert (plain.op, plain.value, plain.tolerance) == (">=", 1500, None)
 
 
+def test_a_fraction_claims_its_denominator_too():
+    """`> 85/172` is more than 85, out of 172."""
+    (clause,) = read("Perfect grids > 85/172").clauses
+    assert (clause.op, clause.value, clause.total) == (">", 85, 172)
+
+
 @pytest.mark.parametrize(
     ("line", "note"),
     [
@@ -172,6 +75,7 @@ def test_steps_carry_their_tolerance():
         ("pass@1 > 5% (achieved 11.25%)", "achieved 11.25%"),
         ("GPU utilization > 80% (currently < 20%) ✅", "currently < 20%"),
         ("no NaN ✅", None),
+        ("pass@1 > 5% (baseline had 3%)", "baseline had 3%"),
     ],
 )
 def test_results_are_split_off_before_reading(line, note):
@@ -185,18 +89,31 @@ def test_results_are_split_off_before_reading(line, note):
     "line",
     [
         "accuracy > 90% (averaged over 5 seeds)",
-        "accuracy > 90% (per class)",
         "accuracy > 90% - only on the hard split",
-        "accuracy > 90% (by epoch 3)",
-        "accuracy > 90% (recall > 80%)",
-        "accuracy > 90% (train)",
-        "accuracy > 90% (arc1 subset)",
+        "accuracy > 90% (unless it overfits)",
+        "accuracy > 90% (median of 3 runs)",
     ],
 )
-def test_remark_that_may_narrow_the_test_is_asked_about(line):
-    """A remark that names where, when or what else is never dropped silently."""
+def test_remark_that_changes_the_test_is_asked_about(line):
+    """A remark that names another statistic or a condition is never dropped silently."""
     reading = read(line)
-    assert (reading.decidable, reading.predicate) == (Decidable.ASK, "accuracy > 90%")
+    assert reading.decidable is Decidable.ASK
+    assert reading.clauses[0].value == 0.9
+
+
+@pytest.mark.parametrize(
+    ("line", "predicate"),
+    [
+        ("accuracy > 90% (on the validation set)", "accuracy on `validation set` > 90%"),
+        ("accuracy > 90% (train)", "accuracy on train > 90%"),
+        ("accuracy > 90% (arc1 subset)", "accuracy on `arc1 subset` > 90%"),
+        ("accuracy (top-5) > 90%", "`accuracy top-5` > 90%"),
+        ("accuracy > 90% (by epoch 3)", "accuracy > 90% by epoch 3"),
+    ],
+)
+def test_remark_that_narrows_the_test_is_read_with_it(line, predicate):
+    """Where and when are part of the test, in parentheses too."""
+    assert read(line).predicate == predicate
 
 
 def test_explicit_predicate_wins_over_the_words():
@@ -205,8 +122,11 @@ def test_explicit_predicate_wins_over_the_words():
     (clause,) = reading.clauses
     assert reading.decidable is Decidable.YES
     assert (clause.metric, clause.op, clause.value, clause.aggregate) == (
-        "eval/grid_acc", ">", 0.5, "best",
-    )  # fmt: skip
+        "eval/grid_acc",
+        ">",
+        0.5,
+        "best",
+    )
 
 
 def test_broken_explicit_predicate_is_asked_about():
@@ -216,31 +136,75 @@ def test_broken_explicit_predicate_is_asked_about():
     assert "pass@1 >> 5" in reading.why
 
 
+def test_several_explicit_predicates_must_all_hold():
+    """Two comments on one line are joined, each as a whole."""
+    reading = read("good <!-- exp: a > 1 or b > 1 --> <!-- exp: c > 1 -->")
+    assert reading.predicate == "(a > 1 or b > 1) and c > 1"
+
+
 def test_block_markers_of_ours_are_no_predicates():
     """`<!-- exp:begin … -->` marks a block and is not read as a predicate."""
     assert read("pass@1 > 5% <!-- exp:begin evidence -->").predicate == "pass@1 > 5%"
 
 
-@pytest.mark.parametrize("heading", ["Warning Signs", "Red Flags — Stop If:"])
-def test_line_under_an_alarm_heading_is_no_success(heading):
-    """A box under an inverted heading has inverted polarity and is not judged as a success."""
-    reading = read("OOM errors > 3", heading)
-    assert reading.polarity == "inverted"
-    assert reading.decidable is not Decidable.YES
-    assert read("loss > 5", heading).decidable is not Decidable.YES
+@pytest.mark.parametrize(
+    ("line", "heading"),
+    [
+        ("OOM errors > 3", "Warning Signs"),
+        ("loss > 5", "Red Flags — Stop If:"),
+        ("Loss is NaN", "Warning signs"),
+        ("❌ loss > 5", None),
+        ("Warning: loss > 5", None),
+        ("GPU runs out of memory", "Kill criteria"),
+    ],
+)
+def test_alarm_is_no_success(line, heading):
+    """A line under an inverted heading, or with a warning sign, is an alarm."""
+    assert read(line, heading).polarity == "inverted"
 
 
-@pytest.mark.parametrize("heading", ["Epoch 25", "After 3 epochs", "Step 2,000"])
-def test_heading_with_a_time_is_asked_about(heading):
-    """A heading that may anchor its lines in training time makes them a question."""
-    assert read("loss < 5", heading).decidable is Decidable.ASK
-    assert read("loss < 5", "Acceptance Criteria").decidable is Decidable.YES
+@pytest.mark.parametrize(
+    "line",
+    ["If BLEU > 30: deploy", "If loss > 5 → stop", "Reduce LR if perplexity > 15",
+     "accuracy > 90% → proceed to phase 2", "stop training when loss > 5"],
+)  # fmt: skip
+def test_rule_is_a_decision_and_no_condition_of_success(line):
+    """`if … then …` is read, and marked as conditional: it neither ticks nor gates."""
+    reading = read(line)
+    assert (reading.polarity, reading.decidable) == ("conditional", Decidable.YES)
+    assert len(reading.clauses) == 1
+
+
+def test_alarm_names_what_must_not_happen():
+    """`Loss is NaN` under Warning signs is the condition itself, to be shown red when true."""
+    reading = read("Loss is NaN", "Warning signs")
+    assert (reading.predicate, reading.decidable) == ("not no nan in `*loss*`", Decidable.YES)
+    assert read("Loss is NaN").decidable is Decidable.ASK
+
+
+@pytest.mark.parametrize(
+    ("heading", "predicate"),
+    [
+        ("Epoch 25", "loss < 5 at epoch 25"),
+        ("After 3 epochs", "loss < 5 at epoch 3"),
+        ("By step 2,000", "loss < 5 by step 2000"),
+        ("Episodes 100-300", "loss < 5 episodes 100..300"),
+        ("Minimum (1 epoch sonrası)", "loss < 5 at epoch 1"),
+        ("Acceptance Criteria", "loss < 5"),
+        ("Phase 2 (week 5-8)", "loss < 5"),
+    ],
+)
+def test_heading_with_a_time_anchors_its_lines(heading, predicate):
+    """A heading says when; a time in the line itself wins."""
+    assert read("loss < 5", heading).predicate == predicate
+    assert read("loss < 5 at step 7", heading).predicate == "loss < 5 at step 7"
 
 
 @pytest.mark.parametrize(
     ("heading", "tier"),
-    [("Stretch Goals", "stretch"), ("Nice to have", "nice"), ("Must", "must"), (None, "must")],
-)
+    [("Stretch Goals", "stretch"), ("Nice to have", "nice"), ("Must", "must"), (None, "must"),
+     ("Success criteria / Optional", "nice")],
+)  # fmt: skip
 def test_heading_gives_the_tier(heading, tier):
     """Nice and stretch headings do not gate."""
     assert read("loss < 5", heading).tier == tier
@@ -257,7 +221,12 @@ def test_heading_gives_the_tier(heading, tier):
         ("`a/b.pt` exists", Kind.ARTIFACT_EXISTS),
         ("Pathologist approval", Kind.MANUAL),
         ("Loss decreasing", Kind.TREND),
-        ("better than baseline", Kind.RELATIVE_TO_BASELINE),
+        ("accuracy > 70% for 3 consecutive evals", Kind.TREND),
+        ("FID improvement ≥ 30%", Kind.RELATIVE_TO_BASELINE),
+        ("val_loss < train_loss", Kind.COMPARISON),
+        ("accuracy > 70% for each class", Kind.PER_CLASS),
+        ("total time < 2 h", Kind.DURATION),
+        ("`pytest -q` passes", Kind.COMMAND_PASSES),
     ],
 )
 def test_reading_has_a_kind(line, kind):
@@ -265,36 +234,42 @@ def test_reading_has_a_kind(line, kind):
     assert read(line).kind is kind
 
 
-@given(st.text(max_size=300))
-def test_any_text_has_a_reading(text):
-    """No text raises; a definite reading always has clauses and a predicate that parses back."""
-    reading = read(text)
-    if reading.decidable is Decidable.YES:
-        assert parse_predicate(reading.predicate) == reading.clauses
-    else:
-        assert reading.why
+@given(st.text(max_size=300), st.text(max_size=60) | st.none())
+def test_any_text_has_a_reading(text, heading):
+    """No text raises; a definite reading has clauses and a canonical predicate that parses."""
+    _sound(read(text, heading))
 
 
 _MIXED = """loss pass@1 > < ≥ 5 5% 1e9 at least no NaN and or , : ( ) ` | - — ± ~ steps training
-best by step reports exists <!-- exp: --> 52,000 x.pt is stays each on eval between /"""
+best by step reports exists <!-- exp: --> 52,000 x.pt is stays each on eval between / → if epoch 3
+for consecutive baseline R-000012 of seeds improves every without errors checkpoint saved hours
+not decreasing over last first until * . 0.5..2 pp ms 85/172 ∞ 😀 "done" prints"""
 _WORDS = st.sampled_from(_MIXED.split())
 
 
-@given(st.lists(_WORDS, max_size=14).map(" ".join))
+@given(st.lists(_WORDS, max_size=16).map(" ".join))
 def test_any_mixture_of_known_words_has_a_reading(text):
     """Words of the grammar in any order never raise, and a definite reading round-trips."""
-    reading = read(text)
+    _sound(read(text))
+
+
+def _sound(reading):
     if reading.decidable is Decidable.YES:
-        assert parse_predicate(reading.predicate) == reading.clauses
+        assert reading.clauses
+        assert predicate_text(parse_predicate(reading.predicate)) == reading.predicate
     else:
         assert reading.why
+    if reading.predicate is not None:
+        parse_predicate(reading.predicate)
 
 
 @pytest.mark.timeout(60)
 def test_hostile_lines_are_refused_in_bounded_time():
     """Lines made to make a parser backtrack are refused, a thousand of them before the timeout."""
-    lines = [("(" * 300 + "a > 1 " * 100)[:900], "- " * 450, "`" * 900, "> 1 " * 225, "a " * 450]
-    readings = [read(line) for _ in range(200) for line in lines]
+    lines = [("(" * 300 + "a > 1 " * 100)[:900], "- " * 450, "`" * 900, "> 1 " * 225, "a " * 450,
+             "1" * 900, "1-" * 450, "1," * 450, "at " * 300, "for 3 " * 150, "a.b/" * 225,
+             "~" * 900, "-1" * 450, "(" * 900, "** *" * 225, "1e" * 450, "by step " * 112]  # fmt: skip
+    readings = [read(f"{line}{turn}") for turn in range(60) for line in lines]
     assert all(reading.decidable is not Decidable.YES for reading in readings)
 
 

@@ -1,0 +1,92 @@
+"""A row of a table as a claim: which cell names the metric, which one holds the target."""
+
+import re
+
+from orchestrator.criteria.pieces import pieces_of
+from orchestrator.criteria.syntax import NotReadError
+
+_STRICT = re.compile(r"^(?:[<>≤≥]|at (?:least|most)\b|(?:below|above|under|over|up to)\b)", re.IGNORECASE)
+_TARGET = re.compile(
+    r"^(?:[<>≤≥=~≈$+-]|\d|at (?:least|most)\b|(?:stays|below|above|under)\b)", re.IGNORECASE
+)
+_IDENTIFIER = re.compile(r"(?:[A-Z]{1,3}-?)?\d+[.):]?|[A-Z]\d*")
+_BARE = re.compile(r"[-+~≈]?\s*[\d.,]+\s*[%kMB]?")
+_RULE = re.compile(r"[\s:|-]+")
+_WANTED = re.compile(r"target|goal|threshold|criteri|gate|pass if|required?|expected|kpi|minimum|bar$"
+                     r"|acceptance|must|objective|spec", re.IGNORECASE)  # fmt: skip
+_NAMED = re.compile(r"metric|measure|criterion|check|what|item|test|name|kpi|gate|aspect", re.IGNORECASE)
+
+
+def row_claim(text: str, header: tuple[str, ...] = ()) -> str:
+    """`| accuracy | ≥ 90% | 88% |` → `accuracy ≥ 90%`; other text is given back as it is.
+
+    With a `header`, the column named target (goal, threshold, expected …) holds the bound. Without
+    one, it is the only cell with an operator, else the only one that compares at all: a row with
+    several targets (tiers, stages) is left as it is, to be asked about.
+    """
+    if not (text.startswith("|") and text.endswith("|") and text.count("|") > 2):
+        return text
+    cells = [re.sub(r"\*\*|__", "", cell).strip() for cell in text.strip("|").split("|")]
+    place = _by_header(cells, header) if header else _target_of(cells)
+    if place is None:
+        return text
+    if not _TARGET.match(cells[place]):
+        return cells[place]  # the cell names its metric itself
+    names = [cell for cell in cells[:place] if cell and not _IDENTIFIER.fullmatch(cell)]
+    if header:
+        names = names[-1:] if not names else _names_by_header(cells, header, place) or names
+    if not names:
+        return cells[place]
+    if len(names) == 1:
+        return f"{names[0]} {cells[place]}"
+    return f"{' '.join(names[:-1])}: {names[-1]} {cells[place]}"
+
+
+def is_rule(text: str) -> bool:
+    """Whether a line of a table only separates its header from its rows."""
+    return _RULE.fullmatch(text) is not None and "-" in text
+
+
+def cells_of(text: str) -> tuple[str, ...]:
+    """The cells of a row, without emphasis."""
+    return tuple(
+        re.sub(r"\*\*|__", "", cell).strip() for cell in text.strip().strip("|").split("|")
+    )
+
+
+def _by_header(cells: list[str], header: tuple[str, ...]) -> int | None:
+    wanted = [i for i, name in enumerate(header) if _WANTED.search(name) and i < len(cells)]
+    wanted = [i for i in wanted if i > 0] or wanted
+    return wanted[0] if len(wanted) == 1 else _target_of(cells)
+
+
+def _names_by_header(cells: list[str], header: tuple[str, ...], place: int) -> list[str]:
+    return [
+        cells[i] for i, name in enumerate(header[: len(cells)])
+        if i < place and cells[i] and not _IDENTIFIER.fullmatch(cells[i])
+        and (i == 0 or _NAMED.search(name))
+    ]  # fmt: skip
+
+
+def _target_of(cells: list[str]) -> int | None:
+    """The one cell that holds the bound, or None where several could."""
+    for choose in (_STRICT, _TARGET):
+        found = [
+            i for i, cell in enumerate(cells)
+            if i > 0 and choose.match(cell) and _is_test(cell)
+        ]  # fmt: skip
+        if choose is _TARGET:
+            found = [i for i in found if not _BARE.fullmatch(cells[i]) or "~" in cells[i]]
+        if len(found) == 1:
+            return found[0]
+        if len(found) > 1:
+            return None
+    embedded = [i for i, cell in enumerate(cells) if _is_test(cell)]
+    return embedded[0] if len(embedded) == 1 else None
+
+
+def _is_test(cell: str) -> bool:
+    try:
+        return any(piece.kind in {"test", "op"} for piece in pieces_of(cell))
+    except NotReadError:
+        return False
