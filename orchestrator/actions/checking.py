@@ -15,7 +15,7 @@ from orchestrator.domain.criterion import Criterion, State, Verdict
 from orchestrator.domain.run import RunRecord
 from orchestrator.domain.ticket import Checkbox, Ticket
 from orchestrator.errors import RefusedError
-from orchestrator.tickets import Change
+from orchestrator.tickets import Change, Document
 from orchestrator.watch.bindings import Bound, bound_names
 from orchestrator.watch.claims import criteria_of
 from orchestrator.watch.daemon import ensure_watcher
@@ -85,12 +85,13 @@ def check_ticket(
         NotFoundError: there is no such ticket or run.
         RefusedError: the run is another ticket's.
     """
-    ticket = tickets.find(workspace.tickets, text).ticket
+    document = tickets.find(workspace.tickets, text)
+    ticket = document.ticket
     if workspace.state.is_dir() and has_pending(workspace):
         ensure_watcher(workspace)
     chosen = _chosen(workspace, ticket, run)
     if chosen is None:
-        rows = tuple(_row(box, claim) for box, claim in _claims(workspace, ticket))
+        rows = tuple(_row(box, claim) for box, claim in _claims(workspace, document))
         return _check(ticket, None, rows)
     folder = workspace.run(chosen.id)
     record = require_record(folder)
@@ -99,7 +100,9 @@ def check_ticket(
     if explain:
         pairs = zip(rows, record.criteria, strict=True)
         rows = tuple(_explained(row, folder, claim, record, found) for row, claim in pairs)
-    return _check(ticket, chosen, (*rows, *_added_rows(_claims(workspace, ticket), ticket, record)))
+    return _check(
+        ticket, chosen, (*rows, *_added_rows(_claims(workspace, document), ticket, record))
+    )
 
 
 def _chosen(workspace: Workspace, ticket: Ticket, run: str | None) -> RunSummary | None:
@@ -118,9 +121,12 @@ def _chosen(workspace: Workspace, ticket: Ticket, run: str | None) -> RunSummary
     return next(row for row in list_runs(workspace) if row.id == folder.id)
 
 
-def _claims(workspace: Workspace, ticket: Ticket) -> list[tuple[Checkbox, Criterion]]:
+def _claims(workspace: Workspace, document: Document) -> list[tuple[Checkbox, Criterion]]:
+    ticket = document.ticket
     boxes = {box.key: box for box in ticket.checkboxes}
-    return [(boxes[claim.key], claim) for claim in criteria_of(ticket, said_of(workspace, ticket))]
+    return [
+        (boxes[claim.key], claim) for claim in criteria_of(document, said_of(workspace, ticket))
+    ]
 
 
 def _judged_rows(ticket: Ticket, record: RunRecord, found: Judged) -> Iterator[CheckedCriterion]:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator import criteria, tickets
+from orchestrator import criteria
+from orchestrator.criteria.document import read_document
 from orchestrator.domain.criterion import Clause, Reading
 from orchestrator.errors import InvalidFileError
 
@@ -20,7 +21,6 @@ class ReadLine:
     """
 
     number: int
-    heading: str
     line: str
     reading: Reading
 
@@ -48,7 +48,7 @@ def read_json_lines(lines: Iterable[bytes]) -> Iterator[ReadLine | BadLine]:
             yield BadLine(number=number, why=str(error))
             continue
         reading = criteria.read(line, heading or None)
-        yield ReadLine(number=number, heading=heading, line=line, reading=reading)
+        yield ReadLine(number=number, line=line, reading=reading)
 
 
 def _request(raw: bytes) -> tuple[str, str]:
@@ -77,10 +77,8 @@ def _request(raw: bytes) -> tuple[str, str]:
 
 def read_markdown(raw: bytes) -> Iterator[ReadLine]:
     """Read every criterion of a Markdown document, in the order of its lines."""
-    for box in tickets.parse(raw, "").ticket.checkboxes:
-        if tickets.is_criterion(box):
-            reading = criteria.read(box.text, box.heading)
-            yield ReadLine(number=box.line, heading=box.heading, line=box.text, reading=reading)
+    for found in read_document(raw.decode("utf-8", "surrogateescape")):
+        yield ReadLine(number=found.line, line=found.text, reading=found.reading)
 
 
 def reading_json(reading: Reading) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from orchestrator import tickets
@@ -10,7 +10,7 @@ from orchestrator.actions.last_run import last_run
 from orchestrator.actions.specs import Specs
 from orchestrator.criteria import predicate_text
 from orchestrator.domain.criterion import Decidable, Reading
-from orchestrator.domain.ticket import Checkbox, Ticket, TicketStatus
+from orchestrator.domain.ticket import Checkbox, TicketStatus
 from orchestrator.tickets import Document
 from orchestrator.watch.bindings import bound_names, renamed, tree_of
 from orchestrator.watch.live import live_runs
@@ -38,57 +38,52 @@ def fixes(workspace: Workspace, chosen: tuple[str, ...]) -> list[Fix]:
         NotFoundError: a chosen ticket does not exist.
     """
     paths = {tickets.find(workspace.tickets, text).path for text in chosen}
-    everything = [document.ticket for document in tickets.load_documents(workspace.tickets)]
-    specs = Specs(workspace, everything)
+    everything = tickets.load_documents(workspace.tickets)
+    specs = Specs(workspace, [document.ticket for document in everything])
     live = {record.ticket.id for _, record, _ in live_runs(workspace) if record.ticket}
     return [
         fix
-        for ticket in everything
-        if (not paths or ticket.path in paths)
-        and ticket.status != TicketStatus.DONE
-        and ticket.id not in live
-        for fix in _fixes(workspace, ticket, specs)
+        for document in everything
+        if (not paths or document.path in paths)
+        and document.ticket.status != TicketStatus.DONE
+        and document.ticket.id not in live
+        for fix in _fixes(workspace, document, specs)
     ]
 
 
-def _fixes(workspace: Workspace, ticket: Ticket, specs: Specs) -> Iterator[Fix]:
+def _fixes(workspace: Workspace, document: Document, specs: Specs) -> Iterator[Fix]:
+    ticket = document.ticket
     names = last_run(workspace, ticket).series
     metrics = specs.metrics(ticket)
-    for box in _without(ticket, specs):
-        reading = specs.reading(ticket, box)
-        bound = bound_names(reading, metrics, names)
-        series = {b.name: b.series for b in bound if b.series not in {None, b.name}}
-        predicate, why = reading.predicate, reading.why or ""
-        if reading.decidable is Decidable.YES:
-            if not series:
-                continue
-            predicate = predicate_text(renamed(tree_of(reading.predicate), series))
-            why = ", ".join(f"{b.name} is {b.series}: {b.how}" for b in bound if b.name in series)
-        if predicate is not None and _may_stand(predicate, reading):
+    for box, reading in _without(document, specs):
+        tree = tree_of(reading.predicate)
+        if tree is None or reading.decidable is Decidable.MANUAL:
+            continue
+        # What is only suggested is looked up as well: it shall be as exact as it can be.
+        bound = bound_names(replace(reading, decidable=Decidable.YES), metrics, names)
+        series = {b.name: b.series for b in bound if b.series and b.series != b.name}
+        exact = ", ".join(f"{b.name} is {b.series}: {b.how}" for b in bound if b.name in series)
+        predicate = predicate_text(renamed(tree, series))
+        asked = reading.decidable is not Decidable.YES
+        if (asked or series) and "-->" not in predicate:
             yield Fix(
                 path=ticket.path,
                 line=box.line,
                 key=box.key,
                 text=box.text,
                 predicate=predicate,
-                why=why,
+                why=(reading.why or exact) if asked else exact,
             )
 
 
-def _without(ticket: Ticket, specs: Specs) -> Iterator[Checkbox]:
+def _without(document: Document, specs: Specs) -> Iterator[tuple[Checkbox, Reading]]:
     """Criteria that neither their line nor the spec says exactly; lines alike cannot be told."""
-    claims = [box for box in ticket.checkboxes if tickets.is_criterion(box)]
-    alike = Counter(tickets.line_key(box.text) for box in claims)
-    for box in claims:
-        said = specs.says(ticket, box) or tickets.has_predicate(box.text)
+    claims = specs.readings(document)
+    alike = Counter(tickets.line_key(box.text) for box, _ in claims)
+    for box, reading in claims:
+        said = specs.says(document.ticket, box) or tickets.has_predicate(box.text)
         if not said and alike[tickets.line_key(box.text)] == 1:
-            yield box
-
-
-def _may_stand(predicate: str, reading: Reading) -> bool:
-    """Whether it is one at all, and can stand in a comment; a person's question has none."""
-    readable = tree_of(predicate) is not None and "-->" not in predicate
-    return readable and reading.decidable is not Decidable.MANUAL
+            yield box, reading
 
 
 def write_fixes(workspace: Workspace, accepted: Iterable[Fix]) -> int:

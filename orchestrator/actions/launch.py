@@ -60,7 +60,8 @@ def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions)
         ConflictError: the ticket has a live run already, or is just being started.
         EnvironmentFailure: the run folder cannot be written, or the shim did not come up.
     """
-    ticket = _readable(tickets.find(workspace.tickets, ticket_text))
+    document = _readable(tickets.find(workspace.tickets, ticket_text))
+    ticket = document.ticket
     workspace.prepare_state()
     busy = f"{ticket.id} is being started by another exp process"
     with locked(workspace.lock_file(ticket.id), busy=busy):
@@ -71,7 +72,7 @@ def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions)
         check_lines(workspace, experiment, ticket)
         repository, warnings = _repository(workspace, options)
         known = last_run(workspace, ticket)
-        record = _plan(workspace, ticket, experiment, commit=repository is not None)
+        record = _plan(workspace, document, experiment, commit=repository is not None)
         record, missing = _bound_to(workspace, record, known)
         warnings += missing
         run = workspace.create_run()
@@ -90,14 +91,14 @@ def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions)
     return Launched(run=run, record=record, known=known.series, warnings=warnings)
 
 
-def _readable(document: tickets.Document) -> Ticket:
+def _readable(document: tickets.Document) -> tickets.Document:
     """The ticket, unless some of its bytes are no text: its claims could not be quoted."""
     if document.broken_line is not None:
         raise InvalidFileError(
             f"{document.path}:{document.broken_line}: not UTF-8",
             hint=f"iconv -f latin1 -t utf-8 {document.path}, and look at the result",
         )
-    return document.ticket
+    return document
 
 
 def _refuse_second_run(workspace: Workspace, ticket: Ticket) -> None:
@@ -152,9 +153,10 @@ def _repository(
 
 
 def _plan(
-    workspace: Workspace, ticket: Ticket, experiment: Experiment, *, commit: bool
+    workspace: Workspace, document: tickets.Document, experiment: Experiment, *, commit: bool
 ) -> RunRecord:
     """Everything that is fixed at launch, except what the run folder and git add."""
+    ticket = document.ticket
     seed = experiment.params.get("seed")
     policy = load_config(workspace.root).git.commit
     return RunRecord(
@@ -175,7 +177,7 @@ def _plan(
         },
         budget=experiment.budget,
         metrics=experiment.metrics,
-        criteria=criteria_of(ticket, said_by(experiment.criteria)),
+        criteria=criteria_of(document, said_by(experiment.criteria)),
         planned_steps=planned_steps(experiment),
         stop_when=experiment.stop.when,
         grace=experiment.stop.grace,

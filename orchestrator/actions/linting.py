@@ -55,7 +55,7 @@ def lint_tickets(
     specs = Specs(workspace, [document.ticket for document in documents])
     knowledge = Knowledge(
         root=workspace.root,
-        read=specs.reading,
+        read=specs.readings,
         spec_problems=specs.problems,
         frozen=_frozen(workspace),
     )
@@ -68,12 +68,11 @@ def lint_tickets(
                 path=document.path,
                 line=box.line,
                 text=box.text,
-                reading=specs.reading(document.ticket, box),
+                reading=reading,
             )
             for document in documents
             if readings and (not paths or document.path in paths)
-            for box in document.ticket.checkboxes
-            if tickets.is_criterion(box)
+            for box, reading in specs.readings(document)
         ),
     )
 

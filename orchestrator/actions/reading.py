@@ -263,7 +263,7 @@ def show_ticket(workspace: Workspace, text: str) -> TicketDetail:
     runs = list_runs(workspace, ticket=ticket.id, limit=1)
     run = runs[0] if runs else None
     said = said_of(workspace, ticket)
-    rows = _criterion_rows(workspace, criteria_of(ticket, said), run.id if run else None, ticket)
+    rows = _criterion_rows(workspace, criteria_of(document, said), run.id if run else None, ticket)
     return TicketDetail(
         ticket=ticket,
         text=document.text,

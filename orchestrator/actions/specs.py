@@ -12,7 +12,8 @@ from orchestrator.domain.run import MetricSpec
 from orchestrator.domain.ticket import Checkbox, Ticket
 from orchestrator.errors import ExpError, InvalidFileError
 from orchestrator.spec import load_experiment
-from orchestrator.watch.claims import Said, nearest_line, reading_of, said_by, unknown_lines
+from orchestrator.tickets import Document
+from orchestrator.watch.claims import Said, nearest_line, readings_of, said_by, unknown_lines
 from orchestrator.workspace import Workspace
 
 _LOOKED_UP = 10  # unknown lines for which the nearest one is looked for
@@ -122,9 +123,10 @@ class Specs:
         self._load = cache(lambda path: _loaded(workspace, path))
         self._said = cache(self._said_by)
 
-    def reading(self, ticket: Ticket, box: Checkbox) -> Reading:
-        """How a box is read in the light of its ticket's spec."""
-        return reading_of(box, self._said(ticket.experiment) if ticket.experiment else {})
+    def readings(self, document: Document) -> list[tuple[Checkbox, Reading]]:
+        """How the criteria of a ticket are read in the light of its spec."""
+        path = document.ticket.experiment
+        return readings_of(document, self._said(path) if path else {})
 
     def metrics(self, ticket: Ticket) -> dict[str, MetricSpec]:
         """What the spec of a ticket declares under [metrics]."""

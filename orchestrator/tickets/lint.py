@@ -56,12 +56,12 @@ class Knowledge:
     """What lint cannot see in the tickets themselves.
 
     `root` is the workspace; without it experiment paths are not looked up. `read` gives a
-    criterion's reading for its ticket and box, `spec_problems` what is wrong with a ticket's spec.
+    readings of a ticket's criteria, `spec_problems` what is wrong with a ticket's spec.
     `frozen` holds, by ticket id, the criteria as they stood at the start of the live or last run.
     """
 
     root: Path | None = None
-    read: Callable[[Ticket, Checkbox], Reading] | None = None
+    read: Callable[[Document], Sequence[tuple[Checkbox, Reading]]] | None = None
     spec_problems: Callable[[Ticket], Sequence[str]] | None = None
     frozen: Mapping[str, Sequence[Criterion]] = field(default_factory=dict)
 
@@ -235,8 +235,11 @@ def _experiment_rules(
 
 
 def _box_rules(
-    document: Document, ticket: Ticket, read: Callable[[Ticket, Checkbox], Reading] | None
+    document: Document,
+    ticket: Ticket,
+    read: Callable[[Document], Sequence[tuple[Checkbox, Reading]]] | None,
 ) -> Iterator[LintFinding]:
+    readings = {box.key: reading for box, reading in read(document)} if read else {}
     for box in ticket.checkboxes:
         if box.checked:
             if why := contradiction(box.text):
@@ -248,7 +251,7 @@ def _box_rules(
                     "untick it, or mend the claim",
                 )
             continue
-        reading = read(ticket, box) if read and words.is_criterion(box) else None
+        reading = readings.get(box.key)
         if ticket.status == TicketStatus.DONE and _must_be_ticked(reading):
             yield _found(
                 document,

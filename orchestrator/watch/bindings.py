@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from orchestrator.criteria import parse_predicate
-from orchestrator.criteria.binding import bind, suggestions, target_of
+from orchestrator.criteria.binding import bind, is_glob, suggestions, target_of
 from orchestrator.criteria.expression import (
     Baseline,
     Comparison,
@@ -21,7 +21,7 @@ from orchestrator.criteria.expression import (
     leaves,
     scalars,
 )
-from orchestrator.domain.criterion import Clause, Criterion, Decidable, Reading, Subject
+from orchestrator.domain.criterion import Criterion, Decidable, Reading
 from orchestrator.domain.run import MetricSpec
 from orchestrator.errors import InvalidFileError
 
@@ -64,7 +64,7 @@ def bound_names(
 
 def bind_name(name: Name, metrics: Mapping[str, MetricSpec], names: Collection[str]) -> Bound:
     """Bind one name to one of the series that are known."""
-    target = target_of(_clause(name), metrics)
+    target = target_of(name, metrics)
     found = bind(target, names)
     near = found.rivals or (suggestions(target, names) if found.series is None else ())
     return Bound(name=spoken(name), series=found.series, how=found.how, near=tuple(near))
@@ -95,7 +95,7 @@ def spoken(name: Name) -> str:
 def names_in(tree: Predicate) -> tuple[Name, ...]:
     """Every name that stands for one series; families and `no nan` look at all that match."""
     found = (replace(name, ranks="0") for leaf in leaves(tree) for name in _names_of(leaf))
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(name for name in found if not is_glob(name.text)))
 
 
 def _names_of(leaf: Leaf) -> Iterator[Name]:
@@ -150,7 +150,3 @@ def _bound(
     if said in frozen:
         return Bound(name=said, series=frozen[said], how="fixed at the start")
     return bind_name(name, metrics, names)
-
-
-def _clause(name: Name) -> Clause:
-    return Clause(subject=Subject.METRIC, metric=name.text, op=">", qualifier=name.scope)

@@ -1,12 +1,15 @@
 """The criteria of a ticket, read from its checkboxes."""
 
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import TypeAlias
 
 from orchestrator import criteria, tickets
+from orchestrator.criteria.document import Found, read_document
 from orchestrator.domain.criterion import Criterion, Reading
 from orchestrator.domain.ticket import Checkbox, Ticket
+from orchestrator.tickets import Document
 
 # What [criteria] of a spec says: predicates by the key of the line that they stand for.
 Said: TypeAlias = Mapping[str, str]
@@ -14,26 +17,40 @@ Said: TypeAlias = Mapping[str, str]
 # Judged like all criteria, but a ticket can be DONE without them.
 _BESIDE = "verification plan"
 _NOTHING: Said = {}
+_OTHER_ENDS = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+_BOX = re.compile(r"^\s*(?:[-*+]|\d{1,9}[.)])\s+\[[ xX]\]\s+")
 
 
-def criteria_of(ticket: Ticket, said: Said = _NOTHING) -> tuple[Criterion, ...]:
+def criteria_of(document: Document, said: Said = _NOTHING) -> tuple[Criterion, ...]:
     """Read every checkbox that states a condition of the ticket.
 
     The must lines gate the ticket; those of the Verification Plan do not, and no alarm does.
     """
-    return tuple(
-        _criterion(box, reading_of(box, said))
-        for box in ticket.checkboxes
+    return tuple(_criterion(box, reading) for box, reading in readings_of(document, said))
+
+
+def readings_of(document: Document, said: Said = _NOTHING) -> list[tuple[Checkbox, Reading]]:
+    """Each criterion of a ticket with its reading, in the light of all that stands around it.
+
+    A predicate in the line wins over the one that the spec says, and that over the words.
+    """
+    # Of the characters that end a line for Python, only these of Markdown may count lines.
+    found = {one.line: one for one in read_document(_OTHER_ENDS.sub(" ", document.text))}
+    return [
+        (box, _reading(box, found.get(box.line), said))
+        for box in document.ticket.checkboxes
         if tickets.is_criterion(box)
-    )
+    ]
 
 
-def reading_of(box: Checkbox, said: Said = _NOTHING) -> Reading:
-    """Read one checkbox; a predicate in its line wins over the spec's, and that over the words."""
+def _reading(box: Checkbox, found: Found | None, said: Said) -> Reading:
+    heading = box.heading if found is None else found.heading
     predicate = said.get(tickets.line_key(box.text)) if said else None
-    if predicate is None or tickets.has_predicate(box.text):
-        return criteria.read(box.text, box.heading)
-    return criteria.read(f"{box.text} <!-- exp: {predicate} -->", box.heading)
+    if predicate is not None and not tickets.has_predicate(box.text):
+        return criteria.read(f"{box.text} <!-- exp: {predicate} -->", heading)
+    if found is not None and " ".join(_BOX.sub("", found.text).split()) == box.text:
+        return found.reading
+    return criteria.read(box.text, heading)
 
 
 def _criterion(box: Checkbox, reading: Reading) -> Criterion:

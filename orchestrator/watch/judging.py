@@ -13,9 +13,15 @@ History: TypeAlias = Callable[[str], Iterable[Point]]
 _STEPS_PER = "steps_per_"
 
 
-def judge_of(record: RunRecord, _history: History) -> Judge:
+def judge_of(record: RunRecord, history: History) -> Judge:
     """A judge of a run by what was fixed at its launch."""
-    return Judge(record.criteria, record.metrics)
+    return Judge(
+        record.criteria,
+        record.metrics,
+        baselines=record.baselines,
+        steps_per=steps_per(record.params),
+        history=history,
+    )
 
 
 def steps_per(params: Mapping[str, Any]) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """One run under observation: its files in, its state and verdicts out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.clock import Clock
@@ -96,7 +96,7 @@ class Observer:
             or now > self._judged_at + _REJUDGE
         ):
             self._judged_at = now
-            self._judge_all(state)
+            self._judge_all(state, self._elapsed(state, clock))
         assert self._last is not None  # noqa: S101 - judged above, or at an earlier look
         state, facts, verdicts = self._last
         return Observation(
@@ -118,13 +118,13 @@ class Observer:
             self._began_at = clock.monotonic() - max(0.0, age)
         return clock.monotonic() - self._began_at
 
-    def _judge_all(self, state: RunState) -> None:
+    def _judge_all(self, state: RunState, elapsed: float) -> None:
         """Judge what is known now, and bring the index up to date where that changed."""
         series = self._reader.series(self._folder.id)
         max_step = max((row.max_step for row in series.values()), default=None)
         if state.status is RunStatus.ENDED:
             state = state_of(self._folder, self._record, max_step=max_step)
-        facts = self._facts(state, max_step, tuple(series))
+        facts = replace(self._facts(state, max_step, tuple(series)), elapsed=elapsed)
         verdicts = self._judge.verdicts(facts)
         self._write(state, facts, verdicts)
         self._last = (state, facts, verdicts)

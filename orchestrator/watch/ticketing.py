@@ -129,7 +129,7 @@ def _with_status(document: Document, seen: Observation) -> Document:
     verdicts = {criterion.key: verdict.state for criterion, verdict in _judged(seen)}
     checked = {box.key for box in document.ticket.checkboxes if box.checked}
     # The ticket as it stands now decides: what was added or edited since has no evidence yet.
-    required = [c.key for c in criteria_of(document.ticket) if c.required]
+    required = [c.key for c in criteria_of(document) if c.required]
     states = [verdicts.get(key, State.MANUAL) for key in required]
     if not all(state in {State.MET, State.MANUAL, State.WAIVED} for state in states):
         return document.set_field("Phase", TicketPhase.DEBUGGING)

@@ -97,18 +97,17 @@ def test_odd_text_stays_one_line_of_ascii(lab):
 
 
 def test_a_markdown_file_gives_its_criteria_with_their_lines(lab):
-    """Each checkbox of a document with its line; sections that hold no criteria are left out."""
+    """Each checkbox of a document with its line, read under its headings."""
     path = lab.ticket(criteria="- [ ] loss < 2\n- [x] acc > 1 - 1.5")
-    path.write_text(path.read_text().replace("Words of a person.", "- [ ] call Ada"))
+    path.write_text(path.read_text() + "\n## Warning signs\n- [ ] loss > 9\n")
     done, rows = read(lab, None, str(path))
     assert done.returncode == 0, done.stderr
-    assert [list(row) for row in rows] == [["line_number", "line", *KEYS]] * 2
+    assert [list(row) for row in rows] == [["line_number", "line", *KEYS]] * 3
     lines = path.read_text().splitlines()
-    assert [lines[row["line_number"] - 1] for row in rows] == [
-        "- [ ] loss < 2",
-        "- [x] acc > 1 - 1.5",
-    ]
-    assert [row["line"] for row in rows] == ["loss < 2", "acc > 1 - 1.5"]
+    shown = ["- [ ] loss < 2", "- [x] acc > 1 - 1.5", "- [ ] loss > 9"]
+    assert [lines[row["line_number"] - 1] for row in rows] == shown
+    assert [row["line"] for row in rows] == shown
+    assert [row["polarity"] for row in rows] == ["positive", "positive", "inverted"]
     piped, same = read(lab, path.read_text())
     assert piped.returncode == 0
     assert same == rows

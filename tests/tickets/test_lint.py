@@ -173,16 +173,17 @@ def test_unreadable_criterion(decidable, warned):
     )
     asked = []
 
-    def read(ticket, box):
-        asked.append((ticket.id, box.text, box.heading))
-        return reading(decidable, why="the metric is unnamed")
+    def read(document):
+        asked.append(document.path)
+        box = document.ticket.checkboxes[0]
+        return [(box, reading(decidable, why="the metric is unnamed"))]
 
     found = findings(("T-0001.md", body), read=read)
     assert [(one.rule, one.line) for one in found] == (
         [("unreadable-criterion", 6)] if warned else []
     )
     assert all("the metric is unnamed" in one.message for one in found)
-    assert asked == [("T-0001", "gap is small", "Acceptance Criteria")]
+    assert asked == ["tickets/T-0001.md"]
 
 
 def test_a_spec_that_cannot_be_used(tmp_path):
@@ -207,7 +208,11 @@ def test_a_spec_that_cannot_be_used(tmp_path):
 def test_done_may_leave_alarms_and_wishes_open(more, open_is_wrong):
     """A box that must not come true, or is only nice to have, may stay open on a DONE ticket."""
     body = text(1, "DONE") + "\n## Criteria\n- [ ] a\n"
-    found = rules(("T-0001.md", body), read=lambda *_: reading(Decidable.MANUAL, **more))
+
+    def read(document):
+        return [(box, reading(Decidable.MANUAL, **more)) for box in document.ticket.checkboxes]
+
+    found = rules(("T-0001.md", body), read=read)
     assert found == ([("done-with-open-box", "T-0001.md", 6)] if open_is_wrong else [])
 
 
