@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from orchestrator import tickets
+from orchestrator.actions.commands import CommandRun, run_commands
 from orchestrator.actions.follow import require_record
-from orchestrator.actions.judging import Judged, judged
+from orchestrator.actions.judging import Judged, judged, judged_afresh, refresh
 from orchestrator.actions.nearby import NearPoint, points_around
 from orchestrator.actions.reading import RunSummary, list_runs
 from orchestrator.actions.specs import said_of
@@ -77,9 +78,16 @@ class TicketCheck:
 
 
 def check_ticket(
-    workspace: Workspace, text: str, *, run: str | None = None, explain: bool = False
+    workspace: Workspace,
+    text: str,
+    *,
+    run: str | None = None,
+    explain: bool = False,
+    afresh: bool = False,
 ) -> TicketCheck:
     """Judge a ticket by its newest run, or by the one that is named.
+
+    With `afresh` the index is not asked: something was written that it may not know yet.
 
     Raises:
         NotFoundError: there is no such ticket or run.
@@ -95,7 +103,7 @@ def check_ticket(
         return _check(ticket, None, rows)
     folder = workspace.run(chosen.id)
     record = require_record(folder)
-    found = judged(workspace, folder, record)
+    found = (judged_afresh if afresh else judged)(workspace, folder, record)
     rows = tuple(_judged_rows(ticket, record, found))
     if explain:
         pairs = zip(rows, record.criteria, strict=True)
@@ -103,6 +111,30 @@ def check_ticket(
     return _check(
         ticket, chosen, (*rows, *_added_rows(_claims(workspace, document), ticket, record))
     )
+
+
+def check_commands(
+    workspace: Workspace, text: str, *, run: str | None = None
+) -> Iterator[CommandRun]:
+    """Run the commands that the criteria of a run name, and record how each ended.
+
+    Raises:
+        NotFoundError: there is no such ticket or run.
+        RefusedError: the workspace is not trusted, or there is no run to record it with.
+        EnvironmentFailure: a result cannot be written.
+    """
+    document = tickets.find(workspace.tickets, text)
+    chosen = _chosen(workspace, document.ticket, run)
+    if chosen is None:
+        raise RefusedError(
+            f"{document.ticket.id} was never started: there is no run to record with",
+            hint=f"exp ticket start {document.ticket.id}",
+        )
+    folder = workspace.run(chosen.id)
+    record = require_record(folder)
+    current = criteria_of(document, said_of(workspace, document.ticket))
+    yield from run_commands(workspace, folder, record, current)
+    refresh(workspace, folder, record)
 
 
 def _chosen(workspace: Workspace, ticket: Ticket, run: str | None) -> RunSummary | None:

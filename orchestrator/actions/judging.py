@@ -1,12 +1,15 @@
 """The verdicts on a run: from the index while it is up to date, else from the run's own files."""
 
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.clock import SystemClock
 from orchestrator.domain.criterion import Verdict
 from orchestrator.domain.run import RunRecord, RunStatus
+from orchestrator.errors import ConflictError
+from orchestrator.fsio import locked
 from orchestrator.store import Reader
 from orchestrator.store.rows import RunRow
 from orchestrator.watch.live import state_of
@@ -49,6 +52,24 @@ def _is_current(reader: Reader, folder: RunFolder, record: RunRecord, row: RunRo
     return all(
         file.stat().st_size == taken.get(f"{file.parent.name}/{file.name}", 0) for file in files
     )
+
+
+def refresh(workspace: Workspace, folder: RunFolder, record: RunRecord) -> None:
+    """Bring the index up to date with a run's files, unless a watcher does so anyway.
+
+    A watcher looks at live runs only; an ended one is judged from its files until a rebuild.
+    """
+    # Both bring SQLModel, half a second, and are seldom needed.
+    from orchestrator.store import Index  # noqa: PLC0415
+    from orchestrator.watch.observer import Observer  # noqa: PLC0415
+
+    with (
+        suppress(ConflictError),
+        locked(workspace.watcher_lock, busy="a watcher is at work"),
+        Index(workspace.database) as index,
+        Reader(workspace.database) as reader,
+    ):
+        Observer(workspace, index, reader, folder, record).look(SystemClock())
 
 
 def judged_afresh(workspace: Workspace, folder: RunFolder, record: RunRecord) -> Judged:

@@ -114,15 +114,25 @@ def check(
     explain: bool = typer.Option(
         False, "--explain", help="Show readings, series, deciding points and projections"
     ),
+    commands: bool = typer.Option(
+        False, "--run-commands", help="First run the commands that criteria name (see exp trust)"
+    ),
     as_json: bool = AS_JSON,
 ) -> None:
     """Judge a ticket by a run; exit 0 if all required criteria are met, 1 failed, 9 undecided"""
     from orchestrator.actions.checking import check_ticket
     from orchestrator.cli import views
-    from orchestrator.cli.console import out, show_json
+    from orchestrator.cli.console import note, out, show_json
     from orchestrator.workspace import find_workspace
 
-    checked = check_ticket(find_workspace(), ticket, run=run, explain=explain or as_json)
+    workspace = find_workspace()
+    if commands:
+        from orchestrator.actions.checking import check_commands
+
+        for done in check_commands(workspace, ticket, run=run):
+            note(f"{done.command}: exit code {done.code}")
+    explain_all = explain or as_json
+    checked = check_ticket(workspace, ticket, run=run, explain=explain_all, afresh=commands)
     if as_json:
         show_json(checked)
     else:
