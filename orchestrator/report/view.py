@@ -92,6 +92,8 @@ def _now(facts: ReportFacts, *, live: bool) -> list[Row]:
     if run is None:
         return []
     lines = [_progress_line(facts), {"name": "Time", "text": _time_text(facts, live=live)}]
+    if run.saved is not None:
+        lines.append({"name": "Ended early", "text": run.saved})
     if progress.speed is not None:
         speed = f"{words.number(progress.speed)} steps/s"
         how = f" ({progress.method})" if progress.method else ""

@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from orchestrator import tickets
 from orchestrator.clock import format_duration, format_utc
 from orchestrator.domain.criterion import Criterion, State, Verdict
-from orchestrator.domain.run import BY_US, Outcome
+from orchestrator.domain.run import Outcome
 from orchestrator.domain.ticket import TicketPhase, TicketStatus
 from orchestrator.fsio import read_json, to_json, write_atomic
 from orchestrator.tickets import Document
 from orchestrator.watch.claims import criteria_of
 from orchestrator.watch.evidence import evidence_lines, is_alarm, tally
 from orchestrator.watch.observer import Observation
+from orchestrator.watch.policy import is_decided, saved_words
 from orchestrator.workspace import RunFolder, Workspace
 
 
@@ -113,11 +114,15 @@ def _with_end(document: Document, seen: Observation, before: frozenset[str]) -> 
 
 def _outcome(seen: Observation) -> str:
     ended = seen.state.attempt.exit
+    spared = saved_words(seen.record, seen.state.attempt.stop)
+    saved = f" {spared[0].upper()}{spared[1:]}." if spared and _stopped(seen) else ""
     when = format_utc(ended.ended) if ended else "at an unknown time"
     took = f" after {format_duration(ended.ended - ended.started)}" if ended else ""
-    return (
-        f"{seen.folder.id} {seen.state.outcome} on {when}{took}: {seen.state.why}. {tally(seen)}."
-    )
+    return f"{seen.folder.id} {seen.state.outcome} on {when}{took}: {seen.state.why}. {tally(seen)}.{saved}"
+
+
+def _stopped(seen: Observation) -> bool:
+    return seen.state.outcome is Outcome.STOPPED
 
 
 def _with_status(document: Document, seen: Observation) -> Document:
@@ -140,8 +145,6 @@ def _with_status(document: Document, seen: Observation) -> Document:
 
 def _ended_well(seen: Observation) -> bool:
     """Completed, or ended by the tool because everything was decided."""
-    stop = seen.state.attempt.stop
-    decided = stop is not None and stop.by == BY_US and stop.why.startswith("decided")
-    return seen.state.outcome is Outcome.COMPLETED or (
-        seen.state.outcome is Outcome.STOPPED and decided
-    )
+    outcome = seen.state.outcome
+    early = _stopped(seen) and is_decided(seen.state.attempt.stop)
+    return outcome is Outcome.COMPLETED or early
