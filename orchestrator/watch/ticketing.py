@@ -118,7 +118,8 @@ def _outcome(seen: Observation) -> str:
     saved = f" {spared[0].upper()}{spared[1:]}." if spared and _stopped(seen) else ""
     when = format_utc(ended.ended) if ended else "at an unknown time"
     took = f" after {format_duration(ended.ended - ended.started)}" if ended else ""
-    return f"{seen.folder.id} {seen.state.outcome} on {when}{took}: {seen.state.why}. {tally(seen)}.{saved}"
+    end = f"{seen.folder.id} {seen.state.outcome} on {when}{took}: {seen.state.why}."
+    return f"{end} {tally(seen)}.{saved}"
 
 
 def _stopped(seen: Observation) -> bool:
