@@ -5,7 +5,9 @@ import time
 from dataclasses import dataclass, replace
 
 from orchestrator import tickets
+from orchestrator.actions.last_run import LastRun, last_run
 from orchestrator.actions.programs import commands_of
+from orchestrator.actions.specs import check_lines, checked_experiment
 from orchestrator.codec import encode
 from orchestrator.config import load_config
 from orchestrator.domain.experiment import Experiment
@@ -16,8 +18,11 @@ from orchestrator.executors import executor_for
 from orchestrator.executors.local import child_environment
 from orchestrator.fsio import locked, to_json, write_atomic, write_once
 from orchestrator.git import Repository
-from orchestrator.spec import RECORDED_ONLY, load_experiment, planned_steps
-from orchestrator.watch.claims import criteria_of
+from orchestrator.spec import RECORDED_ONLY, planned_steps
+from orchestrator.store import Reader
+from orchestrator.watch.baselines import find_baselines
+from orchestrator.watch.bindings import freeze
+from orchestrator.watch.claims import criteria_of, said_by
 from orchestrator.watch.daemon import ensure_watcher, watcher_command
 from orchestrator.watch.live import live_runs
 from orchestrator.workspace import RunFolder, Workspace
@@ -34,10 +39,14 @@ class LaunchOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launched:
-    """A run that lives; `warnings` are for the person who started it."""
+    """A run that lives; `warnings` are for the person who started it.
+
+    `known` names the series of the ticket's last run, which the criteria were bound to.
+    """
 
     run: RunFolder
     record: RunRecord
+    known: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -51,16 +60,21 @@ def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions)
         ConflictError: the ticket has a live run already, or is just being started.
         EnvironmentFailure: the run folder cannot be written, or the shim did not come up.
     """
-    ticket = _readable(tickets.find(workspace.tickets, ticket_text))
+    document = _readable(tickets.find(workspace.tickets, ticket_text))
+    ticket = document.ticket
     workspace.prepare_state()
     busy = f"{ticket.id} is being started by another exp process"
     with locked(workspace.lock_file(ticket.id), busy=busy):
         _refuse_second_run(workspace, ticket)
         if not options.force:
             _refuse_by_workflow(workspace, ticket)
-        experiment = load_experiment(workspace, _experiment_path(ticket), options.settings)
+        experiment = checked_experiment(workspace, _experiment_path(ticket), options.settings)
+        check_lines(workspace, experiment, ticket)
         repository, warnings = _repository(workspace, options)
-        record = _plan(workspace, ticket, experiment, commit=repository is not None)
+        known = last_run(workspace, ticket)
+        record = _plan(workspace, document, experiment, commit=repository is not None)
+        record, missing = _bound_to(workspace, record, known)
+        warnings += missing
         run = workspace.create_run()
         try:
             record = _write_run(run, record, repository)
@@ -74,17 +88,17 @@ def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions)
     warnings += _unsupported(experiment)
     if not any(criterion.required for criterion in record.criteria):
         warnings += (f"{ticket.id} has no acceptance criteria: nothing will be decided",)
-    return Launched(run=run, record=record, warnings=warnings)
+    return Launched(run=run, record=record, known=known.series, warnings=warnings)
 
 
-def _readable(document: tickets.Document) -> Ticket:
+def _readable(document: tickets.Document) -> tickets.Document:
     """The ticket, unless some of its bytes are no text: its claims could not be quoted."""
     if document.broken_line is not None:
         raise InvalidFileError(
             f"{document.path}:{document.broken_line}: not UTF-8",
             hint=f"iconv -f latin1 -t utf-8 {document.path}, and look at the result",
         )
-    return document.ticket
+    return document
 
 
 def _refuse_second_run(workspace: Workspace, ticket: Ticket) -> None:
@@ -139,9 +153,10 @@ def _repository(
 
 
 def _plan(
-    workspace: Workspace, ticket: Ticket, experiment: Experiment, *, commit: bool
+    workspace: Workspace, document: tickets.Document, experiment: Experiment, *, commit: bool
 ) -> RunRecord:
     """Everything that is fixed at launch, except what the run folder and git add."""
+    ticket = document.ticket
     seed = experiment.params.get("seed")
     policy = load_config(workspace.root).git.commit
     return RunRecord(
@@ -162,7 +177,7 @@ def _plan(
         },
         budget=experiment.budget,
         metrics=experiment.metrics,
-        criteria=criteria_of(ticket),
+        criteria=criteria_of(document, said_by(experiment.criteria)),
         planned_steps=planned_steps(experiment),
         stop_when=experiment.stop.when,
         grace=experiment.stop.grace,
@@ -171,6 +186,16 @@ def _plan(
         commit_policy=policy if commit else "never",
         on_exit=tuple(watcher_command(workspace)),
     )
+
+
+def _bound_to(
+    workspace: Workspace, record: RunRecord, last: LastRun
+) -> tuple[RunRecord, tuple[str, ...]]:
+    """The record with series and baselines as they are known now; they stay fixed from here on."""
+    criteria = freeze(record.criteria, record.metrics, last.series)
+    with Reader(workspace.database) as reader:
+        found = find_baselines(reader, criteria, record.metrics, last.id)
+    return replace(record, criteria=criteria, baselines=found.values), found.missing
 
 
 def _write_run(run: RunFolder, record: RunRecord, repository: Repository | None) -> RunRecord:

@@ -2,22 +2,34 @@
 
 from dataclasses import dataclass
 
-from orchestrator import criteria, tickets
+from orchestrator import tickets
 from orchestrator.actions.reading import list_runs
-from orchestrator.domain.criterion import Criterion
+from orchestrator.actions.specs import Specs
+from orchestrator.domain.criterion import Criterion, Reading
 from orchestrator.tickets import Knowledge, LintFinding
 from orchestrator.watch.lifecycle import read_run
 from orchestrator.workspace import Workspace
 
-__all__ = ["LintFinding", "LintResult", "lint_tickets"]
+__all__ = ["LineReading", "LintFinding", "LintResult", "lint_tickets"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineReading:
+    """A criterion of a ticket, and how it is read before any run."""
+
+    path: str
+    line: int
+    text: str
+    reading: Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LintResult:
-    """What lint found in how many tickets."""
+    """What lint found in how many tickets; `readings` of all criteria, if they were asked for."""
 
     tickets: int
     findings: tuple[LintFinding, ...]
+    readings: tuple[LineReading, ...]
 
     @property
     def errors(self) -> int:
@@ -30,7 +42,9 @@ class LintResult:
         return len(self.findings) - self.errors
 
 
-def lint_tickets(workspace: Workspace, chosen: tuple[str, ...]) -> LintResult:
+def lint_tickets(
+    workspace: Workspace, chosen: tuple[str, ...], *, readings: bool = False
+) -> LintResult:
     """Lint the chosen tickets (all, if none is named) in the light of all others.
 
     Raises:
@@ -38,11 +52,28 @@ def lint_tickets(workspace: Workspace, chosen: tuple[str, ...]) -> LintResult:
     """
     paths = {tickets.find(workspace.tickets, text).path for text in chosen}
     documents = tickets.load_documents(workspace.tickets)
-    knowledge = Knowledge(root=workspace.root, read=criteria.read, frozen=_frozen(workspace))
+    specs = Specs(workspace, [document.ticket for document in documents])
+    knowledge = Knowledge(
+        root=workspace.root,
+        read=specs.readings,
+        spec_problems=specs.problems,
+        frozen=_frozen(workspace),
+    )
     findings = tickets.lint(documents, knowledge)
     return LintResult(
         tickets=len(paths) if paths else len(documents),
         findings=tuple(found for found in findings if not paths or found.path in paths),
+        readings=tuple(
+            LineReading(
+                path=document.path,
+                line=box.line,
+                text=box.text,
+                reading=reading,
+            )
+            for document in documents
+            if readings and (not paths or document.path in paths)
+            for box, reading in specs.readings(document)
+        ),
     )
 
 

@@ -1,5 +1,6 @@
 """`exp status`: what runs, what is decided, what needs a person."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orchestrator.actions.reading import (
@@ -11,11 +12,12 @@ from orchestrator.actions.reading import (
     load_tickets,
     ticket_rows,
 )
+from orchestrator.domain.criterion import State
 from orchestrator.domain.ticket import Ticket
 from orchestrator.store import Reader
 from orchestrator.watch.daemon import ensure_watcher
 from orchestrator.watch.live import has_pending
-from orchestrator.workspace import Workspace
+from orchestrator.workspace import RunFolder, Workspace
 
 _RECENT = 5
 
@@ -50,14 +52,27 @@ def overview(workspace: Workspace) -> Overview:
     recent = [run for run in everything if run.status == "ended"][: max(0, _RECENT - len(live))]
     with Reader(workspace.database) as reader:
         runs = tuple(
-            _overview_of(reader, run, tickets.get(run.ticket or "")) for run in live + recent
+            _overview_of(workspace, reader, run, tickets.get(run.ticket or ""))
+            for run in live + recent
         )
-    return Overview(root=str(workspace.root), tickets=tuple(rows), runs=runs, needs=_needs(rows))
+    needs = (*_alarms(runs), *_needs(rows))
+    return Overview(root=str(workspace.root), tickets=tuple(rows), runs=runs, needs=needs)
 
 
-def _overview_of(reader: Reader, run: RunSummary, ticket: Ticket | None) -> RunOverview:
+def _overview_of(
+    workspace: Workspace, reader: Reader, run: RunSummary, ticket: Ticket | None
+) -> RunOverview:
     title = ticket.title if ticket else (run.experiment or "")
-    return RunOverview(run=run, title=title, criteria=judged_rows(reader, run.id, ticket))
+    rows = judged_rows(reader, RunFolder(workspace.runs / run.id), ticket)
+    return RunOverview(run=run, title=title, criteria=rows)
+
+
+def _alarms(runs: tuple[RunOverview, ...]) -> Iterator[str]:
+    """Alarms of live runs that are true now."""
+    for seen in runs:
+        for row in seen.criteria if seen.run.status != "ended" else ():
+            if row.alarm and row.verdict is not None and row.verdict.state is State.MET:
+                yield f"{seen.run.ticket}: alarm: {row.text} (exp run logs {seen.run.id})"
 
 
 def _needs(tickets: list[TicketRow]) -> tuple[str, ...]:

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator import tickets
+from orchestrator.actions.alarms import alarm_keys
 from orchestrator.actions.follow import require_record
+from orchestrator.actions.specs import said_of
 from orchestrator.codec import read_record_if_present
 from orchestrator.domain.criterion import Criterion, State, Verdict
 from orchestrator.domain.run import Published
@@ -45,6 +47,7 @@ class CriterionRow:
     predicate: str | None
     why_not: str | None
     verdict: Verdict | None
+    alarm: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,8 +228,10 @@ def _ticket_row(
     met = sum(box.checked for box in claims)
     total = len(claims)
     if run is not None and (verdicts := reader.verdicts(run.id)):
-        met = sum(row.verdict.state is State.MET for row in verdicts)
-        total = len(verdicts)
+        alarms = alarm_keys(workspace.run(run.id), verdicts)
+        goals = [row for row in verdicts if row.key not in alarms]
+        met = sum(row.verdict.state is State.MET for row in goals)
+        total = len(goals)
     return TicketRow(
         id=ticket.id,
         title=ticket.title,
@@ -257,7 +262,8 @@ def show_ticket(workspace: Workspace, text: str) -> TicketDetail:
     ticket = document.ticket
     runs = list_runs(workspace, ticket=ticket.id, limit=1)
     run = runs[0] if runs else None
-    rows = _criterion_rows(workspace, criteria_of(ticket), run.id if run else None, ticket)
+    said = said_of(workspace, ticket)
+    rows = _criterion_rows(workspace, criteria_of(document, said), run.id if run else None, ticket)
     return TicketDetail(
         ticket=ticket,
         text=document.text,
@@ -290,14 +296,19 @@ def _criterion_rows(
             predicate=claim.reading.predicate,
             why_not=claim.reading.why,
             verdict=verdicts.get(claim.key),
+            alarm=claim.reading.polarity == "inverted",
         )
         for claim in claims
     )
 
 
-def judged_rows(reader: Reader, run: str, ticket: Ticket | None) -> tuple[CriterionRow, ...]:
-    """The criteria of a run as last judged, from the index alone, with the boxes as they stand."""
+def judged_rows(
+    reader: Reader, folder: RunFolder, ticket: Ticket | None
+) -> tuple[CriterionRow, ...]:
+    """The criteria of a run as last judged, from the index, with the boxes as they stand."""
     checked = {box.key for box in ticket.checkboxes if box.checked} if ticket else set()
+    rows = reader.verdicts(folder.id)
+    alarms = alarm_keys(folder, rows)
     return tuple(
         CriterionRow(
             text=row.text,
@@ -307,8 +318,9 @@ def judged_rows(reader: Reader, run: str, ticket: Ticket | None) -> tuple[Criter
             predicate=None,
             why_not=None,
             verdict=row.verdict,
+            alarm=row.key in alarms,
         )
-        for row in reader.verdicts(run)
+        for row in rows
     )
 
 

@@ -3,7 +3,7 @@
 import typer
 
 from orchestrator import __version__
-from orchestrator.cli import reports, runs, status, tickets, workspace
+from orchestrator.cli import criteria, reports, runs, status, tickets, trust, workspace
 
 app = typer.Typer(
     name="exp",
@@ -15,10 +15,12 @@ app = typer.Typer(
 )
 app.add_typer(tickets.app, name="ticket")
 app.add_typer(runs.app, name="run")
+app.add_typer(criteria.app, name="criteria")
 app.add_typer(workspace.database, name="db")
 app.command("init")(workspace.init)
 app.command("status")(status.status)
 app.command("report")(reports.report)
+app.command("trust")(trust.trust)
 app.command("watch")(workspace.watch)
 
 

@@ -49,6 +49,12 @@ def show_json(value: Any) -> None:
     sys.stdout.write(text.encode("utf-8", "backslashreplace").decode())
 
 
+def show_json_line(value: Any) -> None:
+    """Print plain data as one line of JSON in ASCII, at once: a program may wait for it."""
+    sys.stdout.write(json.dumps(_plain(value)) + "\n")
+    sys.stdout.flush()
+
+
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return _plain(asdict(value))

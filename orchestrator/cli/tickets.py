@@ -72,24 +72,72 @@ def show(ticket: str = TICKET, as_json: bool = AS_JSON) -> None:
 @app.command("lint")
 def lint(
     tickets: list[str] | None = typer.Argument(None, help="Ticket ids (default: all)"),
+    readings: bool = typer.Option(False, "--readings", help="Show how each criterion is read"),
+    fix: bool = typer.Option(
+        False, "--fix", help="Offer to write exact predicates behind lines, one by one"
+    ),
+    yes: bool = typer.Option(False, "--yes", "-y", help="With --fix: write all without asking"),
     as_json: bool = AS_JSON,
 ) -> None:
     """Check tickets; exit 1 if one has an error"""
     from orchestrator.actions.linting import lint_tickets
     from orchestrator.cli import views
     from orchestrator.cli.console import note, out, show_json
+    from orchestrator.cli.fixing import offer_fixes
+    from orchestrator.errors import UsageError
     from orchestrator.workspace import find_workspace
 
-    result = lint_tickets(find_workspace(), tuple(tickets or ()))
+    workspace, chosen = find_workspace(), tuple(tickets or ())
+    if yes and not fix:
+        raise UsageError("--yes belongs to --fix", hint="exp ticket lint --fix --yes")
+    if fix:
+        offer_fixes(workspace, chosen, yes=yes)
+    result = lint_tickets(workspace, chosen, readings=readings)
     if as_json:
-        show_json(result.findings)
-    elif result.findings:
-        out().print(views.findings(result.findings))
-    if not as_json:
+        found, read = result.findings, result.readings
+        show_json({"findings": found, "readings": read} if readings else found)
+    else:
+        if readings:
+            out().print(views.lint_readings(result.readings))
+        if result.findings:
+            out().print(views.findings(result.findings))
         counts = ("ticket", result.tickets), ("error", result.errors), ("warning", result.warnings)
         note(", ".join(f"{count} {noun}{'s' * (count != 1)}" for noun, count in counts))
     if result.errors:
         raise typer.Exit(1)
+
+
+@app.command("check")
+def check(
+    ticket: str = TICKET,
+    run: str | None = typer.Option(None, "--run", help="Judge by this run (default: the newest)"),
+    explain: bool = typer.Option(
+        False, "--explain", help="Show readings, series, deciding points and projections"
+    ),
+    commands: bool = typer.Option(
+        False, "--run-commands", help="First run the commands that criteria name (see exp trust)"
+    ),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Judge a ticket by a run; exit 0 if all required criteria are met, 1 failed, 9 undecided"""
+    from orchestrator.actions.checking import check_ticket
+    from orchestrator.cli import views
+    from orchestrator.cli.console import note, out, show_json
+    from orchestrator.workspace import find_workspace
+
+    workspace = find_workspace()
+    if commands:
+        from orchestrator.actions.checking import check_commands
+
+        for done in check_commands(workspace, ticket, run=run):
+            note(f"{done.command}: exit code {done.code}")
+    explain_all = explain or as_json
+    checked = check_ticket(workspace, ticket, run=run, explain=explain_all, afresh=commands)
+    if as_json:
+        show_json(checked)
+    else:
+        out().print(views.ticket_check(checked, explain=explain))
+    raise typer.Exit(checked.result)
 
 
 @app.command("next")
@@ -148,7 +196,8 @@ def start(
 
 
 def _announce(workspace: "Workspace", launched: "Launched") -> None:
-    from orchestrator.cli.console import hint, note, warn
+    from orchestrator.cli import views
+    from orchestrator.cli.console import err, hint, note, warn
 
     for warning in launched.warnings:
         warn(warning)
@@ -156,4 +205,6 @@ def _announce(workspace: "Workspace", launched: "Launched") -> None:
     name = f"{record.ticket.id}: {record.ticket.title}" if record.ticket else run.id
     note(f"started {run.id} for {name}")
     note(f"  run folder {run.path.relative_to(workspace.root)}")
+    if record.criteria:
+        err().print(views.start_readings(record, launched.known))
     hint(f"exp run logs -f {run.id}   exp status --watch   exp run stop {run.id}")

@@ -54,7 +54,10 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """A whole spec; `path` is relative to the workspace."""
+    """A whole spec; `path` is relative to the workspace.
+
+    `criteria` holds predicates by the text of the ticket's line that they stand for.
+    """
 
     __pydantic_config__: ClassVar = STRICT
     path: str
@@ -64,6 +67,7 @@ class Experiment:
     executor: ExecutorChoice = field(default_factory=ExecutorChoice)
     params: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, MetricSpec] = field(default_factory=dict)
+    criteria: dict[str, str] = field(default_factory=dict)
     stop: Stop = field(default_factory=Stop)
     budget: Budget = field(default_factory=Budget)
     env: dict[str, str] = field(default_factory=dict)

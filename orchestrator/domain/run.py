@@ -97,11 +97,16 @@ BY_US = "exp"  # who asked for a stop, when it was the tool itself
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopRequest:
-    """stop.json of an attempt: who asked for the end, and why."""
+    """stop.json of an attempt: who asked for the end, and why.
+
+    `saved` is the time in seconds that the planned rest would have taken, by the pace so far; None
+    where nobody can tell.
+    """
 
     by: str
     why: str
     time: float
+    saved: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

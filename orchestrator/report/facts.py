@@ -40,7 +40,8 @@ class TicketFacts:
 class RunInfo:
     """The run that the report is about; `folder` and `log` are where to look further.
 
-    `alive` attempts have a process; `why` says in words how the status is known.
+    `alive` attempts have a process; `why` says in words how the status is known. `saved` says what
+    an early end spared.
     """
 
     id: str
@@ -58,6 +59,7 @@ class RunInfo:
     seed: int | None = None
     commands: tuple[Command, ...] = ()
     resources: dict[str, Any] = field(default_factory=dict)
+    saved: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

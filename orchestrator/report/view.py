@@ -92,6 +92,8 @@ def _now(facts: ReportFacts, *, live: bool) -> list[Row]:
     if run is None:
         return []
     lines = [_progress_line(facts), {"name": "Time", "text": _time_text(facts, live=live)}]
+    if run.saved is not None:
+        lines.append({"name": "Ended early", "text": run.saved})
     if progress.speed is not None:
         speed = f"{words.number(progress.speed)} steps/s"
         how = f" ({progress.method})" if progress.method else ""
@@ -153,12 +155,15 @@ def _metric_now(metric: MetricFacts) -> str:
 
 def _criterion(facts: CriterionFacts) -> Row:
     criterion, verdict = facts.criterion, facts.verdict
+    alarm = words.is_alarm(facts)
     decided = verdict.state in {State.MET, State.FAILED}
     return {
-        "state": words.STATE_WORDS[verdict.state],
+        "state": (words.ALARM_WORDS if alarm else words.STATE_WORDS)[verdict.state],
         "final": verdict.final or not decided,
         "text": criterion.text,
         "required": criterion.required,
+        "alarm": alarm,
+        "warnings": verdict.companions,
         "edited": facts.edited,
         "evidence": literal(verdict.why or (verdict.evidence.text if verdict.evidence else "")),
         "source": _source(verdict.evidence),
@@ -271,6 +276,11 @@ def _next_steps(facts: ReportFacts, *, live: bool) -> list[str]:
         for state, sentence in told.items()
         for each in facts.criteria
         if each.verdict.state is state and each.criterion.required
+    ]
+    steps += [
+        f"Look into the alarm: “{each.criterion.text}”"
+        for each in facts.criteria
+        if words.is_alarm(each) and each.verdict.state is State.MET
     ]
     return steps + [
         f"{code(other.id)} waits for this ticket: {literal(other.title)}"

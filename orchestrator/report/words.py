@@ -21,6 +21,12 @@ STATE_WORDS = {
     State.MANUAL: "🙋 needs a person",
     State.WAIVED: "➖ waived",  # noqa: RUF001 - a sign in a row of signs
 }
+ALARM_WORDS = STATE_WORDS | {
+    State.MET: "🚨 alarm: true",
+    State.FAILED: "✅ alarm: not true",
+    State.PENDING: "⏳ alarm: not so far",
+    State.NO_DATA: "❔ alarm: no data",
+}
 _STATUS_WORDS = {
     RunStatus.STARTING: "Starting",
     RunStatus.RUNNING: "Running",
@@ -131,10 +137,11 @@ def state_of_run(run: RunInfo | None) -> str:
 
 def tally(criteria: Sequence[CriterionFacts]) -> str:
     """How the required criteria stand: `4 of 6 required criteria met, 1 failed, 1 pending`."""
-    if not criteria:
+    goals = [each for each in criteria if not is_alarm(each)]
+    if not goals:
         return "no criteria"
-    required = [each for each in criteria if each.criterion.required]
-    counted = required or criteria
+    required = [each for each in goals if each.criterion.required]
+    counted = required or goals
     states = [each.verdict.state for each in counted]
     words = f"{states.count(State.MET)} of {len(states)} {'required ' if required else ''}criteria"
     parts = [f"{words} met"]
@@ -145,7 +152,15 @@ def tally(criteria: Sequence[CriterionFacts]) -> str:
         for state, name in names.items()
         if state is not State.MET and state in states
     ]
+    rung = sum(is_alarm(each) and each.verdict.state is State.MET for each in criteria)
+    if rung:
+        parts.append(f"{rung} alarm{'s' * (rung != 1)} true")
     return ", ".join(parts)
+
+
+def is_alarm(each: CriterionFacts) -> bool:
+    """Whether a line must not become true: it gates nothing, and is bad news when it is met."""
+    return each.criterion.reading.polarity == "inverted"
 
 
 def duration(seconds: float | None) -> str:

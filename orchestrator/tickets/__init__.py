@@ -1,6 +1,7 @@
 """Tickets: read without loss, edited one span at a time, allocated, linted and ordered."""
 
 from orchestrator.tickets.allocate import IdSource, new_ticket
+from orchestrator.tickets.changes import Change, changes_since
 from orchestrator.tickets.document import Document, git_blob, parse
 from orchestrator.tickets.files import (
     Edit,
@@ -18,9 +19,18 @@ from orchestrator.tickets.files import (
 from orchestrator.tickets.graph import cycles, freed_by, inverse, mermaid, ready, tree, unblocks
 from orchestrator.tickets.lint import Knowledge, LintFinding, lint
 from orchestrator.tickets.render import Draft, render_ticket
-from orchestrator.tickets.words import is_criterion, known_phase, known_status, split_note
+from orchestrator.tickets.words import (
+    has_predicate,
+    is_criterion,
+    known_phase,
+    known_status,
+    line_key,
+    split_note,
+    without_predicate,
+)
 
 __all__ = [
+    "Change",
     "Document",
     "Draft",
     "Edit",
@@ -29,15 +39,18 @@ __all__ = [
     "Known",
     "LintFinding",
     "LoadedTicket",
+    "changes_since",
     "cycles",
     "edit_file",
     "find",
     "freed_by",
     "git_blob",
+    "has_predicate",
     "inverse",
     "is_criterion",
     "known_phase",
     "known_status",
+    "line_key",
     "lint",
     "load_all",
     "load_documents",
@@ -53,4 +66,5 @@ __all__ = [
     "ticket_files",
     "tree",
     "unblocks",
+    "without_predicate",
 ]

@@ -1,6 +1,7 @@
 """A ticket file without loss: every byte is kept, and an edit changes one span of it."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha1
 
@@ -127,17 +128,51 @@ class Document:
             )
         return edited
 
-    def set_box(self, key: str, checked: bool) -> "Document":
-        """Tick or untick the box with this key; a box that is so already stays as it is.
+    def set_boxes(self, wanted: Mapping[str, bool]) -> "Document":
+        """Tick (True) or untick (False) boxes by their keys; what is so already stays as it is.
 
         Raises:
-            NotFoundError: no box has this key, for instance because its line was reworded.
+            NotFoundError: no box has such a key, for instance because its line was reworded.
         """
+        missing = wanted.keys() - {box.key for box in self.layout.boxes}
+        if missing:
+            raise NotFoundError(
+                f"{self.path} has no box {min(missing)!r}", hint=f"open {self.path}"
+            )
+        text = list(self.text)
         for box, at in zip(self.layout.boxes, self.layout.box_marks, strict=True):
-            if box.key == key:
-                tick = "x" if checked else " "
-                return self if box.checked == checked else self._splice(at, at + 1, tick)
-        raise NotFoundError(f"{self.path} has no box {key!r}", hint=f"open {self.path}")
+            if box.checked != wanted.get(box.key, box.checked):
+                text[at] = "x" if wanted[box.key] else " "
+        edited = "".join(text)
+        return self if edited == self.text else self._reparsed(edited)
+
+    def set_predicates(self, wanted: Mapping[str, str]) -> "Document":
+        """Write explicit predicates at the end of the lines of boxes, by the keys of these.
+
+        Raises:
+            NotFoundError: no box has such a key.
+            InvalidFileError: the comment would change which line is which, or hide something.
+        """
+        missing = wanted.keys() - {box.key for box in self.layout.boxes}
+        if missing:
+            raise NotFoundError(
+                f"{self.path} has no box {min(missing)!r}", hint=f"open {self.path}"
+            )
+        pieces, done = [], 0
+        for box, at in zip(self.layout.boxes, self.layout.box_marks, strict=True):
+            if box.key in wanted:
+                line = self.text[at : _line_end(self.text, at)]
+                end = at + len(line.rstrip(" \t"))
+                pieces += [self.text[done:end], f" <!-- exp: {wanted[box.key]} -->"]
+                done = end
+        edited = self._reparsed("".join([*pieces, self.text[done:]]))
+        keys, now = [[box.key for box in one.layout.boxes] for one in (self, edited)]
+        if keys != now:
+            raise InvalidFileError(
+                f"{self.path}: a predicate cannot be written here without harm",
+                hint=f"write it by hand, and tell lines that say the same apart in {self.path}",
+            )
+        return edited
 
     def block(self, name: str) -> str | None:
         """The text between our markers of this name, without the line ends around it."""
@@ -255,7 +290,9 @@ class Document:
             )
 
     def _splice(self, start: int, end: int, new: str) -> "Document":
-        text = self.text[:start] + new + self.text[end:]
+        return self._reparsed(self.text[:start] + new + self.text[end:])
+
+    def _reparsed(self, text: str) -> "Document":
         return parse(text.encode("utf-8", "surrogateescape"), self.path)
 
 

@@ -1,14 +1,13 @@
 """What is wrong with tickets: each rule yields findings with their place and what to do."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from pathlib import Path
 
 from orchestrator.domain.criterion import Criterion, Decidable, Reading
 from orchestrator.domain.ticket import Checkbox, Ticket, TicketPhase, TicketStatus
 from orchestrator.tickets import words
+from orchestrator.tickets.changes import changes_since
 from orchestrator.tickets.contradiction import contradiction
 from orchestrator.tickets.document import Document, file_id
 from orchestrator.tickets.graph import by_id, cycles, inverse, waits_for
@@ -32,12 +31,12 @@ RULES = {
     "stale-before": "warning",
     "experiment-outside": "error",
     "experiment-missing": "error",
+    "experiment-invalid": "error",
     "done-with-open-box": "error",
     "contradicted-tick": "error",
     "unreadable-criterion": "warning",
     "edited-after-start": "warning",
 }
-_NUMBERS = re.compile(r"\d[\d,.]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +56,13 @@ class Knowledge:
     """What lint cannot see in the tickets themselves.
 
     `root` is the workspace; without it experiment paths are not looked up. `read` gives a
-    criterion's reading for its text and heading. `frozen` holds, by ticket id, the criteria as
-    they stood at the start of the live or last run.
+    readings of a ticket's criteria, `spec_problems` what is wrong with a ticket's spec.
+    `frozen` holds, by ticket id, the criteria as they stood at the start of the live or last run.
     """
 
     root: Path | None = None
-    read: Callable[[str, str], Reading] | None = None
+    read: Callable[[Document], Sequence[tuple[Checkbox, Reading]]] | None = None
+    spec_problems: Callable[[Ticket], Sequence[str]] | None = None
     frozen: Mapping[str, Sequence[Criterion]] = field(default_factory=dict)
 
 
@@ -81,7 +81,7 @@ def lint(documents: Sequence[Document], knowledge: Knowledge) -> list[LintFindin
         findings += _status_rules(document, ticket)
         findings += _dependency_rules(document, ticket, known)
         findings += _before_rules(document, ticket, followers.get(ticket.id, ()))
-        findings += _experiment_rules(document, ticket, knowledge.root)
+        findings += _experiment_rules(document, ticket, knowledge)
         findings += _box_rules(document, ticket, knowledge.read)
         findings += _frozen_rules(document, ticket, knowledge.frozen.get(ticket.id, ()))
     return sorted(findings, key=lambda found: (found.path, found.line or 0, found.rule))
@@ -203,11 +203,11 @@ def _before_rules(
 
 
 def _experiment_rules(
-    document: Document, ticket: Ticket, root: Path | None
+    document: Document, ticket: Ticket, knowledge: Knowledge
 ) -> Iterator[LintFinding]:
-    if root is None or ticket.experiment is None:
+    if knowledge.root is None or ticket.experiment is None:
         return
-    line, base = _line(document, "Experiment"), root.resolve()
+    line, base = _line(document, "Experiment"), knowledge.root.resolve()
     try:
         target = (base / ticket.experiment).resolve()
         inside, there = target.is_relative_to(base), target.is_file()
@@ -229,11 +229,17 @@ def _experiment_rules(
             f"there is no file {ticket.experiment}",
             "mend the path, or write the spec",
         )
+    else:
+        for problem in knowledge.spec_problems(ticket) if knowledge.spec_problems else ():
+            yield _found(document, "experiment-invalid", line, problem, f"edit {ticket.experiment}")
 
 
 def _box_rules(
-    document: Document, ticket: Ticket, read: Callable[[str, str], Reading] | None
+    document: Document,
+    ticket: Ticket,
+    read: Callable[[Document], Sequence[tuple[Checkbox, Reading]]] | None,
 ) -> Iterator[LintFinding]:
+    readings = {box.key: reading for box, reading in read(document)} if read else {}
     for box in ticket.checkboxes:
         if box.checked:
             if why := contradiction(box.text):
@@ -245,7 +251,7 @@ def _box_rules(
                     "untick it, or mend the claim",
                 )
             continue
-        reading = read(box.text, box.heading) if read and words.is_criterion(box) else None
+        reading = readings.get(box.key)
         if ticket.status == TicketStatus.DONE and _must_be_ticked(reading):
             yield _found(
                 document,
@@ -273,35 +279,17 @@ def _frozen_rules(
     document: Document, ticket: Ticket, frozen: Sequence[Criterion]
 ) -> Iterator[LintFinding]:
     """Criteria whose text, notes aside, is no longer what the run was started with."""
-    now = {words.split_note(box.text)[0]: box for box in ticket.checkboxes}
-    then = {words.split_note(criterion.text)[0]: criterion for criterion in frozen}
-    added = {claim: box for claim, box in now.items() if claim not in then}
-    for claim, criterion in then.items():
-        if claim in now:
-            continue
-        successor = _successor(claim, criterion.section, added)
-        box = added.pop(successor) if successor is not None else None
-        became = f"now {_short(successor or '')}" if box else "now gone"
+    for change in changes_since(ticket, frozen) if frozen else ():
+        became = f"now {_short(change.became or '')}" if change.now else "now gone"
+        numbers = f" ({change.numbers})" if change.numbers else ""
         yield _found(
             document,
             "edited-after-start",
-            box.line if box else None,
-            f"a criterion was changed after the start: it was {_short(claim)}, {became}",
+            change.now.line if change.now else None,
+            f"a criterion was changed after the start: it was {_short(change.was)}, "
+            f"{became}{numbers}",
             "the run is judged by the old text; start again to be judged by the new one",
         )
-
-
-def _successor(claim: str, section: str, added: Mapping[str, Checkbox]) -> str | None:
-    """The new line that most likely replaced a claim, or None."""
-    masked = _NUMBERS.sub("#", claim)
-    best, likeness = None, 0.6
-    for text, box in added.items():
-        numbers_only = _NUMBERS.sub("#", text) == masked
-        same = 1.0 if numbers_only else SequenceMatcher(None, claim, text).ratio()
-        same += 0.1 * (box.section == section)
-        if same > likeness:
-            best, likeness = text, same
-    return best
 
 
 def _duplicates(pairs: Iterable[tuple[Document, Ticket]]) -> Iterator[LintFinding]:

@@ -29,7 +29,8 @@ _RESULT_WORDS = (
 )
 _RESULT_PARENTHESIS = re.compile(rf"\((?:{_RESULT_WORDS})\b[^()]*\)", re.IGNORECASE)
 _MARKS = " \u2705\u274c\u2611\u2714\u2713\u26a0\ufe0f\U0001f389\U0001f7e1\U0001f7e2"
-_PREDICATE = re.compile(r"\s*<!--\s*exp:(?!begin\b|end\b).{0,400}?-->")
+# Not behind a space, so that a long run of spaces is tried once and not at each of its places.
+_PREDICATE = re.compile(r"(?<!\s)\s*<!--\s*exp:(?!begin\b|end\b).{0,1100}?-->", re.DOTALL)
 _DASHES = re.compile(r"\s+[-\u2013\u2014]\s+")
 _CODE = re.compile(r"`[^`]*`")
 _OPERATOR = re.compile(r"[<>≤≥]")
@@ -85,6 +86,21 @@ def key_base(text: str) -> str:
         return _squeezed(text)  # most lines: nothing that could be a note
     claim, _ = split_note(text)
     return _PREDICATE.sub("", claim) if "<!--" in claim else claim
+
+
+def line_key(text: str) -> str:
+    """What [criteria] of a spec knows a line by: its claim, whatever its case and spaces."""
+    return " ".join(key_base(text).split()).casefold()
+
+
+def has_predicate(text: str) -> bool:
+    """Whether a line carries an explicit predicate, `<!-- exp: … -->`."""
+    return _PREDICATE.search(text) is not None
+
+
+def without_predicate(text: str) -> str:
+    """A line without its explicit predicates, where these are shown beside it."""
+    return _PREDICATE.sub("", text) if "<!--" in text else text
 
 
 def box_keys(texts: list[str]) -> list[str]:

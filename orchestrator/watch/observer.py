@@ -1,16 +1,17 @@
 """One run under observation: its files in, its state and verdicts out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.clock import Clock
-from orchestrator.criteria import Judge
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
+from orchestrator.domain.point import Point
 from orchestrator.domain.run import RunRecord, RunState, RunStatus
 from orchestrator.store import Reader
 from orchestrator.store.index import Index
 from orchestrator.watch.checkpoints import CheckpointShelf
+from orchestrator.watch.judging import judge_of
 from orchestrator.watch.live import state_of
 from orchestrator.watch.logs import LogCursor
 from orchestrator.workspace import RunFolder, Workspace
@@ -62,7 +63,7 @@ class Observer:
 
     def _begin(self) -> None:
         """Judge from the start: all that the index holds, and the logs from their first line."""
-        self._judge = Judge(self._record.criteria, self._record.metrics)
+        self._judge = judge_of(self._record, self._history)
         self._logs: dict[int, LogCursor] = {}
         self._index.replay(
             self._folder.id,
@@ -70,6 +71,12 @@ class Observer:
             on_point=self._judge.observe_point,
             on_event=self._judge.observe_event,
         )
+
+    def _history(self, metric: str) -> list[Point]:
+        """All points of a series that the index holds."""
+        points: list[Point] = []
+        self._index.replay(self._folder.id, wanted={metric}, on_point=points.append)
+        return points
 
     def look(self, clock: Clock) -> Observation:
         """Read what is new, judge, and write what changed to the index."""
@@ -89,7 +96,7 @@ class Observer:
             or now > self._judged_at + _REJUDGE
         ):
             self._judged_at = now
-            self._judge_all(state)
+            self._judge_all(state, self._elapsed(state, clock))
         assert self._last is not None  # noqa: S101 - judged above, or at an earlier look
         state, facts, verdicts = self._last
         return Observation(
@@ -111,13 +118,13 @@ class Observer:
             self._began_at = clock.monotonic() - max(0.0, age)
         return clock.monotonic() - self._began_at
 
-    def _judge_all(self, state: RunState) -> None:
+    def _judge_all(self, state: RunState, elapsed: float) -> None:
         """Judge what is known now, and bring the index up to date where that changed."""
         series = self._reader.series(self._folder.id)
         max_step = max((row.max_step for row in series.values()), default=None)
         if state.status is RunStatus.ENDED:
             state = state_of(self._folder, self._record, max_step=max_step)
-        facts = self._facts(state, max_step, tuple(series))
+        facts = replace(self._facts(state, max_step, tuple(series)), elapsed=elapsed)
         verdicts = self._judge.verdicts(facts)
         self._write(state, facts, verdicts)
         self._last = (state, facts, verdicts)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from orchestrator.codec import encode
-from orchestrator.domain.criterion import State
 from orchestrator.domain.run import Published
 from orchestrator.errors import ExpError
 from orchestrator.fsio import write_atomic
 from orchestrator.git import Repository
+from orchestrator.watch.evidence import one_line, tally, verdict_words
 from orchestrator.watch.observer import Observation
 from orchestrator.watch.reporting import write_report
 from orchestrator.watch.ticketing import write_end
@@ -56,13 +56,9 @@ def commit_run(workspace: Workspace, seen: Observation, paths: Sequence[str]) ->
     ticket = seen.record.ticket
     if repository is None or ticket is None:
         return None
-    met = sum(verdict.state is State.MET for verdict in seen.verdicts)
-    subject = (
-        f"{ticket.id}: {seen.folder.id} {seen.state.outcome}, "
-        f"{met} of {len(seen.verdicts)} criteria met"
-    )
+    subject = f"{ticket.id}: {seen.folder.id} {seen.state.outcome}, {tally(seen)}"
     body = "\n".join(
-        f"- {verdict.state}: {' '.join(criterion.text.split())} ({verdict.why})"
+        f"- {verdict_words(criterion, verdict)}: {one_line(criterion.text)} ({verdict.why})"
         for criterion, verdict in zip(seen.record.criteria, seen.verdicts, strict=True)
     )
     return repository.commit(

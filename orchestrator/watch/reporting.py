@@ -6,7 +6,7 @@ from pathlib import Path
 
 from orchestrator import report, tickets
 from orchestrator.domain.point import Event
-from orchestrator.domain.run import Command, RunRecord, RunState, RunStatus
+from orchestrator.domain.run import Command, Outcome, RunRecord, RunState, RunStatus
 from orchestrator.domain.ticket import Ticket
 from orchestrator.executors import executor_for
 from orchestrator.fsio import write_atomic
@@ -16,6 +16,7 @@ from orchestrator.watch.checkpoints import CheckpointShelf
 from orchestrator.watch.lifecycle import attempt_state, read_run
 from orchestrator.watch.live import state_of
 from orchestrator.watch.logs import last_lines
+from orchestrator.watch.policy import saved_words
 from orchestrator.workspace import RunFolder, Workspace
 
 _TAIL = 15  # log lines quoted after a failure
@@ -153,7 +154,13 @@ def _run_info(
         seed=record.seed,
         commands=tuple(_portable(command, workspace) for command in record.commands),
         resources={name: value for name, value in record.resources.items() if value},
+        saved=_saved(record, state),
     )
+
+
+def _saved(record: RunRecord, state: RunState) -> str | None:
+    stopped = state.outcome is Outcome.STOPPED
+    return saved_words(record, state.attempt.stop) if stopped else None
 
 
 def _portable(command: Command, workspace: Workspace) -> Command:
@@ -205,16 +212,22 @@ def _criteria(
     ticket: Ticket, record: RunRecord, verdicts: list[VerdictRow]
 ) -> tuple[report.CriterionFacts, ...]:
     judged = {row.key: row.verdict for row in verdicts}
-    present = {box.key for box in ticket.checkboxes}
+    changes = {c.criterion.key: c for c in tickets.changes_since(ticket, record.criteria)}
     return tuple(
         report.CriterionFacts(
             criterion=criterion,
             verdict=judged[criterion.key],
-            edited=None if criterion.key in present else "edited since the start",
+            edited=_edited(changes.get(criterion.key)),
         )
         for criterion in record.criteria
         if criterion.key in judged
     )
+
+
+def _edited(change: tickets.Change | None) -> str | None:
+    if change is None:
+        return None
+    return "edited since the start" + (f": {change.numbers}" if change.numbers else "")
 
 
 def _metrics(

@@ -5,33 +5,26 @@ from collections.abc import Iterable
 from orchestrator import tickets
 from orchestrator.clock import format_duration, format_utc
 from orchestrator.domain.criterion import Criterion, State, Verdict
-from orchestrator.domain.run import BY_US, Outcome
-from orchestrator.domain.ticket import Ticket, TicketPhase, TicketStatus
+from orchestrator.domain.run import Outcome
+from orchestrator.domain.ticket import TicketPhase, TicketStatus
 from orchestrator.fsio import read_json, to_json, write_atomic
 from orchestrator.tickets import Document
 from orchestrator.watch.claims import criteria_of
+from orchestrator.watch.evidence import evidence_lines, is_alarm, tally
 from orchestrator.watch.observer import Observation
+from orchestrator.watch.policy import is_decided, saved_words
 from orchestrator.workspace import RunFolder, Workspace
-
-_WORDS = {
-    State.MET: "met",
-    State.FAILED: "**failed**",
-    State.PENDING: "still open",
-    State.NO_DATA: "no data",
-    State.MANUAL: "for a person to judge",
-    State.WAIVED: "waived",
-}
 
 
 def tick_boxes(workspace: Workspace, seen: Observation) -> list[str]:
     """Tick the boxes whose verdict is met for good; return the files that changed."""
     assert seen.record.ticket is not None  # noqa: S101 - callers hold runs of tickets only
-    met = [c.key for c, v in _judged(seen) if v.state is State.MET and v.final]
+    met = [c.key for c, v in _judged(seen) if v.state is State.MET and v.final and not is_alarm(c)]
     before = _ticked_before(seen.folder)
     if set(met) <= before:
         return []
     path = tickets.find(workspace.tickets, seen.record.ticket.id).ticket.path
-    changed = _edited(workspace, path, lambda document: _tick(document, met, before))
+    changed = _edited(workspace, path, lambda document: _tick(document, seen, met, before))
     _remember_ticks(seen.folder, before, met)
     return changed
 
@@ -77,7 +70,7 @@ def _judged(seen: Observation) -> Iterable[tuple[Criterion, Verdict]]:
 
 
 def _met(seen: Observation) -> list[str]:
-    return [c.key for c, v in _judged(seen) if v.state is State.MET]
+    return [c.key for c, v in _judged(seen) if v.state is State.MET and not is_alarm(c)]
 
 
 def _ticked_before(folder: RunFolder) -> frozenset[str]:
@@ -93,22 +86,25 @@ def _remember_ticks(folder: RunFolder, before: frozenset[str], met: Iterable[str
         write_atomic(folder.ticked_file, to_json(sorted(before | set(met))))
 
 
-def _tick(document: Document, met: Iterable[str], before: frozenset[str]) -> Document:
+def _tick(
+    document: Document, seen: Observation, met: Iterable[str], before: frozenset[str]
+) -> Document:
     """Tick boxes that stand as they were when the run started; an edited line is another claim.
 
     A box that was ticked before and is open again stays open: that is a person's word.
     """
-    boxes = {box.key: box for box in document.ticket.checkboxes}
-    for key in met:
-        if key in boxes and not boxes[key].checked and key not in before:
-            document = document.set_box(key, checked=True)
-    return document
+    ticket = document.ticket
+    edited = {c.criterion.key for c in tickets.changes_since(ticket, seen.record.criteria)}
+    left = before | edited | {box.key for box in ticket.checkboxes if box.checked}
+    known = {box.key for box in ticket.checkboxes}
+    return document.set_boxes({key: True for key in met if key in known and key not in left})
 
 
 def _with_end(document: Document, seen: Observation, before: frozenset[str]) -> Document:
-    document = _tick(document, _met(seen), before)
+    document = _tick(document, seen, _met(seen), before)
     run = seen.folder.id
-    document = document.set_block("Evidence", f"evidence-{run}", _evidence(document.ticket, seen))
+    evidence = evidence_lines(document.ticket, seen)
+    document = document.set_block("Evidence", f"evidence-{run}", evidence)
     if seen.state.outcome in {Outcome.FAILED, Outcome.LOST, Outcome.INCOMPLETE}:
         trouble = f"{run} {seen.state.outcome}: {seen.state.why} (`exp run logs {run}`)"
         document = document.set_block("Obstacles", f"obstacle-{run}", trouble)
@@ -116,39 +112,18 @@ def _with_end(document: Document, seen: Observation, before: frozenset[str]) -> 
     return _with_status(document, seen)
 
 
-def _evidence(ticket: Ticket, seen: Observation) -> str:
-    boxes = {box.key: box for box in ticket.checkboxes}
-    lines = [f"Run {seen.folder.id}, judged by the criteria as they stood at its start:", ""]
-    for criterion, verdict in _judged(seen):
-        line = f"- {_one_line(criterion.text)}: {_WORDS[verdict.state]}. {verdict.why}"
-        evidence = verdict.evidence
-        if evidence is not None and evidence.source is not None:
-            place = f"{evidence.source}:{evidence.line}" if evidence.line else evidence.source
-            line += f" (`{place}`)"
-        box = boxes.get(criterion.key)
-        if box is None:
-            line += ". **Edited since the start: the box was left alone**"
-        elif box.checked and verdict.state is State.FAILED:
-            line += ". **Ticked by a person against this evidence**"
-        elif verdict.state is State.MET and not box.checked:
-            line += ". **Opened again by a person: left open**"
-        lines.append(line)
-    return "\n".join(lines)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
 def _outcome(seen: Observation) -> str:
     ended = seen.state.attempt.exit
-    met = sum(verdict.state is State.MET for verdict in seen.verdicts)
+    spared = saved_words(seen.record, seen.state.attempt.stop)
+    saved = f" {spared[0].upper()}{spared[1:]}." if spared and _stopped(seen) else ""
     when = format_utc(ended.ended) if ended else "at an unknown time"
     took = f" after {format_duration(ended.ended - ended.started)}" if ended else ""
-    return (
-        f"{seen.folder.id} {seen.state.outcome} on {when}{took}: {seen.state.why}. "
-        f"{met} of {len(seen.verdicts)} criteria met."
-    )
+    end = f"{seen.folder.id} {seen.state.outcome} on {when}{took}: {seen.state.why}."
+    return f"{end} {tally(seen)}.{saved}"
+
+
+def _stopped(seen: Observation) -> bool:
+    return seen.state.outcome is Outcome.STOPPED
 
 
 def _with_status(document: Document, seen: Observation) -> Document:
@@ -160,7 +135,7 @@ def _with_status(document: Document, seen: Observation) -> Document:
     verdicts = {criterion.key: verdict.state for criterion, verdict in _judged(seen)}
     checked = {box.key for box in document.ticket.checkboxes if box.checked}
     # The ticket as it stands now decides: what was added or edited since has no evidence yet.
-    required = [c.key for c in criteria_of(document.ticket) if c.required]
+    required = [c.key for c in criteria_of(document) if c.required]
     states = [verdicts.get(key, State.MANUAL) for key in required]
     if not all(state in {State.MET, State.MANUAL, State.WAIVED} for state in states):
         return document.set_field("Phase", TicketPhase.DEBUGGING)
@@ -171,8 +146,6 @@ def _with_status(document: Document, seen: Observation) -> Document:
 
 def _ended_well(seen: Observation) -> bool:
     """Completed, or ended by the tool because everything was decided."""
-    stop = seen.state.attempt.stop
-    decided = stop is not None and stop.by == BY_US and stop.why.startswith("decided")
-    return seen.state.outcome is Outcome.COMPLETED or (
-        seen.state.outcome is Outcome.STOPPED and decided
-    )
+    outcome = seen.state.outcome
+    early = _stopped(seen) and is_decided(seen.state.attempt.stop)
+    return outcome is Outcome.COMPLETED or early

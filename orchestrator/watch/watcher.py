@@ -16,7 +16,7 @@ from orchestrator.store.index import Index
 from orchestrator.watch.lifecycle import read_run, record_loss
 from orchestrator.watch.live import pending
 from orchestrator.watch.observer import Observation, Observer
-from orchestrator.watch.policy import stop_reason
+from orchestrator.watch.policy import stop_reason, time_left
 from orchestrator.watch.publish import publish_end
 from orchestrator.watch.stopping import request_stop
 from orchestrator.watch.ticket_index import index_tickets
@@ -137,7 +137,8 @@ class Watcher:
             reason = stop_reason(seen.record, seen.verdicts, elapsed=seen.elapsed, idle=seen.idle)
             if reason is not None:
                 log.info("stopping %s: %s", seen.folder.id, reason)
-                request = StopRequest(by=BY_US, why=reason, time=self._clock.wall())
+                left = time_left(seen.record, seen.facts.max_step, seen.elapsed)
+                request = StopRequest(by=BY_US, why=reason, time=self._clock.wall(), saved=left)
                 request_stop(seen.folder, seen.record, request)
         if seen.changed and seen.record.ticket is not None:
             try:

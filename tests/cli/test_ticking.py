@@ -149,3 +149,60 @@ def test_what_stood_in_the_way_of_the_commit_is_said_until_it_is_done(lab):
     hook.unlink()
     assert lab.exp("report", "1", "--commit").returncode == 0
     assert lab.git("status", "--porcelain") == ""
+
+
+def test_an_explicit_predicate_changed_during_the_run_is_another_claim(lab):
+    """The words of the line stay, its predicate does not: the old run must not tick it."""
+    lab.ticket(criteria="- [ ] Good <!-- exp: train/loss < 0.5 -->\n- [ ] train/loss < 0.5")
+    lab.experiment(PATIENT)
+    lab.exp("ticket", "start", "1")
+    path = lab.root / "tickets/T-0001.md"
+    path.write_text(path.read_text().replace("loss < 0.5 -->", "loss < 0.00001 -->"))
+    lab.write("go", "")
+    lab.published()
+    assert "- [ ] Good <!-- exp: train/loss < 0.00001 -->" in lab.text()
+    assert "Edited since the start (0.5 → 0.00001)" in lab.text()
+    assert "- [x] train/loss < 0.5" in lab.text()
+
+
+def test_a_decided_run_says_what_it_saved(lab):
+    """Outcome and report name the time that the planned rest would have taken."""
+    lab.ticket(criteria="- [ ] `train/loss` is reported")
+    lab.experiment(PATIENT, '[stop]\nwhen = "decided"\n[params]\nsteps = 100000\n' + DECLARED)
+    lab.exp("ticket", "start", "1")
+    lab.published()
+    assert lab.json("attempt-1/stop.json")["saved"] > 0
+    assert "saved." in lab.text().split("## Outcome")[1]
+    report = (lab.root / "experiments/e/reports/T-0001/report.md").read_text()
+    assert "**Ended early**: about" in report
+
+
+ALARMS = """- [ ] train/loss < 0.5
+
+### Warning signs
+- [ ] train/loss > 0.05
+- [ ] train/loss > 100
+"""
+
+
+def test_an_alarm_is_shown_and_never_ticked(lab):
+    """Lines under warning signs gate nothing, are ticked by nobody, and are told when true."""
+    lab.ticket(criteria=ALARMS)
+    lab.experiment()
+    assert lab.exp("ticket", "start", "1", "--follow").returncode == 0
+    text = lab.text()
+    assert "- [x] train/loss < 0.5" in text
+    assert "- [ ] train/loss > 0.05" in text
+    assert "- train/loss > 0.05: **alarm: true**." in text
+    assert "- train/loss > 100: alarm: not true." in text
+    assert "1 of 1 criteria met, 1 alarm true." in text
+    assert "**Status**: DONE" in text
+    checked = lab.exp("ticket", "check", "1")
+    assert checked.returncode == 0
+    assert "alarm: true" in checked.stdout
+    assert "alarm: not true" in lab.exp("status").stdout
+    row = json.loads(lab.exp("ticket", "list", "--json").stdout)[0]
+    assert (row["met"], row["criteria"]) == (1, 1)
+    report = (lab.root / "experiments/e/reports/T-0001/report.md").read_text()
+    assert "alarm: true" in report
+    assert "Look into the alarm" in report

@@ -51,3 +51,16 @@ def test_status_loads_neither_sqlmodel_nor_torch(tmp_path):
     )
     heavy = {"sqlmodel", "sqlalchemy", "torch", "jinja2", "git", "matplotlib"}
     assert loaded_by(statement) & heavy == set()
+
+
+def test_reading_criteria_loads_neither_index_nor_records(tmp_path):
+    """`exp criteria read` starts fast: no database, no template, no git."""
+    lines = tmp_path / "lines.jsonl"
+    lines.write_text('{"line": "loss < 2"}\n')
+    statement = (
+        f"import sys; sys.argv = ['exp', 'criteria', 'read', {str(lines)!r}]\n"
+        "from orchestrator.cli import main\n"
+        "try: main()\nexcept SystemExit: pass"
+    )
+    heavy = {"sqlmodel", "sqlalchemy", "torch", "jinja2", "git", "matplotlib", "sqlite3"}
+    assert loaded_by(statement) & heavy == set()

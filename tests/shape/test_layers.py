@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "orchestrator"
 
-BASE = {"errors", "clock", "fsio", "ids", "codec", "config", "workspace", "templates"}
+BASE = {"errors", "clock", "fsio", "ids", "codec", "config", "workspace", "templates", "trust"}
 PEERS = {"criteria", "diagnose", "report", "tickets", "store", "gpus", "git", "rehearsal"}
 PEERS |= {"spec", "procs"}
 STANDALONE = {"track", "shim"}

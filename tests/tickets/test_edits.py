@@ -128,14 +128,14 @@ def test_field_edit_is_idempotent(document, name, value):
 def test_box_edit_changes_one_character(document):
     """Ticking changes the one character between the brackets, and unticking puts it back."""
     for box, at in zip(document.layout.boxes, document.layout.box_marks, strict=True):
-        turned = document.set_box(box.key, not box.checked)
+        turned = document.set_boxes({box.key: not box.checked})
         assert unchanged_beside(document, turned, at, at + 1)
         assert [b.checked for b in turned.layout.boxes] == [
             b.checked != (b.key == box.key) for b in document.layout.boxes
         ]
         if document.text[at] != "X":
-            assert turned.set_box(box.key, box.checked).raw == document.raw
-        assert document.set_box(box.key, box.checked) is document
+            assert turned.set_boxes({box.key: box.checked}).raw == document.raw
+        assert document.set_boxes({box.key: box.checked}) is document
 
 
 @given(DOCUMENTS, st.sampled_from(["Evidence", "Obstacles", "Outcome"]), TEXTS, TEXTS)
@@ -190,7 +190,7 @@ def test_real_ticket_through_a_whole_run(sudoku):
     """Status, boxes and three blocks are written and the rest of the file is as it was."""
     document = parse(sudoku.replace(b"\n", b"\r\n"), "tickets/T-0042-sudoku.md")
     after = document.set_field("Status", "DONE").set_field("Phase", "—")
-    after = after.set_box("No NaN in the loss (first run had three)", True)
+    after = after.set_boxes({"No NaN in the loss (first run had three)": True})
     for section in ("Evidence", "Obstacles", "Outcome"):
         after = after.set_block(section, section.lower() + "-R-000001", f"line one\n{section}")
     lines, old = after.text.split("\r\n"), document.text.split("\r\n")
@@ -318,7 +318,7 @@ def test_people_sections_are_refused():
 def test_absent_box_is_named():
     """Ticking a line that was reworded says so and changes nothing."""
     with pytest.raises(NotFoundError, match="loss < 1"):
-        parse(b"- [ ] loss < 2\n", "T-0001.md").set_box("loss < 1", True)
+        parse(b"- [ ] loss < 2\n", "T-0001.md").set_boxes({"loss < 1": True})
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\rb"])

@@ -173,16 +173,27 @@ def test_unreadable_criterion(decidable, warned):
     )
     asked = []
 
-    def read(line, heading):
-        asked.append((line, heading))
-        return reading(decidable, why="the metric is unnamed")
+    def read(document):
+        asked.append(document.path)
+        box = document.ticket.checkboxes[0]
+        return [(box, reading(decidable, why="the metric is unnamed"))]
 
     found = findings(("T-0001.md", body), read=read)
     assert [(one.rule, one.line) for one in found] == (
         [("unreadable-criterion", 6)] if warned else []
     )
     assert all("the metric is unnamed" in one.message for one in found)
-    assert asked == [("gap is small", "Acceptance Criteria")]
+    assert asked == ["tickets/T-0001.md"]
+
+
+def test_a_spec_that_cannot_be_used(tmp_path):
+    """What is wrong with a ticket's spec is told at the line that names it."""
+    (tmp_path / "a.toml").touch()
+    file = ("T-0001.md", text(1, Experiment="a.toml"))
+    told = {"root": tmp_path, "spec_problems": lambda ticket: [f"{ticket.id}: no such criterion"]}
+    (found,) = findings(file, **told)
+    assert (found.rule, found.severity, found.line) == ("experiment-invalid", "error", 4)
+    assert found.message == "T-0001: no such criterion"
 
 
 @pytest.mark.parametrize(
@@ -197,7 +208,11 @@ def test_unreadable_criterion(decidable, warned):
 def test_done_may_leave_alarms_and_wishes_open(more, open_is_wrong):
     """A box that must not come true, or is only nice to have, may stay open on a DONE ticket."""
     body = text(1, "DONE") + "\n## Criteria\n- [ ] a\n"
-    found = rules(("T-0001.md", body), read=lambda *_: reading(Decidable.MANUAL, **more))
+
+    def read(document):
+        return [(box, reading(Decidable.MANUAL, **more)) for box in document.ticket.checkboxes]
+
+    found = rules(("T-0001.md", body), read=read)
     assert found == ([("done-with-open-box", "T-0001.md", 6)] if open_is_wrong else [])
 
 

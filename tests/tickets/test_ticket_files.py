@@ -30,7 +30,7 @@ path, keys = Path(sys.argv[1]), sys.argv[2:]
 print("ready", flush=True)
 sys.stdin.readline()
 for key in keys:
-    edit_file(path, lambda document: document.set_box(key, True))
+    edit_file(path, lambda document: document.set_boxes({key: True}))
 """
 REWRITE = """
 import sys
@@ -237,7 +237,7 @@ def test_failing_edit_leaves_the_file(folder):
     path = ticket(folder, "T-0001.md")
     before = path.read_bytes()
     with pytest.raises(NotFoundError):
-        edit_file(path, lambda document: document.set_box("no such line", True))
+        edit_file(path, lambda document: document.set_boxes({"no such line": True}))
     assert path.read_bytes() == before
     assert edit_file(path, lambda document: document.set_field("Status", "DONE"))
 

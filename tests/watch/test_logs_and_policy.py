@@ -1,14 +1,16 @@
 """Reading logs in pieces, and when the tool stops a run."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.domain.criterion import Criterion, Reading, State, Verdict
 from orchestrator.domain.criterion import Kind as CriterionKind
-from orchestrator.domain.run import Budget, RunRecord
+from orchestrator.domain.run import BY_US, Budget, RunRecord, StopRequest
 from orchestrator.watch.logs import LogCursor
-from orchestrator.watch.policy import stop_reason
+from orchestrator.watch.policy import saved_words, stop_reason, time_left
 
 
 @given(pieces=st.lists(st.sampled_from(["a\n", "b", "\n", "ccc\r", "é\n", "\x1b[2K"]), max_size=30))
@@ -99,3 +101,28 @@ def test_a_used_up_budget_stops_the_run(budget, gpus, elapsed, idle, said):
         idle=idle,
     )
     assert (reason is None) if said is None else (said in reason)
+
+
+def decided(saved, why="decided: no required criterion can change any more", by=BY_US):
+    return StopRequest(by=by, why=why, time=0.0, saved=saved)
+
+
+def test_what_an_early_end_saved_follows_from_plan_and_pace():
+    """The rest of the planned steps at the pace so far; without a plan nothing is claimed."""
+    planned = replace(record(), planned_steps=1000)
+    assert time_left(planned, 250, 100.0) == pytest.approx(300.0)
+    for step in (None, 0, 1000, 2000):
+        assert time_left(planned, step, 100.0) is None
+    assert time_left(record(), 250, 100.0) is None
+
+
+def test_gpu_hours_are_claimed_only_for_gpus_and_for_decisions():
+    """GPUs times hours; hours without GPUs; nothing for other ends and unknown plans."""
+    eight = record(resources={"gpus": 8})
+    said = saved_words(eight, decided(5400.0))
+    assert said == "about 12 GPU-hours saved (8 GPUs for 1 h 30 min)"
+    assert saved_words(record(), decided(5400.0)) == "about 1 h 30 min saved"
+    assert saved_words(eight, decided(None)) is None
+    assert saved_words(eight, decided(5400.0, why="time limit of 8 h is used up")) is None
+    assert saved_words(eight, decided(5400.0, by="ada")) is None
+    assert saved_words(eight, None) is None

@@ -10,6 +10,7 @@ from rich.text import Text
 from orchestrator.actions.reading import CriterionRow
 from orchestrator.cli.views.words import plain, verdict_mark
 from orchestrator.domain.criterion import State
+from orchestrator.tickets import without_predicate
 
 
 def criteria_table(rows: Sequence[CriterionRow]) -> RenderableType:
@@ -27,12 +28,15 @@ def criteria_table(rows: Sequence[CriterionRow]) -> RenderableType:
             table.add_section()
         section = row.section
         text = (
-            plain(row.text)
-            if row.required
-            else Text.assemble(plain(row.text), ("  optional", "dim"))
+            plain(without_predicate(row.text))
+            if row.required or row.alarm
+            else Text.assemble(plain(without_predicate(row.text)), ("  optional", "dim"))
         )
         table.add_row(
-            Text("[x]" if row.checked else "[ ]"), verdict_mark(row.verdict), text, evidence(row)
+            Text("[x]" if row.checked else "[ ]"),
+            verdict_mark(row.verdict, alarm=row.alarm),
+            text,
+            evidence(row),
         )
     for column in table.columns[:1]:
         column.style = "dim"
@@ -50,4 +54,6 @@ def evidence(row: CriterionRow) -> Text:
         place = plain(f"{found.source}:{found.line}" if found.line else found.source).plain
         if place not in text.plain:
             text.append(f"\n{place}", style="dim cyan")
+    for companion in row.verdict.companions:
+        text.append(f"\nwarning: {plain(companion).plain}", style="yellow")
     return text

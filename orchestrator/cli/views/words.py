@@ -16,6 +16,14 @@ _STATE = {
     State.MANUAL: ("☞", "cyan"),
     State.WAIVED: ("~", "dim"),
 }
+_ALARM = {
+    State.MET: ("✘", "true", "bold red"),
+    State.FAILED: ("✔", "not true", "green"),
+    State.PENDING: ("…", "not so far", "dim"),
+    State.NO_DATA: ("?", "no data", "yellow"),
+    State.MANUAL: ("☞", "a person", "cyan"),
+    State.WAIVED: ("~", "waived", "dim"),
+}
 _LABEL = {State.NO_DATA: "no data", State.MANUAL: "a person"}
 _STYLE = {
     "DONE": "green",
@@ -47,10 +55,13 @@ def plain(text: str) -> Text:
     return Text(clean(text))
 
 
-def verdict_mark(verdict: Verdict | None) -> Text:
-    """`✔ met`, `✔ met so far`, `✘ failed`, …"""
+def verdict_mark(verdict: Verdict | None, *, alarm: bool = False) -> Text:
+    """`✔ met`, `✔ met so far`, `✘ failed`, …; an alarm is red when its condition is true."""
     if verdict is None:
-        return Text("· no run", style="dim")
+        return Text("· alarm" if alarm else "· no run", style="dim")
+    if alarm:
+        mark, label, style = _ALARM[verdict.state]
+        return Text(f"{mark} alarm: {label}", style=style)
     mark, style = _STATE[verdict.state]
     label = _LABEL.get(verdict.state, str(verdict.state))
     if verdict.state in {State.MET, State.FAILED} and not verdict.final:

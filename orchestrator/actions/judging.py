@@ -1,0 +1,85 @@
+"""The verdicts on a run: from the index while it is up to date, else from the run's own files."""
+
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.clock import SystemClock
+from orchestrator.domain.criterion import Verdict
+from orchestrator.domain.run import RunRecord, RunStatus
+from orchestrator.errors import ConflictError
+from orchestrator.fsio import locked
+from orchestrator.store import Reader
+from orchestrator.store.rows import RunRow
+from orchestrator.watch.live import state_of
+from orchestrator.workspace import RunFolder, Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """Verdicts in the order of the run's criteria, and the series that it has logged."""
+
+    verdicts: tuple[Verdict, ...]
+    series: tuple[str, ...]
+
+
+def judged(workspace: Workspace, folder: RunFolder, record: RunRecord) -> Judged:
+    """What the evidence says of each criterion of a run."""
+    with Reader(workspace.database) as reader:
+        rows = reader.verdicts(folder.id)
+        known = [row.key for row in rows] == [criterion.key for criterion in record.criteria]
+        if known and _is_current(reader, folder, record, reader.run(folder.id)):
+            return Judged(
+                verdicts=tuple(row.verdict for row in rows),
+                series=tuple(reader.series(folder.id)),
+            )
+    return judged_afresh(workspace, folder, record)
+
+
+def _is_current(reader: Reader, folder: RunFolder, record: RunRecord, row: RunRow | None) -> bool:
+    """Whether the index has seen the run's end, and all that was written by then.
+
+    The index of a live run is the watcher's business: it is behind by a moment at most.
+    """
+    state = state_of(folder, record)
+    if row is None or row.status != state.status:
+        return False
+    if state.status is not RunStatus.ENDED:
+        return True
+    taken = {source.path: source.bytes for source in reader.sources(folder.id)}
+    files = [file for attempt in folder.attempts() for file in attempt.event_files()]
+    return all(
+        file.stat().st_size == taken.get(f"{file.parent.name}/{file.name}", 0) for file in files
+    )
+
+
+def refresh(workspace: Workspace, folder: RunFolder, record: RunRecord) -> None:
+    """Bring the index up to date with a run's files, unless a watcher does so anyway.
+
+    A watcher looks at live runs only; an ended one is judged from its files until a rebuild.
+    """
+    # Both bring SQLModel, half a second, and are seldom needed.
+    from orchestrator.store import Index  # noqa: PLC0415
+    from orchestrator.watch.observer import Observer  # noqa: PLC0415
+
+    with (
+        suppress(ConflictError),
+        locked(workspace.watcher_lock, busy="a watcher is at work"),
+        Index(workspace.database) as index,
+        Reader(workspace.database) as reader,
+    ):
+        Observer(workspace, index, reader, folder, record).look(SystemClock())
+
+
+def judged_afresh(workspace: Workspace, folder: RunFolder, record: RunRecord) -> Judged:
+    """Judge a run from its files alone, in an index that is thrown away."""
+    # Both bring SQLModel, half a second, and are seldom needed.
+    from orchestrator.store import Index  # noqa: PLC0415
+    from orchestrator.watch.observer import Observer  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="exp-") as scratch:
+        path = Path(scratch) / "exp.db"
+        with Index(path) as index, Reader(path) as reader:
+            seen = Observer(workspace, index, reader, folder, record).look(SystemClock())
+            return Judged(verdicts=seen.verdicts, series=tuple(reader.series(folder.id)))

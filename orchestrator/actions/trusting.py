@@ -1,0 +1,86 @@
+"""`exp trust`: what a workspace may run, and whether a person agreed to it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator import tickets, trust
+from orchestrator.errors import RefusedError
+from orchestrator.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustRow:
+    """A trusted workspace; `state` is trusted, changed (since), or gone."""
+
+    path: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trusted:
+    """What was agreed to: how many specs, and how many lines that may name a command."""
+
+    path: str
+    specs: int
+    lines: int
+
+
+def trust_workspace(workspace: Workspace) -> Trusted:
+    """Remember the workspace with what it may run now."""
+    specs, lines = dict(_specs(workspace)), dict(_lines(workspace))
+    trust.trust(workspace.root, trust.digest_of([*specs.items(), *lines.items()]))
+    return Trusted(path=str(workspace.root), specs=len(specs), lines=len(lines))
+
+
+def require_trust(workspace: Workspace) -> None:
+    """Refuse to run what nobody agreed to.
+
+    Raises:
+        RefusedError: the workspace is not trusted, or has changed since it was.
+    """
+    if trust.is_trusted(workspace.root, _digest(workspace)):
+        return
+    known = str(workspace.root.resolve()) in trust.trusted()
+    why = "has changed since it was trusted" if known else "is not trusted"
+    raise RefusedError(
+        f"{workspace.root} {why}: its commands are not run",
+        hint=f"look at experiments/ and the criteria, then exp trust {workspace.root}",
+    )
+
+
+def trust_list() -> list[TrustRow]:
+    """Every workspace that was trusted."""
+    return [
+        TrustRow(path=path, state=_state(Path(path), digest))
+        for path, digest in sorted(trust.trusted().items())
+    ]
+
+
+def _state(root: Path, digest: str) -> str:
+    if not root.is_dir():
+        return "gone"
+    return "trusted" if _digest(Workspace(root)) == digest else "changed"
+
+
+def _digest(workspace: Workspace) -> str:
+    return trust.digest_of([*_specs(workspace), *_lines(workspace)])
+
+
+def _specs(workspace: Workspace) -> Iterator[tuple[str, bytes]]:
+    for path in workspace.experiments.rglob("*.toml"):
+        if path.is_file():
+            yield str(path.relative_to(workspace.root)), path.read_bytes()
+
+
+def _lines(workspace: Workspace) -> Iterator[tuple[str, bytes]]:
+    """Criteria that may name a command: more than do, so that none is missed.
+
+    Ticks and notes are left out: what a run writes into its ticket must not end the trust.
+    """
+    for ticket in tickets.load_all(workspace.tickets):
+        for box in ticket.checkboxes:
+            claim = tickets.split_note(box.text)[0]
+            if "`" in claim or "command" in claim.casefold():
+                key = f"{ticket.path}\0{box.key}"
+                yield key, claim.encode("utf-8", "surrogateescape")
