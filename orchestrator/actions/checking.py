@@ -18,7 +18,7 @@ from orchestrator.domain.ticket import Checkbox, Ticket
 from orchestrator.errors import RefusedError
 from orchestrator.tickets import Change, Document
 from orchestrator.watch.bindings import Bound, bound_names
-from orchestrator.watch.claims import criteria_of
+from orchestrator.watch.claims import criteria_of, readings_of
 from orchestrator.watch.daemon import ensure_watcher
 from orchestrator.watch.live import has_pending
 from orchestrator.workspace import RunFolder, Workspace
@@ -154,11 +154,9 @@ def _chosen(workspace: Workspace, ticket: Ticket, run: str | None) -> RunSummary
 
 
 def _claims(workspace: Workspace, document: Document) -> list[tuple[Checkbox, Criterion]]:
-    ticket = document.ticket
-    boxes = {box.key: box for box in ticket.checkboxes}
-    return [
-        (boxes[claim.key], claim) for claim in criteria_of(document, said_of(workspace, ticket))
-    ]
+    said = said_of(workspace, document.ticket)
+    boxes = {box.key: box for box, _ in readings_of(document, said)}
+    return [(boxes[claim.key], claim) for claim in criteria_of(document, said)]
 
 
 def _judged_rows(ticket: Ticket, record: RunRecord, found: Judged) -> Iterator[CheckedCriterion]:
@@ -191,14 +189,13 @@ def _row(
     added: bool = False,
 ) -> CheckedCriterion:
     reading, checked = claim.reading, box is not None and box.checked
-    alarm = reading.polarity == "inverted"
     failed = verdict is not None and verdict.state is State.FAILED
     return CheckedCriterion(
         text=claim.text,
         section=claim.section,
         line=box.line if box else None,
         required=claim.required,
-        alarm=alarm,
+        alarm=reading.is_alarm,
         tier=reading.tier,
         checked=checked,
         words=in_words(reading),
@@ -210,7 +207,7 @@ def _row(
         became=change.became if change else None,
         change=change.numbers if change else None,
         added=added,
-        against=checked and failed and not alarm,
+        against=checked and failed and reading.is_goal,
     )
 
 

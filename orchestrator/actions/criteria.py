@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator import criteria
 from orchestrator.criteria.document import read_document
-from orchestrator.domain.criterion import Clause, Reading
+from orchestrator.domain.criterion import Clause, Reading, Subject
 from orchestrator.errors import InvalidFileError
 
 _BOM = b"\xef\xbb\xbf"
@@ -97,10 +97,15 @@ def reading_json(reading: Reading) -> dict[str, Any]:
 
 def _clause_json(clause: Clause) -> dict[str, Any]:
     """One test. A second metric stands in the place of the number, a denominator in the unit's."""
+    metric, op, value = clause.metric, clause.op, clause.value
+    if clause.subject is Subject.COMMAND:
+        passes = op == "passes"
+        metric = f"exit_code of {metric}" if passes else f"stdout of {metric}"
+        op, value = ("==", 0.0) if passes else ("contains", None)
     return {
-        "metric": clause.metric,
-        "op": f"{clause.change} {clause.op}" if clause.change else clause.op,
-        "value": clause.value if clause.other is None else clause.other,
+        "metric": clause.unit if metric is None and op in {"absent", "exists"} else metric,
+        "op": f"{clause.change} {op}" if clause.change else op,
+        "value": value if clause.other is None else clause.other,
         "value2": clause.value2,
         "unit": clause.unit if clause.total is None else f"of {clause.total:.15g}",
         "aggregate": clause.aggregate,

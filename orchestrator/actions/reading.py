@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator import tickets
-from orchestrator.actions.alarms import alarm_keys
 from orchestrator.actions.follow import require_record
 from orchestrator.actions.specs import said_of
 from orchestrator.codec import read_record_if_present
@@ -228,8 +227,7 @@ def _ticket_row(
     met = sum(box.checked for box in claims)
     total = len(claims)
     if run is not None and (verdicts := reader.verdicts(run.id)):
-        alarms = alarm_keys(workspace.run(run.id), verdicts)
-        goals = [row for row in verdicts if row.key not in alarms]
+        goals = [row for row in verdicts if row.polarity == "positive"]
         met = sum(row.verdict.state is State.MET for row in goals)
         total = len(goals)
     return TicketRow(
@@ -296,7 +294,7 @@ def _criterion_rows(
             predicate=claim.reading.predicate,
             why_not=claim.reading.why,
             verdict=verdicts.get(claim.key),
-            alarm=claim.reading.polarity == "inverted",
+            alarm=claim.reading.is_alarm,
         )
         for claim in claims
     )
@@ -308,7 +306,6 @@ def judged_rows(
     """The criteria of a run as last judged, from the index, with the boxes as they stand."""
     checked = {box.key for box in ticket.checkboxes if box.checked} if ticket else set()
     rows = reader.verdicts(folder.id)
-    alarms = alarm_keys(folder, rows)
     return tuple(
         CriterionRow(
             text=row.text,
@@ -318,7 +315,7 @@ def judged_rows(
             predicate=None,
             why_not=None,
             verdict=row.verdict,
-            alarm=row.key in alarms,
+            alarm=row.polarity == "inverted",
         )
         for row in rows
     )

@@ -308,7 +308,9 @@ class CommandTest(Pointless):
         """What its newest run gave."""
         newest = self._monitor.last
         if newest is None:
-            why = f"{self._leaf.command!r} was not run: run `exp ticket check TICKET --run`"
+            why = (
+                f"{self._leaf.command!r} was not run: run `exp ticket check TICKET --run-commands`"
+            )
             return manual(why, final=facts.ended)
         code, prints = newest.data.get("code"), self._leaf.prints
         why = f"{self._leaf.command!r} ended with code {code}"

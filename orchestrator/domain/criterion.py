@@ -35,7 +35,7 @@ class Subject(StrEnum):
     DURATION = "duration"  # wall time of the run, in seconds
     OUTPUT = "output"  # a text that the programs print into out.log
     EXIT = "exit"  # the exit code of the last command
-    COMMAND = "command"  # a command line that a person has run by `exp ticket check --run`
+    COMMAND = "command"  # a command line that a person has run by `exp ticket check --run-commands`
 
 
 class Decidable(StrEnum):
@@ -86,6 +86,8 @@ class Reading:
     """What the machine understood of a line, always shown back to the person.
 
     `predicate` is the canonical text of the clauses; `why` says why a line is not decidable.
+    `polarity` is `positive`, `inverted` for an alarm (a line under Warning signs that must not
+    become true), or `conditional` for a decision (`if BLEU > 30: deploy`).
     """
 
     kind: Kind
@@ -97,13 +99,24 @@ class Reading:
     why: str | None = None
     predicate: str | None = None
 
+    @property
+    def is_goal(self) -> bool:
+        """Whether it must become true; alarms and decisions are never ticked and never gate."""
+        return self.polarity == "positive"
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether it must not become true."""
+        return self.polarity == "inverted"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Criterion:
     """One checkable line of a ticket, frozen with its reading when a run starts.
 
     `key` identifies the line over edits of its box and its notes: the text and its occurrence.
-    `required` lines gate the ticket. `bindings` holds, for each name in the predicate whose series
+    `required` lines gate the ticket; the row of a table does so without a box (`tickable`).
+    `bindings` holds, for each name in the predicate whose series
     was known when the run started, that series: a later name cannot take its place.
     """
 
@@ -113,6 +126,7 @@ class Criterion:
     required: bool
     reading: Reading
     bindings: dict[str, str] = field(default_factory=dict)
+    tickable: bool = True
 
 
 class State(StrEnum):
@@ -155,6 +169,8 @@ class Projection:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The state of a criterion; `final` means no further record can change it.
+
+    It holds as long as the run is not resumed from an earlier step, which takes points back.
 
     `margin` is the signed distance from the threshold in the threshold's unit, positive on the
     side that meets it. `companions` are the checks that ride along and did not hold, such as an

@@ -33,6 +33,7 @@ class Checkbox:
 
     `key` is stable over edits of the box: the text and, for repeated texts, its occurrence.
     `heading` is the nearest heading above, `section` the nearest `##` one; `line` counts from 1.
+    A row of a table that states a condition is one too, with no box that could be ticked.
     """
 
     key: str
@@ -41,6 +42,7 @@ class Checkbox:
     section: str
     heading: str
     line: int
+    tickable: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -137,7 +137,7 @@ def state_of_run(run: RunInfo | None) -> str:
 
 def tally(criteria: Sequence[CriterionFacts]) -> str:
     """How the required criteria stand: `4 of 6 required criteria met, 1 failed, 1 pending`."""
-    goals = [each for each in criteria if not is_alarm(each)]
+    goals = [each for each in criteria if each.criterion.reading.is_goal]
     if not goals:
         return "no criteria"
     required = [each for each in goals if each.criterion.required]
@@ -160,7 +160,7 @@ def tally(criteria: Sequence[CriterionFacts]) -> str:
 
 def is_alarm(each: CriterionFacts) -> bool:
     """Whether a line must not become true: it gates nothing, and is bad news when it is met."""
-    return each.criterion.reading.polarity == "inverted"
+    return each.criterion.reading.is_alarm
 
 
 def duration(seconds: float | None) -> str:

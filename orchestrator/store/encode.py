@@ -136,6 +136,9 @@ def verdict_rows(
             margin=verdict.margin,
             unit=verdict.unit,
             evidence=_json(asdict(verdict.evidence)) if verdict.evidence else None,
+            polarity=criterion.reading.polarity,
+            projection=_json(asdict(verdict.projection)) if verdict.projection else None,
+            companions=_json(list(verdict.companions)),
         )
         for position, (criterion, verdict) in pairs
     ]

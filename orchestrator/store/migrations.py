@@ -76,8 +76,24 @@ CREATE TABLE verdict (
 ) WITHOUT ROWID;
 """
 
+_POLARITY = """
+ALTER TABLE verdict RENAME TO old_verdict;
+CREATE TABLE verdict (
+  run VARCHAR NOT NULL, position INTEGER NOT NULL, "key" VARCHAR NOT NULL, text VARCHAR NOT NULL,
+  section VARCHAR NOT NULL, required BOOLEAN NOT NULL, state VARCHAR NOT NULL,
+  final BOOLEAN NOT NULL, why VARCHAR NOT NULL, value FLOAT, margin FLOAT, unit VARCHAR,
+  evidence VARCHAR, polarity VARCHAR NOT NULL, projection VARCHAR, companions VARCHAR NOT NULL,
+  PRIMARY KEY (run, position), FOREIGN KEY(run) REFERENCES run (id) ON DELETE CASCADE
+) WITHOUT ROWID;
+INSERT INTO verdict SELECT *, 'positive', NULL, '[]' FROM old_verdict;
+DROP TABLE old_verdict;
+"""
+
 # Version 1 is the first entry. Entries are only ever added at the end.
-MIGRATIONS: tuple[tuple[str, str], ...] = (("tables of the first release", _FIRST),)
+MIGRATIONS: tuple[tuple[str, str], ...] = (
+    ("tables of the first release", _FIRST),
+    ("polarity, projection and companions of a verdict", _POLARITY),
+)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from math import nan
 from typing import Any
 
-from orchestrator.domain.criterion import Evidence, State, Verdict
+from orchestrator.domain.criterion import Evidence, Projection, State, Verdict
 from orchestrator.domain.facts import Checkpoint
 from orchestrator.domain.run import Outcome, RunStatus
 from orchestrator.domain.ticket import Checkbox, Ticket
@@ -24,7 +24,8 @@ _RUN = """id ticket title experiment created host executor status outcome why ph
     planned_steps attempts started ended commit params"""
 _ATTEMPT = """run number started ended host pid code signal max_rss oom_kill error stop_by
     stop_why"""
-_VERDICT = "run position key text section required state final why value margin unit evidence"
+_VERDICT = """run position key text section required state final why value margin unit evidence
+    polarity projection companions"""
 _TICKET = "id title path status phase after before experiment checkboxes blob mtime_ns size"
 _CHECKPOINT = "step path bytes files time valid attempt"
 _SERIES = "run name count nonfinite low high max_step step value time"
@@ -137,7 +138,7 @@ def _source(row: Words) -> SourceRow:
 
 def _verdict(row: Words) -> VerdictRow:
     kept = {name: row[name] for name in ("run", "position", "key", "text", "section")}
-    evidence = row["evidence"]
+    evidence, projection = row["evidence"], row["projection"]
     verdict = Verdict(
         state=State(row["state"]),
         final=bool(row["final"]),
@@ -146,8 +147,11 @@ def _verdict(row: Words) -> VerdictRow:
         margin=_real(row["margin"]),
         unit=row["unit"],
         evidence=None if evidence is None else Evidence(**json.loads(evidence)),
+        projection=None if projection is None else Projection(**json.loads(projection)),
+        companions=tuple(json.loads(row["companions"])),
     )
-    return VerdictRow(**kept, required=bool(row["required"]), verdict=verdict)
+    required = bool(row["required"])
+    return VerdictRow(**kept, required=required, polarity=row["polarity"], verdict=verdict)
 
 
 def _real(value: Any) -> float | None:

@@ -107,7 +107,10 @@ class SourceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictRow:
-    """The verdict on one criterion of a run; `position` is its place in the ticket, from 0."""
+    """The verdict on one criterion of a run; `position` is its place in the ticket, from 0.
+
+    `polarity` is that of its reading: only a positive one must become true.
+    """
 
     run: str
     position: int
@@ -115,6 +118,7 @@ class VerdictRow:
     text: str
     section: str
     required: bool
+    polarity: str
     verdict: Verdict
 
 

@@ -215,3 +215,6 @@ class Verdict(Table, table=True):
     margin: float | None
     unit: str | None
     evidence: str | None
+    polarity: str
+    projection: str | None
+    companions: str

@@ -39,7 +39,8 @@ class Change:
 def changes_since(ticket: Ticket, frozen: Sequence[Criterion]) -> list[Change]:
     """The criteria of `frozen` whose claims, notes aside, stand in the ticket no more."""
     now = {split_note(box.text)[0]: box for box in ticket.checkboxes}
-    then = {split_note(criterion.text)[0]: criterion for criterion in frozen}
+    boxes = [criterion for criterion in frozen if criterion.tickable]
+    then = {split_note(criterion.text)[0]: criterion for criterion in boxes}
     added = _Added({claim: box for claim, box in now.items() if claim not in then})
     found = []
     for position, (claim, criterion) in enumerate(then.items()):

@@ -271,8 +271,8 @@ def _box_rules(
 
 
 def _must_be_ticked(reading: Reading | None) -> bool:
-    """All but alarms, which must not come true, and what is only nice to have."""
-    return reading is None or (reading.polarity != "inverted" and reading.tier == "must")
+    """All but alarms, decisions, and what is only nice to have."""
+    return reading is None or (reading.is_goal and reading.tier == "must")
 
 
 def _frozen_rules(

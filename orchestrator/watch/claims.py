@@ -1,4 +1,4 @@
-"""The criteria of a ticket, read from its checkboxes."""
+"""The criteria of a ticket, read from its checkboxes and from the rows of its tables."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -22,9 +22,9 @@ _BOX = re.compile(r"^\s*(?:[-*+]|\d{1,9}[.)])\s+\[[ xX]\]\s+")
 
 
 def criteria_of(document: Document, said: Said = _NOTHING) -> tuple[Criterion, ...]:
-    """Read every checkbox that states a condition of the ticket.
+    """Read every checkbox and every row of a table that states a condition of the ticket.
 
-    The must lines gate the ticket; those of the Verification Plan do not, and no alarm does.
+    The must lines gate the ticket; those of the Verification Plan do not, nor alarms and decisions.
     """
     return tuple(_criterion(box, reading) for box, reading in readings_of(document, said))
 
@@ -36,11 +36,27 @@ def readings_of(document: Document, said: Said = _NOTHING) -> list[tuple[Checkbo
     """
     # Of the characters that end a line for Python, only these of Markdown may count lines.
     found = {one.line: one for one in read_document(_OTHER_ENDS.sub(" ", document.text))}
+    rows = (_row(one) for one in found.values() if one.text.startswith("|"))
+    every = sorted([*document.ticket.checkboxes, *rows], key=lambda box: box.line)
     return [
         (box, _reading(box, found.get(box.line), said))
-        for box in document.ticket.checkboxes
+        for box in every
         if tickets.is_criterion(box)
     ]
+
+
+def _row(found: Found) -> Checkbox:
+    """The row of a table that can be tested; it has no box."""
+    headings = (found.heading or "").split(" / ")
+    return Checkbox(
+        key=" ".join(found.text.split()),
+        text=found.text,
+        checked=False,
+        section=headings[0],
+        heading=headings[-1],
+        line=found.line,
+        tickable=False,
+    )
 
 
 def _reading(box: Checkbox, found: Found | None, said: Said) -> Reading:
@@ -48,16 +64,23 @@ def _reading(box: Checkbox, found: Found | None, said: Said) -> Reading:
     predicate = said.get(tickets.line_key(box.text)) if said else None
     if predicate is not None and not tickets.has_predicate(box.text):
         return criteria.read(f"{box.text} <!-- exp: {predicate} -->", heading)
+    if found is not None and not box.tickable:
+        return found.reading
     if found is not None and " ".join(_BOX.sub("", found.text).split()) == box.text:
         return found.reading
     return criteria.read(box.text, heading)
 
 
 def _criterion(box: Checkbox, reading: Reading) -> Criterion:
-    goal = reading.tier == "must" and reading.polarity != "inverted"
+    goal = reading.tier == "must" and reading.is_goal
     gates = goal and box.section.casefold() != _BESIDE
     return Criterion(
-        key=box.key, text=box.text, section=box.section, required=gates, reading=reading
+        key=box.key,
+        text=box.text,
+        section=box.section,
+        required=gates,
+        reading=reading,
+        tickable=box.tickable,
     )
 
 

@@ -14,33 +14,28 @@ _WORDS = {
     State.MANUAL: "for a person to judge",
     State.WAIVED: "waived",
 }
-_ALARM_WORDS = _WORDS | {
-    State.MET: "alarm: true",
-    State.FAILED: "alarm: not true",
-    State.PENDING: "alarm: not so far",
-    State.NO_DATA: "alarm: no data",
+_CONDITIONS = _WORDS | {
+    State.MET: "true",
+    State.FAILED: "not true",
+    State.PENDING: "not so far",
 }
-
-
 _BAD = {"failed", "alarm: true"}
 
 
 def verdict_words(criterion: Criterion, verdict: Verdict) -> str:
-    """`met`, `failed`, …; of an alarm whether it is true."""
-    return (_ALARM_WORDS if is_alarm(criterion) else _WORDS)[verdict.state]
-
-
-def is_alarm(criterion: Criterion) -> bool:
-    """Whether a line must not become true; it never gates and is never ticked."""
-    return criterion.reading.polarity == "inverted"
+    """`met`, `failed`, …; of an alarm and of a decision whether its condition is true."""
+    if criterion.reading.is_goal:
+        return _WORDS[verdict.state]
+    name = "alarm" if criterion.reading.is_alarm else "condition"
+    return f"{name}: {_CONDITIONS[verdict.state]}"
 
 
 def tally(seen: Observation) -> str:
     """`2 of 3 criteria met`, and the alarms that are true."""
     pairs = list(zip(seen.record.criteria, seen.verdicts, strict=True))
-    goals = [verdict for criterion, verdict in pairs if not is_alarm(criterion)]
+    goals = [verdict for criterion, verdict in pairs if criterion.reading.is_goal]
     met = sum(verdict.state is State.MET for verdict in goals)
-    rung = sum(is_alarm(criterion) and v.state is State.MET for criterion, v in pairs)
+    rung = sum(c.reading.is_alarm and v.state is State.MET for c, v in pairs)
     alarms = f", {rung} alarm{'s' * (rung != 1)} true" if rung else ""
     return f"{met} of {len(goals)} criteria met{alarms}"
 
@@ -79,10 +74,10 @@ def _remark(
     criterion: Criterion, verdict: Verdict, box: Checkbox | None, change: Change | None
 ) -> str | None:
     """What a person did to the line since the start."""
-    if change is not None or box is None:
+    if change is not None or (box is None and criterion.tickable):
         numbers = f" ({change.numbers})" if change and change.numbers else ""
         return f"Edited since the start{numbers}: the box was left alone"
-    if is_alarm(criterion):
+    if not criterion.reading.is_goal or box is None:
         return None
     if box.checked and verdict.state is State.FAILED:
         return "Ticked by a person against this evidence"

@@ -10,7 +10,7 @@ from orchestrator.domain.ticket import TicketPhase, TicketStatus
 from orchestrator.fsio import read_json, to_json, write_atomic
 from orchestrator.tickets import Document
 from orchestrator.watch.claims import criteria_of
-from orchestrator.watch.evidence import evidence_lines, is_alarm, tally
+from orchestrator.watch.evidence import evidence_lines, tally
 from orchestrator.watch.observer import Observation
 from orchestrator.watch.policy import is_decided, saved_words
 from orchestrator.workspace import RunFolder, Workspace
@@ -19,7 +19,9 @@ from orchestrator.workspace import RunFolder, Workspace
 def tick_boxes(workspace: Workspace, seen: Observation) -> list[str]:
     """Tick the boxes whose verdict is met for good; return the files that changed."""
     assert seen.record.ticket is not None  # noqa: S101 - callers hold runs of tickets only
-    met = [c.key for c, v in _judged(seen) if v.state is State.MET and v.final and not is_alarm(c)]
+    met = [
+        c.key for c, v in _judged(seen) if v.state is State.MET and v.final and c.reading.is_goal
+    ]
     before = _ticked_before(seen.folder)
     if set(met) <= before:
         return []
@@ -70,7 +72,7 @@ def _judged(seen: Observation) -> Iterable[tuple[Criterion, Verdict]]:
 
 
 def _met(seen: Observation) -> list[str]:
-    return [c.key for c, v in _judged(seen) if v.state is State.MET and not is_alarm(c)]
+    return [c.key for c, v in _judged(seen) if v.state is State.MET and c.reading.is_goal]
 
 
 def _ticked_before(folder: RunFolder) -> frozenset[str]:
@@ -135,10 +137,12 @@ def _with_status(document: Document, seen: Observation) -> Document:
     verdicts = {criterion.key: verdict.state for criterion, verdict in _judged(seen)}
     checked = {box.key for box in document.ticket.checkboxes if box.checked}
     # The ticket as it stands now decides: what was added or edited since has no evidence yet.
-    required = [c.key for c in criteria_of(document) if c.required]
+    gates = [criterion for criterion in criteria_of(document) if criterion.required]
+    required = [criterion.key for criterion in gates]
     states = [verdicts.get(key, State.MANUAL) for key in required]
     if not all(state in {State.MET, State.MANUAL, State.WAIVED} for state in states):
         return document.set_field("Phase", TicketPhase.DEBUGGING)
+    checked |= {c.key for c in gates if not c.tickable and verdicts.get(c.key) is State.MET}
     if not required or not checked.issuperset(required) or not verdicts.keys() >= set(required):
         return document.set_field("Phase", TicketPhase.VERIFYING)
     return document.set_field("Status", TicketStatus.DONE).set_field("Phase", "—")

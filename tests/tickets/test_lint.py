@@ -202,7 +202,7 @@ def test_a_spec_that_cannot_be_used(tmp_path):
         ({}, True),
         ({"polarity": "inverted"}, False),
         ({"tier": "nice"}, False),
-        ({"polarity": "negative"}, True),
+        ({"polarity": "conditional"}, False),
     ],
 )
 def test_done_may_leave_alarms_and_wishes_open(more, open_is_wrong):

@@ -38,8 +38,9 @@ def reading_table(rows: Sequence[ReadLine]) -> RenderableType:
 def reading_text(reading: Reading) -> Text:
     """The predicate of a definite reading, else the question, with what is suggested."""
     words = Text()
-    if reading.polarity == "inverted":
-        words.append("alarm: ", style="red")
+    if not reading.is_goal:
+        red = reading.is_alarm
+        words.append("alarm: " if red else "decision: ", style="red" if red else "cyan")
     if reading.tier != "must":
         words.append(f"{reading.tier}: ", style="dim")
     if reading.decidable is Decidable.YES:
