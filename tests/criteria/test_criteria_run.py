@@ -84,7 +84,7 @@ def test_a_command_that_nobody_ran_is_asked_for(judged):
     """The next step is named."""
     verdict = judged('command "pytest -q" passes', ended=True)
     assert verdict.state is State.MANUAL
-    assert "run `exp ticket check TICKET --run`" in verdict.why
+    assert "run `exp ticket check TICKET --run-commands`" in verdict.why
 
 
 def test_a_predicate_that_cannot_be_read_is_asked_about(judged):
