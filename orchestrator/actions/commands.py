@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.actions.trusting import require_trust
-from orchestrator.criteria.expression import CommandResult, leaves
+from orchestrator.criteria.predicates.expression import CommandResult, leaves
 from orchestrator.domain.criterion import Criterion, Decidable
 from orchestrator.domain.run import RunRecord
 from orchestrator.errors import EnvironmentFailure, RefusedError

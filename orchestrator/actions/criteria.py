@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator import criteria
-from orchestrator.criteria.document import read_document
+from orchestrator.criteria import read_document
 from orchestrator.domain.criterion import Clause, Reading, Subject
 from orchestrator.errors import InvalidFileError
 

@@ -5,7 +5,7 @@ from functools import cache
 
 from orchestrator import tickets
 from orchestrator.criteria import parse_predicate
-from orchestrator.criteria.expression import WHOLE, Comparison, Number, Reduced, scalars
+from orchestrator.criteria.predicates.expression import WHOLE, Comparison, Number, Reduced, scalars
 from orchestrator.domain.criterion import Reading
 from orchestrator.domain.experiment import Experiment
 from orchestrator.domain.run import MetricSpec

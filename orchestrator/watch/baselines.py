@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.criteria.expression import Baseline, Name
+from orchestrator.criteria.predicates.expression import Baseline, Name
 from orchestrator.domain.criterion import Criterion, Decidable
 from orchestrator.domain.run import MetricSpec
 from orchestrator.errors import UsageError

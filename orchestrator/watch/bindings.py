@@ -6,18 +6,14 @@ from functools import lru_cache
 from typing import Any
 
 from orchestrator.criteria import parse_predicate
-from orchestrator.criteria.binding import bind, is_glob, suggestions, target_of
-from orchestrator.criteria.expression import (
+from orchestrator.criteria.judging.binding import bind, is_glob, names_of, suggestions, target_of
+from orchestrator.criteria.predicates.expression import (
     Baseline,
     Comparison,
     Family,
-    Leaf,
-    Logged,
+    Free,
     Name,
-    Pointwise,
     Predicate,
-    Reduced,
-    Trend,
     leaves,
     scalars,
 )
@@ -94,18 +90,9 @@ def spoken(name: Name) -> str:
 
 def names_in(tree: Predicate) -> tuple[Name, ...]:
     """Every name that stands for one series; families and `no nan` look at all that match."""
-    found = (replace(name, ranks="0") for leaf in leaves(tree) for name in _names_of(leaf))
+    tests = (leaf for leaf in leaves(tree) if not isinstance(leaf, Family | Free))
+    found = (replace(name, ranks="0") for leaf in tests for name in names_of(leaf))
     return tuple(dict.fromkeys(name for name in found if not is_glob(name.text)))
-
-
-def _names_of(leaf: Leaf) -> Iterator[Name]:
-    match leaf:
-        case Comparison():
-            yield from (scalar.name for scalar in _scalars(leaf) if isinstance(scalar, Reduced))
-        case Pointwise() | Trend() | Logged():
-            yield leaf.name
-        case _:
-            return
 
 
 def _scalars(leaf: Comparison) -> Iterator[Any]:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import TypeAlias
 
 from orchestrator import criteria, tickets
-from orchestrator.criteria.document import Found, read_document
+from orchestrator.criteria.lines.document import Found
 from orchestrator.domain.criterion import Criterion, Reading
 from orchestrator.domain.ticket import Checkbox, Ticket
 from orchestrator.tickets import Document
@@ -35,7 +35,7 @@ def readings_of(document: Document, said: Said = _NOTHING) -> list[tuple[Checkbo
     A predicate in the line wins over the one that the spec says, and that over the words.
     """
     # Of the characters that end a line for Python, only these of Markdown may count lines.
-    found = {one.line: one for one in read_document(_OTHER_ENDS.sub(" ", document.text))}
+    found = {one.line: one for one in criteria.read_document(_OTHER_ENDS.sub(" ", document.text))}
     rows = (_row(one) for one in found.values() if one.text.startswith("|"))
     every = sorted([*document.ticket.checkboxes, *rows], key=lambda box: box.line)
     return [

@@ -8,7 +8,7 @@ from conftest import PATIENT, wait_for
 from orchestrator.actions.wording import in_words
 from orchestrator.cli.views.words import verdict_mark
 from orchestrator.criteria import parse_predicate
-from orchestrator.criteria.flat import flat
+from orchestrator.criteria.predicates.flat import flat
 from orchestrator.domain.criterion import Decidable, Kind, Reading, State, Verdict
 
 LOSS = "- [ ] Learns well <!-- exp: train/loss < 0.5 -->"

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.criteria.binding import bind, spec_of, suggestions, target_of
-from orchestrator.criteria.expression import Name
+from orchestrator.criteria.judging.binding import bind, spec_of, suggestions, target_of
+from orchestrator.criteria.predicates.expression import Name
 from orchestrator.domain.run import MetricSpec
 
 

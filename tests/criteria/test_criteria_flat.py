@@ -2,8 +2,8 @@
 
 import pytest
 
-from orchestrator.criteria.flat import flat
-from orchestrator.criteria.predicate import parse_predicate
+from orchestrator.criteria.predicates.flat import flat
+from orchestrator.criteria.predicates.parse import parse_predicate
 from orchestrator.domain.criterion import Clause, Subject
 
 _RUN_SUBJECTS = {

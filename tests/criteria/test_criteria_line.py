@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.criteria.line import compares, take_apart
+from orchestrator.criteria.lines.line import compares, take_apart
 
 
 @pytest.mark.parametrize(

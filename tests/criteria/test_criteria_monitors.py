@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.criteria import Judge
-from orchestrator.criteria.folds import Recent
-from orchestrator.criteria.monitors import LOG_PATTERNS, LogMonitor
+from orchestrator.criteria.judging.folds import Recent
+from orchestrator.criteria.judging.monitors import LOG_PATTERNS, LogMonitor
 
 _LOG_LINES = st.lists(
     st.sampled_from(["step 1 loss 0.3", "", "RuntimeError: CUDA out of memory", "fine", "ERROR x"]),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from orchestrator.criteria.expression import (
+from orchestrator.criteria.predicates.expression import (
     Amount,
     Arithmetic,
     Baseline,
@@ -27,7 +27,7 @@ from orchestrator.criteria.expression import (
     Trend,
     Window,
 )
-from orchestrator.criteria.predicate import parse_predicate, predicate_text
+from orchestrator.criteria.predicates.parse import parse_predicate, predicate_text
 from orchestrator.errors import InvalidFileError
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from orchestrator.criteria.expression import (
+from orchestrator.criteria.predicates.expression import (
     Amount,
     Arithmetic,
     Baseline,
@@ -28,7 +28,7 @@ from orchestrator.criteria.expression import (
     Window,
     scalars,
 )
-from orchestrator.criteria.predicate import parse_predicate, predicate_text
+from orchestrator.criteria.predicates.parse import parse_predicate, predicate_text
 
 _WORDS = """
 loss eval/acc pass@1 a.b x s min step best log no all and on p95 rank 2x R-1 eval/acc/* in previous

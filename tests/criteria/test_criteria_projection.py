@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from orchestrator.criteria.bound import Bound
-from orchestrator.criteria.projection import project, student
+from orchestrator.criteria.judging.bound import Bound
+from orchestrator.criteria.judging.projection import project, student
 from orchestrator.domain.criterion import State
 from orchestrator.domain.run import MetricSpec
 

@@ -189,7 +189,7 @@ def test_alarm_names_what_must_not_happen():
         ("After 3 epochs", "loss < 5 at epoch 3"),
         ("By step 2,000", "loss < 5 by step 2000"),
         ("Episodes 100-300", "loss < 5 latest episodes 100..300"),
-        ("Minimum (1 epoch sonrası)", "loss < 5 at epoch 1"),
+        ("Minimum (1 epoch sonras\u0131)", "loss < 5 at epoch 1"),
         ("Acceptance Criteria", "loss < 5"),
         ("Phase 2 (week 5-8)", "loss < 5"),
     ],
@@ -266,9 +266,29 @@ def _sound(reading):
 @pytest.mark.timeout(60)
 def test_hostile_lines_are_refused_in_bounded_time():
     """Lines made to make a parser backtrack are refused, a thousand of them before the timeout."""
-    lines = [("(" * 300 + "a > 1 " * 100)[:900], "- " * 450, "`" * 900, "> 1 " * 225, "a " * 450,
-             "1" * 900, "1-" * 450, "1," * 450, "at " * 300, "for 3 " * 150, "a.b/" * 225,
-             "~" * 900, "-1" * 450, "(" * 900, "** *" * 225, "1e" * 450, "by step " * 112]  # fmt: skip
+    pieces = [
+        "- ",
+        "`",
+        "> 1 ",
+        "a ",
+        "1",
+        "1-",
+        "1,",
+        "at ",
+        "for 3 ",
+        "a.b/",
+        "~",
+        "-1",
+        "(",
+        "** *",
+        "1e",
+        "by step ",
+        "<!--",
+        "",
+        " ",
+    ]
+    lines = [(piece * 900)[:900] for piece in pieces if piece]
+    lines.append(("(" * 300 + "a > 1 " * 100)[:900])
     readings = [read(f"{line}{turn}") for turn in range(60) for line in lines]
     assert all(reading.decidable is not Decidable.YES for reading in readings)
 

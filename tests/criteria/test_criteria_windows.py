@@ -163,7 +163,7 @@ def test_a_trend_is_the_sign_of_the_line(judged, point):
 
 def test_more_points_than_are_kept_are_a_question(judged, point, monkeypatch):
     """A `last …` window that is too large for memory is not guessed from a part of it."""
-    monkeypatch.setattr("orchestrator.criteria.folds.MOST_KEPT", 10)
+    monkeypatch.setattr("orchestrator.criteria.judging.folds.MOST_KEPT", 10)
     points = _loss(point, *((step, 1.0) for step in range(30)))
     for predicate in (
         "mean(loss, last 20 steps) < 2",

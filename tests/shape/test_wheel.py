@@ -76,7 +76,8 @@ def test_the_wheel_holds_the_tool_and_its_templates_only(built):
     assert tops == {"orchestrator"}
     assert "orchestrator/py.typed" in names
     assert "orchestrator/templates/scaffold/tickets/T-0001.md" in names
-    assert "orchestrator/criteria/grammar.lark" in names
+    assert "orchestrator/criteria/lines/grammar.lark" in names
+    assert "orchestrator/criteria/predicates/predicate.lark" in names
     assert not [name for name in names if ".exp/" in name or name.endswith(".pyc")]
 
 

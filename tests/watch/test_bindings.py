@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.criteria import parse_predicate, predicate_text
-from orchestrator.criteria.expression import Name
+from orchestrator.criteria.predicates.expression import Name
 from orchestrator.domain.criterion import Criterion, Decidable, Kind, Reading
 from orchestrator.domain.run import MetricSpec
 from orchestrator.watch.bindings import (
