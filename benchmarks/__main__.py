@@ -13,7 +13,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import imports, store, tickets, track
+from benchmarks import criteria, imports, store, tickets, track
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 MARKER = "<!-- below this line: written by `make bench` -->"
@@ -22,6 +22,7 @@ PARTS = {
     "Start-up": imports.main,
     "Tickets": tickets.main,
     "Store": store.main,
+    "Criteria": criteria.main,
 }
 
 

@@ -17,7 +17,7 @@ from orchestrator.criteria.predicates.expression import (
     leaves,
     scalars,
 )
-from orchestrator.domain.criterion import Criterion, Decidable, Reading
+from orchestrator.domain.criterion import Criterion, Decidable, Kind, Reading
 from orchestrator.domain.run import MetricSpec
 from orchestrator.errors import InvalidFileError
 
@@ -69,18 +69,37 @@ def bind_name(name: Name, metrics: Mapping[str, MetricSpec], names: Collection[s
 def freeze(
     criteria: Iterable[Criterion], metrics: Mapping[str, MetricSpec], names: Collection[str]
 ) -> tuple[Criterion, ...]:
-    """The criteria with the series of every name for which one is known already."""
-    return tuple(
-        replace(
-            criterion,
-            bindings={
-                bound.name: bound.series
-                for bound in bound_names(criterion.reading, metrics, names)
-                if bound.series is not None
-            },
-        )
-        for criterion in criteria
-    )
+    """The criteria with the series of every name for which one is known already.
+
+    A line that only lacked the declaration of a metric is judged once that is declared.
+    """
+    return tuple(_frozen(criterion, metrics, names) for criterion in criteria)
+
+
+def _frozen(
+    criterion: Criterion, metrics: Mapping[str, MetricSpec], names: Collection[str]
+) -> Criterion:
+    reading = criterion.reading
+    if _is_declared(reading, metrics):
+        reading = replace(reading, decidable=Decidable.YES, why=None)
+    bindings = {
+        bound.name: bound.series
+        for bound in bound_names(reading, metrics, names)
+        if bound.series is not None
+    }
+    return replace(criterion, reading=reading, bindings=bindings)
+
+
+def _is_declared(reading: Reading, metrics: Mapping[str, MetricSpec]) -> bool:
+    """Whether the one declaration that a line lacked, that of a derived metric, has been made."""
+    if reading.decidable is not Decidable.DECLARE or len(reading.clauses) != 1:
+        return False
+    clause, tree = reading.clauses[0], tree_of(reading.predicate)
+    derived = reading.kind in {Kind.COMPARISON, Kind.RELATIVE_TO_BASELINE}
+    if not derived or clause.change or clause.baseline or clause.quantifier or tree is None:
+        return False
+    found = names_in(tree)
+    return bool(found) and all(target_of(name, metrics).declared for name in found)
 
 
 def spoken(name: Name) -> str:

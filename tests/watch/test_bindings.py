@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.criteria import parse_predicate, predicate_text
+from orchestrator.criteria import parse_predicate, predicate_text, read
 from orchestrator.criteria.predicates.expression import Name
 from orchestrator.domain.criterion import Criterion, Decidable, Kind, Reading
 from orchestrator.domain.run import MetricSpec
@@ -90,3 +90,20 @@ def test_parameters_say_how_many_steps_an_epoch_has():
     params = {"steps_per_epoch": 500, "steps_per_episode": 2.5, "steps_per_iteration": True, "x": 1}
     assert steps_per(params) == {"epoch": 500.0, "episode": 2.5}
     assert steps_per({"steps_per_epoch": 0, "steps_per_iteration": "7"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "declared", "decidable"),
+    [
+        ("Train/eval gap < 2x", "Train/eval gap", Decidable.YES),
+        ("Train/eval gap < 2x", "another gap", Decidable.DECLARE),
+        ("KL raw growing (>0.015)", "KL raw", Decidable.DECLARE),
+        ("FID improvement ≥ 30%", "FID", Decidable.DECLARE),
+    ],
+)
+def test_a_declared_metric_is_all_that_a_derived_one_lacked(line, declared, decidable):
+    """The declaration makes the reading whole; what lacks more stays a question."""
+    claim = Criterion(key=line, text=line, section="", required=True, reading=read(line))
+    metrics = {declared: MetricSpec(expr="eval/loss / train/loss")}
+    (frozen,) = freeze([claim], metrics, ())
+    assert frozen.reading.decidable is decidable
