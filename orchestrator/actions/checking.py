@@ -46,7 +46,8 @@ class CheckedCriterion:
     section: str
     line: int | None
     required: bool
-    alarm: bool
+    polarity: str
+    tickable: bool
     tier: str
     checked: bool
     words: str
@@ -195,7 +196,8 @@ def _row(
         section=claim.section,
         line=box.line if box else None,
         required=claim.required,
-        alarm=reading.is_alarm,
+        polarity=reading.polarity,
+        tickable=claim.tickable,
         tier=reading.tier,
         checked=checked,
         words=in_words(reading),

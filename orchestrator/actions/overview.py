@@ -71,7 +71,11 @@ def _alarms(runs: tuple[RunOverview, ...]) -> Iterator[str]:
     """Alarms of live runs that are true now."""
     for seen in runs:
         for row in seen.criteria if seen.run.status != "ended" else ():
-            if row.alarm and row.verdict is not None and row.verdict.state is State.MET:
+            if (
+                row.polarity == "inverted"
+                and row.verdict is not None
+                and row.verdict.state is State.MET
+            ):
                 yield f"{seen.run.ticket}: alarm: {row.text} (exp run logs {seen.run.id})"
 
 

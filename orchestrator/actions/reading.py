@@ -46,7 +46,8 @@ class CriterionRow:
     predicate: str | None
     why_not: str | None
     verdict: Verdict | None
-    alarm: bool = False
+    polarity: str = "positive"
+    tickable: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,7 +295,8 @@ def _criterion_rows(
             predicate=claim.reading.predicate,
             why_not=claim.reading.why,
             verdict=verdicts.get(claim.key),
-            alarm=claim.reading.is_alarm,
+            polarity=claim.reading.polarity,
+            tickable=claim.tickable,
         )
         for claim in claims
     )
@@ -315,7 +317,8 @@ def judged_rows(
             predicate=None,
             why_not=None,
             verdict=row.verdict,
-            alarm=row.polarity == "inverted",
+            polarity=row.polarity,
+            tickable=not row.text.startswith("|"),
         )
         for row in rows
     )

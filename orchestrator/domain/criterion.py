@@ -87,7 +87,7 @@ class Reading:
 
     `predicate` is the canonical text of the clauses; `why` says why a line is not decidable.
     `polarity` is `positive`, `inverted` for an alarm (a line under Warning signs that must not
-    become true), or `conditional` for a decision (`if BLEU > 30: deploy`).
+    become true), or `conditional` for a rule (`if BLEU > 30: deploy`).
     """
 
     kind: Kind
@@ -101,7 +101,7 @@ class Reading:
 
     @property
     def is_goal(self) -> bool:
-        """Whether it must become true; alarms and decisions are never ticked and never gate."""
+        """Whether it must become true; alarms and rules are never ticked and never gate."""
         return self.polarity == "positive"
 
     @property

@@ -155,14 +155,13 @@ def _metric_now(metric: MetricFacts) -> str:
 
 def _criterion(facts: CriterionFacts) -> Row:
     criterion, verdict = facts.criterion, facts.verdict
-    alarm = words.is_alarm(facts)
     decided = verdict.state in {State.MET, State.FAILED}
     return {
-        "state": (words.ALARM_WORDS if alarm else words.STATE_WORDS)[verdict.state],
+        "state": words.state_of(facts),
         "final": verdict.final or not decided,
         "text": criterion.text,
         "required": criterion.required,
-        "alarm": alarm,
+        "goal": criterion.reading.is_goal,
         "warnings": verdict.companions,
         "edited": facts.edited,
         "evidence": literal(verdict.why or (verdict.evidence.text if verdict.evidence else "")),

@@ -21,11 +21,16 @@ STATE_WORDS = {
     State.MANUAL: "🙋 needs a person",
     State.WAIVED: "➖ waived",  # noqa: RUF001 - a sign in a row of signs
 }
-ALARM_WORDS = STATE_WORDS | {
+_ALARM_WORDS = STATE_WORDS | {
     State.MET: "🚨 alarm: true",
     State.FAILED: "✅ alarm: not true",
     State.PENDING: "⏳ alarm: not so far",
     State.NO_DATA: "❔ alarm: no data",
+}
+_RULE_WORDS = STATE_WORDS | {
+    State.MET: "↪ rule: true",
+    State.FAILED: "↪ rule: not true",
+    State.PENDING: "↪ rule: not so far",
 }
 _STATUS_WORDS = {
     RunStatus.STARTING: "Starting",
@@ -156,6 +161,14 @@ def tally(criteria: Sequence[CriterionFacts]) -> str:
     if rung:
         parts.append(f"{rung} alarm{'s' * (rung != 1)} true")
     return ", ".join(parts)
+
+
+def state_of(each: CriterionFacts) -> str:
+    """The state in words; of an alarm and of a rule whether its condition is true."""
+    state, reading = each.verdict.state, each.criterion.reading
+    if reading.is_goal:
+        return STATE_WORDS[state]
+    return (_ALARM_WORDS if reading.is_alarm else _RULE_WORDS)[state]
 
 
 def is_alarm(each: CriterionFacts) -> bool:

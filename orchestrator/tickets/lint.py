@@ -271,7 +271,7 @@ def _box_rules(
 
 
 def _must_be_ticked(reading: Reading | None) -> bool:
-    """All but alarms, decisions, and what is only nice to have."""
+    """All but alarms, rules, and what is only nice to have."""
     return reading is None or (reading.is_goal and reading.tier == "must")
 
 

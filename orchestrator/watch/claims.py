@@ -24,7 +24,7 @@ _BOX = re.compile(r"^\s*(?:[-*+]|\d{1,9}[.)])\s+\[[ xX]\]\s+")
 def criteria_of(document: Document, said: Said = _NOTHING) -> tuple[Criterion, ...]:
     """Read every checkbox and every row of a table that states a condition of the ticket.
 
-    The must lines gate the ticket; those of the Verification Plan do not, nor alarms and decisions.
+    The must lines gate the ticket; those of the Verification Plan do not, nor alarms and rules.
     """
     return tuple(_criterion(box, reading) for box, reading in readings_of(document, said))
 

@@ -23,10 +23,10 @@ _BAD = {"failed", "alarm: true"}
 
 
 def verdict_words(criterion: Criterion, verdict: Verdict) -> str:
-    """`met`, `failed`, …; of an alarm and of a decision whether its condition is true."""
+    """`met`, `failed`, …; of an alarm and of a rule whether its condition is true."""
     if criterion.reading.is_goal:
         return _WORDS[verdict.state]
-    name = "alarm" if criterion.reading.is_alarm else "condition"
+    name = "alarm" if criterion.reading.is_alarm else "rule"
     return f"{name}: {_CONDITIONS[verdict.state]}"
 
 

@@ -169,8 +169,8 @@ def test_text_of_others_cannot_drive_the_terminal(lab):
 
 def test_an_alarm_that_is_true_is_red_and_one_that_is_not_is_fine():
     """`met` says that the condition of an alarm holds: bad news."""
-    rang = verdict_mark(Verdict(state=State.MET, final=True, why=""), alarm=True)
-    quiet = verdict_mark(Verdict(state=State.FAILED, final=True, why=""), alarm=True)
+    rang = verdict_mark(Verdict(state=State.MET, final=True, why=""), "inverted")
+    quiet = verdict_mark(Verdict(state=State.FAILED, final=True, why=""), "inverted")
     assert ("alarm: true" in rang.plain, "red" in str(rang.style)) == (True, True)
     assert ("alarm: not true" in quiet.plain, str(quiet.style)) == (True, "green")
 

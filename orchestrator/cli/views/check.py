@@ -11,7 +11,7 @@ from rich.text import Text
 
 from orchestrator.actions.checking import CheckedCriterion, Result, TicketCheck
 from orchestrator.actions.nearby import NearPoint
-from orchestrator.cli.views.words import number, plain, verdict_mark, word
+from orchestrator.cli.views.words import box_of, number, plain, verdict_mark, word
 from orchestrator.domain.criterion import Projection, State, Verdict
 from orchestrator.tickets import without_predicate
 
@@ -64,11 +64,11 @@ def _criterion(row: CheckedCriterion, *, explain: bool) -> RenderableType:
     head.add_column(width=16)
     head.add_column(ratio=1, overflow="fold")
     head.add_column(justify="right", no_wrap=True)
-    mark = verdict_mark(row.verdict, alarm=row.alarm)
+    mark = verdict_mark(row.verdict, row.polarity)
     text = plain(without_predicate(row.text))
-    if not row.required and not row.alarm:
+    if not row.required and row.polarity == "positive":
         text.append(f"  {row.tier if row.tier != 'must' else 'does not gate'}", "dim")
-    tick = Text("[x]" if row.checked else "[ ]", style="dim")
+    tick = Text(box_of(checked=row.checked, tickable=row.tickable), style="dim")
     head.add_row(tick, mark, text, margin(row.verdict))
     lines = Table.grid(padding=(0, 1))
     lines.add_column(style="dim", no_wrap=True)
@@ -110,8 +110,8 @@ def _remarks(row: CheckedCriterion) -> Iterator[tuple[str, Text]]:
 
 def _explanation(row: CheckedCriterion) -> Iterator[tuple[str, Text]]:
     decided = row.decidable == "yes"
-    alarm = "alarm if " if row.alarm else ""
-    yield "reads" if decided else row.decidable, plain(alarm + row.words)
+    lead = {"inverted": "alarm if ", "conditional": "rule: if "}.get(row.polarity, "")
+    yield "reads" if decided else row.decidable, plain(lead + row.words)
     if row.note:
         yield "note", plain(row.note)
     if row.predicate:

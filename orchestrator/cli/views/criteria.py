@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.actions.reading import CriterionRow
-from orchestrator.cli.views.words import plain, verdict_mark
+from orchestrator.cli.views.words import box_of, plain, verdict_mark
 from orchestrator.domain.criterion import State
 from orchestrator.tickets import without_predicate
 
@@ -29,12 +29,12 @@ def criteria_table(rows: Sequence[CriterionRow]) -> RenderableType:
         section = row.section
         text = (
             plain(without_predicate(row.text))
-            if row.required or row.alarm
+            if row.required or row.polarity != "positive"
             else Text.assemble(plain(without_predicate(row.text)), ("  optional", "dim"))
         )
         table.add_row(
-            Text("[x]" if row.checked else "[ ]"),
-            verdict_mark(row.verdict, alarm=row.alarm),
+            Text(box_of(checked=row.checked, tickable=row.tickable)),
+            verdict_mark(row.verdict, row.polarity),
             text,
             evidence(row),
         )

@@ -40,7 +40,7 @@ def reading_text(reading: Reading) -> Text:
     words = Text()
     if not reading.is_goal:
         red = reading.is_alarm
-        words.append("alarm: " if red else "decision: ", style="red" if red else "cyan")
+        words.append("alarm: " if red else "rule: ", style="red" if red else "cyan")
     if reading.tier != "must":
         words.append(f"{reading.tier}: ", style="dim")
     if reading.decidable is Decidable.YES:

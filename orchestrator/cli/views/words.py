@@ -45,6 +45,16 @@ _STYLE = {
 }
 
 
+_NAMES = {"inverted": "alarm", "conditional": "rule"}
+
+
+def box_of(*, checked: bool, tickable: bool) -> str:
+    """The box of a criterion; the row of a table has none."""
+    if not tickable:
+        return " | "
+    return "[x]" if checked else "[ ]"
+
+
 def word(text: str) -> Text:
     """A status word in its colour."""
     return Text(clean(text), style=_STYLE.get(text, ""))
@@ -55,13 +65,16 @@ def plain(text: str) -> Text:
     return Text(clean(text))
 
 
-def verdict_mark(verdict: Verdict | None, *, alarm: bool = False) -> Text:
+def verdict_mark(verdict: Verdict | None, polarity: str = "positive") -> Text:
     """`✔ met`, `✔ met so far`, `✘ failed`, …; an alarm is red when its condition is true."""
+    name = _NAMES.get(polarity)
     if verdict is None:
-        return Text("· alarm" if alarm else "· no run", style="dim")
-    if alarm:
+        return Text(f"· {name}" if name else "· no run", style="dim")
+    if name is not None:
         mark, label, style = _ALARM[verdict.state]
-        return Text(f"{mark} alarm: {label}", style=style)
+        if polarity == "conditional":
+            mark, style = "·", "cyan"
+        return Text(f"{mark} {name}: {label}", style=style)
     mark, style = _STATE[verdict.state]
     label = _LABEL.get(verdict.state, str(verdict.state))
     if verdict.state in {State.MET, State.FAILED} and not verdict.final:

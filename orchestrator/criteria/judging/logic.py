@@ -50,11 +50,11 @@ def negation(verdicts: Sequence[Verdict]) -> Verdict:
     margin = None if verdict.margin is None else 0.0 - verdict.margin
     turned = replace(verdict, margin=margin, projection=None)
     if verdict.state is State.FAILED:
-        return replace(turned, state=State.MET, why=f"not so: {verdict.why}")
+        return replace(turned, state=State.MET)
     if verdict.state is State.MET and verdict.final:
-        return replace(turned, state=State.FAILED, why=f"it is so: {verdict.why}")
+        return replace(turned, state=State.FAILED)
     if verdict.state is State.MET:
-        why = f"it is so: {without_hedge(verdict)}; {REST_OF_RUN}"
+        why = f"{without_hedge(verdict)}; {REST_OF_RUN}"
         return replace(turned, state=State.PENDING, why=why)
     return turned
 
