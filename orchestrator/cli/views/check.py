@@ -61,7 +61,7 @@ def _tally(check: TicketCheck) -> str:
 def _criterion(row: CheckedCriterion, *, explain: bool) -> RenderableType:
     head = Table.grid(padding=(0, 1), expand=True)
     head.add_column(width=3)
-    head.add_column(width=16)
+    head.add_column(width=18)
     head.add_column(ratio=1, overflow="fold")
     head.add_column(justify="right", no_wrap=True)
     mark = verdict_mark(row.verdict, row.polarity)
