@@ -19,7 +19,10 @@ from orchestrator.workspace import Workspace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fix:
-    """A predicate that could stand in a line, and why it is offered."""
+    """A predicate that could stand in a line, and why it is offered.
+
+    `sure` says that the line was read definitely; a guess is only ever written one by one.
+    """
 
     path: str
     line: int
@@ -27,6 +30,7 @@ class Fix:
     text: str
     predicate: str
     why: str
+    sure: bool
 
 
 def fixes(workspace: Workspace, chosen: tuple[str, ...]) -> list[Fix]:
@@ -73,6 +77,7 @@ def _fixes(workspace: Workspace, document: Document, specs: Specs) -> Iterator[F
                 text=box.text,
                 predicate=predicate,
                 why=(reading.why or exact) if asked else exact,
+                sure=not asked,
             )
 
 

@@ -14,7 +14,9 @@ _QUESTION = "write it? [y]es [n]o [a]ll [q]uit: "
 
 
 def offer_fixes(workspace: Workspace, chosen: tuple[str, ...], *, yes: bool) -> None:
-    """Ask for each predicate (none are asked for with `yes`), then write those that were taken.
+    """Ask for each predicate, then write those that were taken.
+
+    With `yes` nothing is asked: what was read definitely is written, guesses are left alone.
 
     Raises:
         UsageError: there is something to ask, and nobody to answer.
@@ -28,7 +30,10 @@ def offer_fixes(workspace: Workspace, chosen: tuple[str, ...], *, yes: bool) -> 
             f"{len(offered)} predicates could be written, but nobody can be asked here",
             hint="exp ticket lint --fix --yes",
         )
-    taken = list(offered if yes else _taken(offered))
+    guesses = sum(not fix.sure for fix in offered)
+    if yes and guesses:
+        note(f"{guesses} guesses at open questions are left: exp ticket lint --fix asks for each")
+    taken = [fix for fix in offered if fix.sure] if yes else list(_taken(offered))
     for fix in taken if yes else ():
         _show(fix)
     changed = write_fixes(workspace, taken)

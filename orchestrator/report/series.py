@@ -84,8 +84,11 @@ def targets_of(name: str, spec: MetricSpec, criteria: Iterable[Criterion]) -> tu
     found = (
         _target(clause, spec)
         for criterion in criteria
+        if criterion.reading.is_goal
         for clause in criterion.reading.clauses
-        if clause.subject is Subject.METRIC and _names(clause.metric, name, spec)
+        if clause.baseline is None
+        and clause.subject is Subject.METRIC
+        and _names(clause.metric, name, spec)
     )
     return tuple(dict.fromkeys(target for target in found if target is not None))
 

@@ -40,14 +40,15 @@ def tally(seen: Observation) -> str:
     return f"{met} of {len(goals)} criteria met{alarms}"
 
 
-def evidence_lines(ticket: Ticket, seen: Observation) -> str:
-    """What is written under Evidence at the end of a run."""
+def evidence_lines(ticket: Ticket, seen: Observation, ours: frozenset[str]) -> str:
+    """What is written under Evidence at the end of a run; `ours` are boxes that a run ticked."""
     boxes = {box.key: box for box in ticket.checkboxes}
     changes = {c.criterion.key: c for c in tickets.changes_since(ticket, seen.record.criteria)}
     lines = [f"Run {seen.folder.id}, judged by the criteria as they stood at its start:", ""]
     for criterion, verdict in zip(seen.record.criteria, seen.verdicts, strict=True):
         line = _line(seen, criterion, verdict)
-        remark = _remark(criterion, verdict, boxes.get(criterion.key), changes.get(criterion.key))
+        box, change = boxes.get(criterion.key), changes.get(criterion.key)
+        remark = _remark(criterion, verdict, box, change, by_run=criterion.key in ours)
         lines.append(f"{line}. **{remark}**" if remark else line)
     return "\n".join(lines)
 
@@ -71,7 +72,12 @@ def _line(seen: Observation, criterion: Criterion, verdict: Verdict) -> str:
 
 
 def _remark(
-    criterion: Criterion, verdict: Verdict, box: Checkbox | None, change: Change | None
+    criterion: Criterion,
+    verdict: Verdict,
+    box: Checkbox | None,
+    change: Change | None,
+    *,
+    by_run: bool,
 ) -> str | None:
     """What a person did to the line since the start."""
     if change is not None or (box is None and criterion.tickable):
@@ -80,7 +86,8 @@ def _remark(
     if not criterion.reading.is_goal or box is None:
         return None
     if box.checked and verdict.state is State.FAILED:
-        return "Ticked by a person against this evidence"
+        who = "an earlier run" if by_run else "a person"
+        return f"Ticked by {who}, against this evidence"
     if verdict.state is State.MET and not box.checked:
         return "Opened again by a person: left open"
     return None

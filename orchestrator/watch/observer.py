@@ -16,6 +16,11 @@ from orchestrator.watch.live import state_of
 from orchestrator.watch.logs import LogCursor
 from orchestrator.workspace import RunFolder, Workspace
 
+_OURS = {"run.json", "config.json", "proc.json", "exit.json", "stop.json", "ticked.json"} | {
+    "published.json",
+    "out.log",
+    "snapshot.patch",
+}
 _REJUDGE = 5.0  # seconds after which files are looked for, and verdicts that moved are written
 
 
@@ -192,15 +197,23 @@ class Observer:
         relative = Path(pattern)
         if relative.is_absolute() or ".." in relative.parts:
             return ()
-        inside = sorted(self._folder.path.glob(pattern))
-        if inside:
-            return tuple(str(path.relative_to(self._folder.path)) for path in inside)
-        root = self._workspace.root
-        return tuple(
-            str(path.relative_to(root))
-            for path in sorted(root.glob(pattern))
-            if path.stat().st_mtime >= self._record.created - 1
-        )
+        root, created = self._workspace.root, self._record.created
+        try:
+            inside = [path for path in sorted(self._folder.path.glob(pattern)) if _is_theirs(path)]
+            if inside:
+                return tuple(str(path.relative_to(self._folder.path)) for path in inside)
+            return tuple(
+                str(path.relative_to(root))
+                for path in sorted(root.glob(pattern))
+                if path.stat().st_mtime >= created - 1
+            )
+        except (OSError, ValueError, NotImplementedError):
+            return ()  # no pattern of files: a name too long, `**` within a name
+
+
+def _is_theirs(path: Path) -> bool:
+    """Whether the programs of the run made a file of its folder, and not exp."""
+    return path.name not in _OURS and not path.name.startswith("events-") and path.is_file()
 
 
 def _turns(verdicts: tuple[Verdict, ...]) -> list[tuple[State, bool]]:

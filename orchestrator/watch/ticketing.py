@@ -7,6 +7,7 @@ from orchestrator.clock import format_duration, format_utc
 from orchestrator.domain.criterion import Criterion, State, Verdict
 from orchestrator.domain.run import Outcome
 from orchestrator.domain.ticket import TicketPhase, TicketStatus
+from orchestrator.errors import InvalidFileError
 from orchestrator.fsio import read_json, to_json, write_atomic
 from orchestrator.tickets import Document
 from orchestrator.watch.claims import criteria_of
@@ -83,6 +84,18 @@ def _ticked_before(folder: RunFolder) -> frozenset[str]:
         return frozenset()
 
 
+def _ticked_by_runs(seen: Observation, ticket: str) -> frozenset[str]:
+    """Keys of the boxes that any run of this ticket has ticked."""
+    found: set[str] = set()
+    for file in seen.folder.path.parent.glob(f"*/{seen.folder.ticked_file.name}"):
+        try:
+            if read_json(file.with_name("run.json"))["ticket"]["id"] == ticket:
+                found.update(read_json(file))
+        except (FileNotFoundError, InvalidFileError, KeyError, TypeError):
+            continue
+    return frozenset(found)
+
+
 def _remember_ticks(folder: RunFolder, before: frozenset[str], met: Iterable[str]) -> None:
     if not set(met) <= before:
         write_atomic(folder.ticked_file, to_json(sorted(before | set(met))))
@@ -105,7 +118,7 @@ def _tick(
 def _with_end(document: Document, seen: Observation, before: frozenset[str]) -> Document:
     document = _tick(document, seen, _met(seen), before)
     run = seen.folder.id
-    evidence = evidence_lines(document.ticket, seen)
+    evidence = evidence_lines(document.ticket, seen, _ticked_by_runs(seen, document.ticket.id))
     document = document.set_block("Evidence", f"evidence-{run}", evidence)
     if seen.state.outcome in {Outcome.FAILED, Outcome.LOST, Outcome.INCOMPLETE}:
         trouble = f"{run} {seen.state.outcome}: {seen.state.why} (`exp run logs {run}`)"

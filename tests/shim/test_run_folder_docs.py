@@ -33,11 +33,14 @@ def test_every_field_of_a_record_is_documented(title):
 
 
 def test_every_event_is_documented():
-    """Each event name that the SDK or the shim writes has a row in the table of events."""
-    sources = [*(ROOT / "orchestrator" / "track").glob("*.py"), ROOT / "orchestrator" / "shim.py"]
+    """Each event name that the SDK, the shim or a check writes has a row in the table."""
+    product = ROOT / "orchestrator"
+    sources = [*(product / "track").glob("*.py"), product / "shim.py"]
+    sources.append(product / "actions" / "commands.py")
     text = "".join(file.read_text() for file in sources)
     written = set(re.findall(r"""(?:write_event, |write_event\(|event_line\()"(\w+)\"""", text))
     written |= set(re.findall(r'"event": "(\w+)"', text))
+    written |= set(re.findall(r'_record\(.*, "(\w+)", ', text))
     rows = set(re.findall(r"^\| `(\w+)` \|", section("attempt-N/events-*.jsonl"), re.MULTILINE))
     assert {"start", "process", "summary", "lost"} <= written
     assert written == rows

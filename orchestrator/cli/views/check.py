@@ -103,7 +103,7 @@ def _remarks(row: CheckedCriterion) -> Iterator[tuple[str, Text]]:
     if row.added:
         yield "added", Text("after the start: this run does not judge it", style="yellow")
     if row.against:
-        yield "ticked", Text("by a person against the evidence", style="bold red")
+        yield "ticked", Text("although this evidence says no", style="bold red")
     for companion in row.verdict.companions if row.verdict else ():
         yield "warning", Text(plain(companion).plain, style="yellow")
 

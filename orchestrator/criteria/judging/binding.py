@@ -145,6 +145,10 @@ def _declared(spoken: str, wanted: _Words, metrics: Mapping[str, MetricSpec]) ->
             if alias.casefold() == spoken.casefold():
                 return key
             held = _words_of(alias).split | _words_of(key).split
+            # An unqualified word never means the one split that happens to be declared.
+            narrower = _words_of(alias).split - wanted.split
+            if narrower:
+                continue
             if wanted.words and _words_of(alias).words == wanted.words and held >= wanted.split:
                 similar.add(key)
     return similar.pop() if len(similar) == 1 else None

@@ -108,8 +108,12 @@ class FamilyTest:
         asked = [verdict for verdict in ranked if verdict.state is State.MANUAL]
         if asked:
             return manual(asked[0].why, final=facts.ended)
-        share = met / len(ranked)
+        unknown = sum(verdict.state is State.NO_DATA for verdict in ranked)
+        share, most = met / len(ranked), (met + unknown) / len(ranked)
         holds = self._bound.test()(share)
+        if holds is not self._bound.test()(most):
+            why = f"{unknown} of {len(ranked)} series have nothing to judge by"
+            return open_or(State.NO_DATA, facts, why)
         state = State.MET if holds else State.FAILED if facts.ended else State.PENDING
         return Verdict(
             state=state,

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from orchestrator.criteria.judging.compile import watch_of
 from orchestrator.criteria.judging.lanes import Board
@@ -13,6 +14,7 @@ from orchestrator.domain.point import Event, Point
 from orchestrator.domain.run import MetricSpec
 from orchestrator.errors import InvalidFileError
 
+_TIME = attrgetter("at.time")
 _WAITING = 16_384  # points taken in together: one sort and one look at each fold for many of them
 
 
@@ -92,6 +94,9 @@ class Judge:
 
     def _take(self) -> None:
         """Hand the waiting points to their series."""
+        # Every record counts for the beginning, whether its series is wanted or not.
+        if self._waiting:
+            self._board.since(min(map(_TIME, self._waiting)))
         series: defaultdict[str, list[Point]] = defaultdict(list)
         for point in self._waiting:
             series[point.metric].append(point)
@@ -130,6 +135,7 @@ def decided(criteria: Sequence[Criterion], verdicts: Sequence[Verdict]) -> bool:
     required = [
         verdict
         for criterion, verdict in zip(criteria, verdicts, strict=True)
-        if criterion.required and verdict.state not in {State.MANUAL, State.WAIVED}
+        if criterion.required
+        and not (verdict.state in {State.MANUAL, State.WAIVED} and verdict.final)
     ]
     return bool(required) and all(verdict.final for verdict in required)

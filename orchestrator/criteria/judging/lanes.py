@@ -261,7 +261,6 @@ class Board:
 
     history: History
     origin: float = math.inf
-    timed: bool = False  # whether a window counts time from the origin
     lanes: dict[str, dict[str, Lane]] = field(default_factory=dict)
 
     def open(self, name: str, asks: Iterable[tuple[str, Ask[Fold]]]) -> None:
@@ -284,8 +283,6 @@ class Board:
 
     def take(self, name: str, points: list[Point]) -> None:
         """Take in points of an open series."""
-        if self.timed:
-            self.since(min(map(_TIME, points)))
         sources = set(map(_SOURCE, points))
         for lane in self.lanes[name].values():
             wanted = {source for source in sources if lane.counts(source)}

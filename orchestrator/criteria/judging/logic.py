@@ -1,5 +1,6 @@
 """Verdicts joined by and, or, not: RV-LTL over what is so far and what is for good."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -49,6 +50,8 @@ def negation(verdicts: Sequence[Verdict]) -> Verdict:
     (verdict,) = verdicts
     margin = None if verdict.margin is None else 0.0 - verdict.margin
     turned = replace(verdict, margin=margin, projection=None)
+    if verdict.value is not None and math.isnan(verdict.value):
+        return replace(turned, state=verdict.state)  # NaN meets nothing, nor its opposite
     if verdict.state is State.FAILED:
         return replace(turned, state=State.MET)
     if verdict.state is State.MET and verdict.final:

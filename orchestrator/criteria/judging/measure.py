@@ -103,7 +103,11 @@ class Operand:
                 f"{self._spoken} are more than {MOST_KEPT:,} points of {found.name}: "
                 "name a smaller window"
             )
-        if self._window.kind == "at" and not past and (why := self._not_there(found, facts)):
+        if (
+            self._window.kind in {"at", "between"}
+            and not past
+            and (why := self._not_there(found, facts))
+        ):
             return Measured(value=newest.value, point=newest, why=why, closed=closed, waits=True)
         if self.how == "final" and facts.ended and facts.outcome is not Outcome.COMPLETED:
             why = f"the run did not reach its end: {found.name} has no final value"
@@ -121,12 +125,14 @@ class Operand:
         reached = at.time - self._board.origin if timed else float(at.step)
         place = self._window.high or 0.0
         if not facts.ended:
-            return f"waits for {self._spoken[3:]}" if reached < place else ""
+            return f"waits for {_place(self._spoken)}" if reached < place else ""
         if timed:
             reached = facts.exit.ended - self._board.origin if facts.exit else reached
-            return f"the run ended before {self._spoken[3:]}" if reached < place else ""
+            return f"the run ended before {_place(self._spoken)}" if reached < place else ""
         last = max(at.step, facts.max_step or 0)
-        return f"the run ended at step {last:,}, before {self._spoken[3:]}" if last < place else ""
+        return (
+            f"the run ended at step {last:,}, before {_place(self._spoken)}" if last < place else ""
+        )
 
     def _reduce(
         self, found: Found, extent: Extent, *, closed: bool, op: str | None, bound: Bound | None
@@ -197,6 +203,11 @@ class Operand:
 
     def _below(self, number: float) -> Ask[Below]:
         return Ask(Below, self._window, (number,))
+
+
+def _place(spoken: str) -> str:
+    """`step 2,000` of `at step 2,000`; a window is named as it is."""
+    return spoken.removeprefix("at ")
 
 
 def _percent_of(how: str) -> Fraction | None:

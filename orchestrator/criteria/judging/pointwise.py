@@ -59,7 +59,7 @@ class PointTest:
             return self._nothing(found, facts, over=over)
         match self._leaf.mode:
             case "all":
-                verdict = self._all(found, scale, extent, over=over)
+                verdict = self._all(found, scale, extent, facts, over=over)
             case "any":
                 verdict = self._any(found, scale, facts, over=over)
             case "hold":
@@ -82,11 +82,18 @@ class PointTest:
         high = self._window.high
         return self._has_end and high is not None and (facts.max_step or 0) > high
 
+    def _reached_end(self, extent: Extent, facts: RunFacts) -> bool:
+        """Whether the run went as far as the window does; without an end it always has."""
+        newest = extent.newest.at.step if extent.newest else 0
+        return max(newest, facts.max_step or 0) >= (self._window.high or 0.0)
+
     @property
     def _has_end(self) -> bool:
         return self._window.unit == "step" and self._window.kind != "last"
 
-    def _all(self, found: Found, scale: Scale, extent: Extent, *, over: bool) -> Verdict:
+    def _all(
+        self, found: Found, scale: Scale, extent: Extent, facts: RunFacts, *, over: bool
+    ) -> Verdict:
         """Every point: one bad one fails it, for as long as it counts."""
         hits = found.lane.fold(Ask(Hits, self._window, (scale.logged,)))
         sliding = self._window.kind == "last" and not over
@@ -94,6 +101,9 @@ class PointTest:
             state = State.PENDING if sliding else State.FAILED
             when = self._when("first that fails")
             return numeric(scale, Measured.at(bad), state, final=not sliding, when=when)
+        if facts.ended and self._has_end and not self._reached_end(extent, facts):
+            why = f"the run ended before the end of: {self._spoken}"
+            return Verdict(state=State.NO_DATA, final=True, why=why)
         state = State.MET if over else State.PENDING
         when = "worst of all points" if over else f"worst so far; {REST_OF_RUN}"
         worst = _worst(scale, extent)

@@ -209,7 +209,7 @@ class HazardTest(Pointless):
         if cause := _exit_cause(self._hazard, self._crashes, facts):
             evidence = Evidence(kind="exit", text=cause)
             return Verdict(state=State.FAILED, final=True, why=cause, evidence=evidence)
-        return _no_hit(self._logs, facts)
+        return _no_hit(self._logs, facts, oom=self._hazard == "oom")
 
 
 class OutputTest(Pointless):
@@ -246,7 +246,7 @@ def _hit(logs: LogMonitor, state: State) -> Verdict:
     return Verdict(state=state, final=True, why=why, evidence=found)
 
 
-def _no_hit(logs: LogMonitor, facts: RunFacts) -> Verdict:
+def _no_hit(logs: LogMonitor, facts: RunFacts, *, oom: bool = False) -> Verdict:
     """Absence is proved only by logs that were read to an end that is known."""
     if not logs.seen:
         return open_or(State.NO_DATA, facts, "there is no log to search")
@@ -255,6 +255,9 @@ def _no_hit(logs: LogMonitor, facts: RunFacts) -> Verdict:
     if not facts.ended:
         why = f"0 hits so far in {searched}; {REST_OF_RUN}"
         return Verdict(state=State.PENDING, final=False, why=why, evidence=evidence)
+    if oom and facts.exit is not None and facts.exit.signal == signal.SIGKILL:
+        why = f"0 hits in {searched}, but it ended by SIGKILL, which is how the kernel frees memory"
+        return Verdict(state=State.NO_DATA, final=True, why=why, evidence=evidence)
     if facts.outcome in {None, Outcome.LOST}:
         why = f"0 hits in {searched}, but how the run ended is unknown"
         return Verdict(state=State.NO_DATA, final=True, why=why, evidence=evidence)

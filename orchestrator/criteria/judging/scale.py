@@ -1,11 +1,12 @@
 """Units and scales: how a written bound compares with what is logged."""
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 
 from orchestrator.criteria.judging.bound import Bound
 from orchestrator.criteria.judging.folds import Extent
-from orchestrator.criteria.lines.vocabulary import words_of
+from orchestrator.criteria.lines.vocabulary import measured_in_percent, words_of
 from orchestrator.criteria.values import FRACTIONS, PERCENT, shown
 from orchestrator.domain.run import MetricSpec
 
@@ -57,6 +58,8 @@ class Scale:
         """What a person must declare before the bound can be compared, or None."""
         if self.unit == PERCENT:
             return None if self.certain else fraction_question(self.name, extent)
+        if self.unit is None and self.spec is None and (odd := _other_scale(self, extent)):
+            return odd
         if self.unit is not None:
             return unit_question(self.name, self.spec, self.unit)
         bound = abs(self.bound.value)
@@ -80,11 +83,26 @@ def is_scaled(spec: MetricSpec | None) -> bool:
 def fraction_question(name: str, extent: Extent) -> str | None:
     """What to declare of a series compared with a percentage that does not lie in 0…1."""
     for point in (extent.highest, extent.lowest):
-        if point is not None and not 0 <= point.value <= 1:
+        named = re.search(r"pct|percent", name, re.IGNORECASE) is not None
+        if point is not None and (named or not 0 <= point.value <= 1):
             return (
                 f"the bound is a percentage and {name} logs values such as {shown(point.value)}: "
                 f'declare scale = 100 (percent) or a unit (fractions) under [metrics."{name}"]'
             )
+    return None
+
+
+def _other_scale(scale: "Scale", extent: Extent) -> str | None:
+    """A bound such as 0.9 against an accuracy that logs 45, or 90 against one that logs 0.95."""
+    if not measured_in_percent(scale.name) or extent.highest is None:
+        return None
+    bound, highest = abs(scale.bound.value), extent.highest.value
+    if (0 < bound <= 1 < highest) or (bound > 1 and 0 < highest <= 1):
+        return (
+            f"the bound is {shown(scale.bound.value)} and {scale.name} logs values such as "
+            f"{shown(highest)}: write it with %, and declare scale = 100 (percent) or a unit "
+            f'(fractions) under [metrics."{scale.name}"]'
+        )
     return None
 
 

@@ -61,7 +61,7 @@ class Threshold:
         if isinstance(found, Verdict):
             return found
         scale = self._scale(found.name)
-        question = scale.question(found.extent())
+        question = None if self._operand.how == "count" else scale.question(found.extent())
         try:
             measured = self._operand.read(found, facts, self._bound.op, scale.logged)
         except QuestionError as error:

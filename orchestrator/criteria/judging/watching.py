@@ -109,8 +109,6 @@ class Setting:
                 f"how many steps is an {window.unit}? "
                 f"Declare params.steps_per_{window.unit} in the spec"
             )
-        if unit == "s":
-            self.board.timed = True
         low, high = (None if end is None else end * factor for end in (window.low, window.high))
         return replace(window, low=low, high=high, unit=unit)
 

@@ -21,7 +21,7 @@ from orchestrator.criteria.lines.vocabulary import (
 from orchestrator.domain.criterion import Clause, Decidable, Kind, Subject
 
 _POSITIVE, _CONDITIONAL = "positive", "conditional"
-_IF = words_of("if when whenever wenn si falls 若 如果 если")
+_IF = words_of("if once when whenever wenn si falls 若 如果 если")
 _THEN = frozenset({"arrow", "colon", "comma"})
 _ACTIONS = words_of(
     "reduce stop abort kill restart lower raise increase decrease tune switch halt pause alert "
@@ -69,6 +69,8 @@ def _condition(pieces: list[Piece]) -> tuple[list[Piece], str]:
     if arrow is None:
         return pieces, _POSITIVE
     left, right = pieces[:arrow], pieces[arrow + 1 :]
+    if any(piece.kind == "arrow" for piece in right) and tests_in(right):
+        raise ask("several rules in one line: write one line for each", Kind.THRESHOLD)
     if not tests_in(right) or (tests_in(left) and right[0].word in _ACTIONS):
         return left, _CONDITIONAL
     if tests_in(left):

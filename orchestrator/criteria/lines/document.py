@@ -28,7 +28,8 @@ _CRITERIA = re.compile(
     re.IGNORECASE,
 )
 _ACTION = re.compile(
-    r"^(?:actions?|decisions?|then|verdict|interpretation|what to do|next steps?|response)$",
+    r"^(?:actions?|decisions?|then|verdict|interpretation|meaning|means|what to do|"
+    r"next steps?|response)$",
     re.IGNORECASE,
 )
 

@@ -9,19 +9,29 @@ from orchestrator.criteria.lines.moments import anchor_of
 from orchestrator.criteria.lines.pieces import pieces_of
 from orchestrator.criteria.lines.syntax import NotReadError
 
+_FEW = 50  # steps, rounds … of a heading below which it counts parts of a procedure
 _LONGEST = 300  # characters of a heading in which a time is looked for
 
 _ALARMS = re.compile(
     r"warning|red flags?|\bstop (?:if|when|conditions?)|\balarms?\b|"
-    r"failure (?:signs|modes|criteria|indicators|conditions)|bad signs|abort|should not|must not|"
+    r"failure (?:signs|modes|criteria|indicators|conditions)|bad signs|signs of|"
+    r"abort (?:if|when|criteria|conditions)(?! not)|stopping criteria|when to stop|risks?\b|"
+    r"falsif|known problems|"
+    r"rollback|rejected if|watch out|"
     r"kill (?:criteria|switch)|anti-?goals|(?<!go/)(?<!go / )no-?go\b|danger|🚩|🔴|❌|"
-    r"signs of (?:trouble|failure)|problems? to watch",
+    r"problems? to watch",
     re.IGNORECASE,
 )
 _STRETCH = re.compile(r"stretch|ambitious|moonshot|ideal\b|excellent", re.IGNORECASE)
+_MUST = re.compile(r"\bmust\b|(?<!not )required|mandatory", re.IGNORECASE)
+_NEGATED = re.compile(r"\b(?:no|zero|without|not|never)\b", re.IGNORECASE)
 _NICE = re.compile(
-    r"nice[- ]to[- ]have|\boptional\b|\bbonus\b|should[- ]have|could[- ]have|\bgood\b|desired|"
-    r"desirable",
+    r"nice[- ]to[- ]have|\boptional\b|\bbonus\b|should[- ]have|could[- ]have|\bgood results|"
+    r"good to have|desired|desirable",
+    re.IGNORECASE,
+)
+_ASIDE = re.compile(
+    r"out of scope|non-?goals?|won'?t have|known issues|(?:previous|baseline|old) results",
     re.IGNORECASE,
 )
 _AFTERWARDS = re.compile(
@@ -31,11 +41,15 @@ _AFTERWARDS = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heading:
-    """`tier` is must, nice or stretch; `anchor` the canonical text of a time, if it names one."""
+    """`tier` is must, nice or stretch; `anchor` the canonical text of a time, if it names one.
+
+    `aside` says that what stands below is no goal: out of scope, known issues, earlier results.
+    """
 
     tier: str = "must"
     inverted: bool = False
     anchor: str | None = None
+    aside: bool = False
 
     @property
     def polarity(self) -> str:
@@ -48,11 +62,15 @@ def read_heading(text: str | None) -> Heading:
     """Read a heading; one that says nothing of its criteria is a plain must."""
     if not text:
         return Heading()
-    inverted = _ALARMS.search(text) is not None
-    return Heading(tier=_tier(text), inverted=inverted, anchor=_anchor(text))
+    alarm = _ALARMS.search(text)
+    inverted = alarm is not None and not _NEGATED.search(text[: alarm.start()])
+    aside = _ASIDE.search(text) is not None
+    return Heading(tier=_tier(text), inverted=inverted, anchor=_anchor(text), aside=aside)
 
 
 def _tier(text: str) -> str:
+    if _MUST.search(text):
+        return "must"
     if _STRETCH.search(text):
         return "stretch"
     return "nice" if _NICE.search(text) else "must"
@@ -64,8 +82,11 @@ def _anchor(text: str) -> str | None:
         return f"at {found[2].casefold().rstrip('s')} {int(found[1])}"
     try:
         moments = [piece.moment for piece in pieces_of(text[:_LONGEST]) if piece.moment is not None]
-        if len(moments) == 1 and moments[0].kind != "every":
-            return anchor_of(moments[0])
+        if len(moments) != 1 or moments[0].kind == "every":
+            return None
+        numbered = moments[0].unit not in {"epoch", "episode"} and moments[0].high < _FEW
+        # "Step 3: Evaluate" counts steps of a procedure.
+        return None if numbered else anchor_of(moments[0])
     except (Question, NotReadError):
         return None
     return None

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from orchestrator.criteria.lines.pieces import pieces_of
+from orchestrator.criteria.lines.pieces import Piece, pieces_of
 from orchestrator.criteria.lines.syntax import NotReadError
 from orchestrator.criteria.lines.table import row_claim
 
@@ -11,10 +11,10 @@ _MARKER = re.compile(r"^\s*(?:[-*+•\u2013]|\d{1,3}[.)])\s+(?=\S)")
 _BOX = re.compile(r"^\s*\[[ xX~-]?\]\s+")
 _EMOJI = re.compile(
     r"[\u2705\u274c\u2611\u2714\u2713\u26a0\ufe0f\u2b50\u2610\U0001f389\U0001f3af\U0001f534"
-    r"\U0001f680\U0001f7e0-\U0001f7eb]"
+    r"\U0001f680\U0001f6a8\U0001f6a9\U0001f7e0-\U0001f7eb]"
 )
 _ALARM = re.compile(
-    r"^\W*?[\u274c\u26a0\U0001f534\U0001f7e0\U0001f7e1]|"
+    r"^\W*?[\u274c\u26a0\U0001f534\U0001f6a8\U0001f6a9\U0001f7e0\U0001f7e1]|"
     r"^\W*(?:\[[ xX]\]\W*)?(?:warning|red flag|alarm|danger|caution)\s*:",
     re.IGNORECASE,
 )
@@ -62,7 +62,9 @@ _NARROWS = re.compile(
 _CHANGES = re.compile(
     r"\b(?:averaged?|mean of|median|smoothed|moving|rolling|p\d\d|std|unless|except|excluding|"
     r"only (?:if|on|for|when|in|with)|if|best of|relative|absolute|consecutive|top[- ]\d|either|"
-    r"depending|macro|micro|weighted|not counting)\b",
+    r"depending|macro|micro|weighted|not counting|ignoring|ema|avg|average|mean|seeds?|tolerance|"
+    r"rank|temp|temperature|worst|folds?|cv|class(?:es)?|out of|optional|not required|n/a|"
+    r"(?:first|last) \d+|ci)\b|[\u00b1?@]",
     re.IGNORECASE,
 )
 _GENERIC_LABEL = re.compile(
@@ -77,7 +79,10 @@ _ON = re.compile(
     r"(?:[\w-]+ )?(?:train|val|valid|validation|test|eval|dev|subset|split|set)(?: set)?",
     re.IGNORECASE,
 )
+_LISTED = re.compile(r"(?:\band|\bor|,|&|;)\s*$", re.IGNORECASE)
+_MOST_GROUPS = 8  # parentheses beyond which a line is not looked at in that detail
 _EDGES = " .;,:"
+_BAD = re.compile(r"diverg|fail|bad|overfit|collaps|broken|wrong|problem|stop|abort", re.IGNORECASE)
 _EXPLAINS = re.compile(r"\s+(?:indicates?|meaning|which (?:means|shows)|suggests?)\b.*$")
 
 
@@ -125,18 +130,34 @@ def take_apart(text: str) -> Line:
         ),
         remarks=tuple(remarks),
         note="; ".join([*notes, *remarks]) or None,
-        scoped=next((remark for remark in remarks if _CHANGES.search(remark)), None),
+        scoped=next((remark for remark in remarks if _changes(remark, claim, groups)), None),
         alarm=_ALARM.match(text) is not None,
         predicates=tuple(found.strip() for found in _PREDICATE.findall(text)),
     )
 
 
+def _changes(remark: str, claim: str, groups: list[str]) -> bool:
+    """Whether a remark may change the test: a second test behind a dash, one of several names."""
+    if _CHANGES.search(remark) or (remark not in groups and compares(remark)):
+        return True
+    return _NAMES.fullmatch(remark) is not None and _tests(claim) > 1
+
+
 def compares(text: str) -> bool:
     """Whether a text holds a comparison outside its backticks."""
+    return any(piece.kind in {"test", "op", "much"} for piece in _pieces(text))
+
+
+def _tests(text: str) -> int:
+    return sum(piece.kind == "test" for piece in _pieces(text))
+
+
+def _pieces(text: str) -> tuple[Piece, ...]:
+    """The pieces of a text; none of one that holds no pieces at all."""
     try:
-        return any(piece.kind in {"test", "op", "much"} for piece in pieces_of(text))
+        return pieces_of(text)
     except NotReadError:
-        return False
+        return ()
 
 
 def _first_sentence(text: str) -> tuple[str, list[str]]:
@@ -180,8 +201,8 @@ def _cut_tail(text: str) -> tuple[str, list[str]]:
         before, tail = shown[: found.start()], text[found.end() :]
         if before.count("(") > before.count(")"):
             continue
-        if re.match(r"[\d.]", tail) and re.search(r"[\d.%]$", before):
-            continue  # "80 - 90%" is a range
+        if re.match(r"[\d.]", tail) and (re.search(r"[\d.%]$", before) or compares(before)):
+            continue  # "80 - 90%" is a range, "a > b - 0.05" arithmetic
         if _SAYS.search(tail):
             continue  # the claim itself: `- shows "DONE"`
         if _RESULT.match(tail) or compares(before) or not compares(shown[found.end() :]):
@@ -196,12 +217,17 @@ def _cut_groups(text: str) -> tuple[str, list[str]]:
     """
     outside: list[str] = []
     groups: list[str] = []
+    many = text.count("(") > _MOST_GROUPS
     parts = _GROUP.split(text)
     for position, part in enumerate(parts):
         if part.startswith("(") and part.endswith(")"):
             inside = part[1:-1].strip()
             before, after = "".join(parts[:position]), "".join(parts[position + 1 :])
-            named = _NAMES.fullmatch(inside) and not compares(before) and compares(after)
+            named = (
+                not many and _NAMES.fullmatch(inside) and not compares(before) and compares(after)
+            )
+            # "loss < 2 and (div < 3)" is a list, not a remark.
+            named = named or (_LISTED.search(before) is not None and compares(inside))
             if not named:
                 groups.append(inside)
             outside.append(f" {inside} " if named else " ")
@@ -213,7 +239,7 @@ def _cut_groups(text: str) -> tuple[str, list[str]]:
 def _cut_explanation(claim: str) -> tuple[str, list[str]]:
     """`loss < 2, which means it learns`: the words after the test only explain it."""
     found = _EXPLAINS.search(claim)
-    if found is None or not compares(claim[: found.start()]):
+    if found is None or _BAD.search(found[0]) or not compares(claim[: found.start()]):
         return claim.strip(_EDGES), []
     return claim[: found.start()].strip(_EDGES), [found[0].strip()]
 

@@ -59,11 +59,19 @@ def _parts(pieces: Sequence[Piece]) -> list[_Part]:
     """The parts between joints, without the empty ones."""
     parts = [_Part(joint=None, body=[])]
     for piece in pieces:
-        if piece.kind in _JOINTS or (piece.kind == "sign" and piece.text == "+"):
+        if piece.kind in _JOINTS or (piece.text == "+" and _joins_codes(pieces, piece)):
             parts.append(_Part(joint=piece, body=[]))
         else:
             parts[-1].body.append(piece)
     return [part for part in parts if part.body]
+
+
+def _joins_codes(pieces: Sequence[Piece], plus: Piece) -> bool:
+    """`` `ruff` + `pytest` ``; a plus between metrics is arithmetic."""
+    return any(
+        before.kind == "code" and piece is plus and after.kind == "code"
+        for before, piece, after in zip(pieces, pieces[1:], pieces[2:], strict=False)
+    )
 
 
 def _stands_alone(part: _Part, before: Sequence[Piece]) -> bool:

@@ -12,7 +12,7 @@ from orchestrator.criteria.lines.vocabulary import (
     ARTICLES,
     AUTHENTIC,
     AVERAGED,
-    CONDITIONS,
+    COMPLETES,
     COUNTERS,
     DERIVED,
     MEMORY,
@@ -25,9 +25,11 @@ from orchestrator.criteria.lines.vocabulary import (
     TRAINING,
     TRENDS,
     UNNAMED,
+    UNSCOPED,
     VAGUE,
     direction_of,
     is_metric_like,
+    is_turned,
     words_of,
 )
 from orchestrator.criteria.values import CLOCK, FRACTIONS, PERCENT, TIME_UNITS
@@ -63,8 +65,10 @@ def meaning_of(claim: Measured) -> tuple[Clause, ...]:
     if any(word in RELATIVE or run_named(word) for word in words):
         return (relative_clause(claim, "times"),)
     _declare_share(claim)
-    if clause := _progress(claim) or _duration(claim):
+    if clause := _progress(claim):
         return (clause,)
+    if clause := _duration(claim):
+        return (*_completion(claim), clause)
     for check in _CHECKS:
         check(claim, kind)
     return (claim.clause(),)
@@ -83,6 +87,7 @@ def _settle(claim: Measured) -> None:
     if claim.anchor is not None:
         _settle_place(claim, claim.anchor)
     # "≤ 10 diffusion steps": what is counted is part of the name that is looked up.
+    claim.counted = claim.counted or bool(claim.loose and _counted(claim.loose[-1]))
     claim.qualifier += claim.loose
     claim.loose = []
     if claim.test.op in _ALL_OF.get(claim.aggregate or "", ()):
@@ -124,7 +129,7 @@ def _kind(claim: Measured) -> Kind:
 # ------------------------------------------------------------------ words that turn the claim
 def _refuse_turned(words: list[str], kind: Kind) -> None:
     for word in words:
-        if word in CONDITIONS:
+        if is_turned(word) or word == "without":
             raise ask(f"{word!r} turns the test around or makes it conditional", kind)
         if word in AUTHENTIC and "from" in words:
             raise ask(f"{word!r} claims where something came from; a number proves nothing", kind)
@@ -182,6 +187,8 @@ def _duration(claim: Measured) -> Clause | None:
         return None
     if not words or not words <= TIMED or words & _NOT_OF_THE_RUN:
         return None
+    if {"eval", "evaluation", "seeds", "runs", "without"} & set(claim.scope):
+        return None
     return Clause(
         subject=Subject.DURATION,
         metric="duration",
@@ -191,6 +198,13 @@ def _duration(claim: Measured) -> Clause | None:
         unit=test.unit,
         tolerance=test.tolerance,
     )
+
+
+def _completion(claim: Measured) -> tuple[Clause, ...]:
+    """`Training finishes within 2 hours`: that it finishes is claimed too."""
+    if not set(claim.words) & COMPLETES:
+        return ()
+    return (Clause(subject=Subject.EVENT, metric="train", op="exists"),)
 
 
 # ------------------------------------------------------------------ thresholds that stay open
@@ -230,6 +244,8 @@ def _check_trend(claim: Measured, kind: Kind) -> None:
         return
     named = " ".join(word for word in claim.subject if word.casefold() not in TRENDS)
     clause = replace(claim.clause(), metric=named or None)
+    if claim.words[-1] in {"drop", "fall", "rise"}:
+        raise ask(f"a {claim.words[-1]} from what, in points or in percent?", kind, (clause,))
     kind = Kind.TREND if trend in OTHER_TRENDS else kind
     raise declare(f"{trend!r} is a trend: over which window?", kind, (clause,))
 
@@ -238,6 +254,15 @@ def _check_average(claim: Measured, kind: Kind) -> None:
     if AVERAGED & set(claim.scope):
         why = "an average over what? Log it, or write mean(series, window)"
         raise declare(why, kind, (claim.clause(),))
+
+
+def _check_scope(claim: Measured, kind: Kind) -> None:
+    """What narrows the test must name something: no time, number, unit or condition."""
+    for word in (*claim.scope, *(word for word in claim.words if word[:1] == "@")):
+        odd = word in UNSCOPED or "=" in word or word[:1] == "@"
+        if odd and not (word in _COUNTED and claim.counted):
+            why = f"does {word!r} say when, how much or on what? Write the test as a predicate"
+            raise ask(why, kind, (claim.clause(),))
 
 
 def _check_family(claim: Measured, _: Kind) -> None:
@@ -281,6 +306,7 @@ _CHECKS: tuple[Callable[[Measured, Kind], None], ...] = (
     _check_measure,
     _check_trend,
     _check_average,
+    _check_scope,
     _check_family,
     _check_quotient,
     _check_derived,

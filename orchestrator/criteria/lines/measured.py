@@ -36,6 +36,8 @@ from orchestrator.domain.criterion import Clause, Subject
 RATE = re.compile(r"\w+/\w+")
 # Before a number these count something: "for at least 200 tokens", "in 1000+ runs".
 _COUNTING = words_of("for in on across over with after every from")
+_SAMPLED = words_of("of on for across over in")
+_MEANS = words_of("mean average avg")
 _RANGED = words_of("in within the range of")
 # What one does to a metric to bring it below or above a bound.
 _CHANGING = words_of("reduce increase improve decrease lower raise bring push drive cut")
@@ -43,6 +45,7 @@ _UNBOUNDED = words_of("during while when until once after before throughout")
 _WHOLE_RUN = TRAINING | ARTICLES | {"whole", "entire", "full"}
 _WEIGHTLESS = ARTICLES | MODALS
 _NO_SCOPE = GENERIC_SUBJECTS | FILLERS
+_NOUNS = words_of("drop fall rise climb get go come")
 _LEADS_ON = MODALS | MOVES | REACHES
 _DASHES = "-\u2013\u2014"  # hyphen, en dash, em dash
 _PLACES = frozenset({"anchor", "window", "moment"})
@@ -148,15 +151,18 @@ def _trimmed(claim: Measured, pieces: Sequence[Piece]) -> list[Piece]:
         and (words[0].word in FILLERS or (level and words[0].word in _CHANGING and len(words) > 1))
     ):
         words.pop(0)
-    while words and _only_leads(words[-1], alone=len(words) == 1):
+    while words and _only_leads(words):
         if words.pop().word in STEADY:
             claim.aggregate = "all"
     return words
 
 
-def _only_leads(last: Piece, *, alone: bool) -> bool:
+def _only_leads(words: Sequence[Piece]) -> bool:
     """Whether the piece before a number says nothing but that the number follows."""
+    last, alone = words[-1], len(words) == 1
     word = last.word
+    if word in _NOUNS and (alone or words[-2].word not in MODALS | {"to"}):
+        return False  # "accuracy drop < 1%" is a change, "should drop below 2" is not
     if last.kind in {"colon", "sign"}:
         return last.text != "|"
     if last.kind != "word":
@@ -178,6 +184,8 @@ def _without_holder(claim: Measured, words: list[Piece]) -> list[Piece]:
     ]
     if any(piece.kind in {"anchor", "window"} for piece in outside):
         raise ask("the time in this line belongs to which of its parts?")
+    if any(piece.word in STATISTICS for piece in words[: holders[-1]]):
+        raise ask("is it the best value, or that of the best one? Write it as a predicate")
     claim.qualifier += [bare(piece) for piece in outside]
     return _trimmed(claim, words[holders[-1] + 1 :])
 
@@ -185,7 +193,7 @@ def _without_holder(claim: Measured, words: list[Piece]) -> list[Piece]:
 def _take_phrase(claim: Measured, words: Sequence[Piece]) -> None:
     """Metric first, what narrows it after a preposition."""
     narrowed = False
-    for piece in words:
+    for place, piece in enumerate(words):
         word, is_word = piece.word, piece.kind == "word"
         if is_word and word in EXPLAINS and claim.subject:
             return
@@ -195,6 +203,8 @@ def _take_phrase(claim: Measured, words: Sequence[Piece]) -> None:
             narrowed = True
             if word in {"per", "by", "against", "from"}:
                 claim.qualifier.append(word)
+        elif piece.text in _DASHES and place + 1 < len(words) and words[place + 1].word in MODALS:
+            continue  # "compare with A - should see 30%"
         elif piece.kind in {"colon", "sign", "slash"}:
             _take_sign(claim, piece)
         else:
@@ -204,7 +214,7 @@ def _take_phrase(claim: Measured, words: Sequence[Piece]) -> None:
 def _take_sign(claim: Measured, piece: Piece) -> None:
     if piece.text == "/":
         claim.subject.append("/")
-    elif piece.kind != "colon" and piece.text not in _DASHES + "*.…!?":
+    elif piece.kind != "colon" and piece.text not in ".…?":
         raise ask(f"what does {piece.text!r} mean here? Write the test alone")
 
 
@@ -215,6 +225,8 @@ def _take_frame(claim: Measured, piece: Piece) -> bool:
     if piece.kind in _PLACES:
         _take_place(claim, piece)
     elif piece.kind == "hold":
+        if claim.words[:1] and claim.words[0] in _MEANS:
+            raise ask("the mean over so many, or so many in a row?")
         claim.hold = piece.count
     elif word in EACH:
         claim.quantifier = "each"
@@ -242,6 +254,7 @@ def _take_after(claim: Measured, pieces: Sequence[Piece]) -> None:
         word = piece.word
         if piece.kind == "word" and word in EXPLAINS:
             return
+        _check_number(pieces, position)
         if word not in _UNBOUNDED and (_take_span(claim, piece) or _take_frame(claim, piece)):
             continue
         if word in EVENTUALLY or (word in STATISTICS and not narrowed):
@@ -258,8 +271,19 @@ def _take_after(claim: Measured, pieces: Sequence[Piece]) -> None:
             claim.loose.append(bare(piece))
 
 
+def _check_number(pieces: Sequence[Piece], place: int) -> None:
+    """A further number says how many things it is measured on (`on 1,000 sentences`), or asks."""
+    piece, test = pieces[place], pieces[place].test
+    if piece.kind != "amount" or test is None:
+        return
+    before = pieces[place - 1].word if place else ""
+    follows = place + 1 < len(pieces) and pieces[place + 1].kind == "word"
+    if test.unit is not None or test.value < 10 or not follows or before not in _SAMPLED:
+        raise ask(f"what is {piece.text!r} for? Write the test as a predicate")
+
+
 def _pass_sign(piece: Piece) -> None:
-    if piece.text in "|%":
+    if piece.kind != "comma" and piece.text not in ".…!?:":
         raise ask(f"what does {piece.text!r} mean here?")
 
 

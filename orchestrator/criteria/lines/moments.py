@@ -7,7 +7,7 @@ from orchestrator.criteria.lines.pieces import Moment
 from orchestrator.criteria.values import CLOCK, write_number
 from orchestrator.domain.criterion import Clause, Subject
 
-_BY = frozenset({"by", "before", "until", "within", "in"})
+_BY = frozenset({"by", "before", "within", "in"})
 
 
 def is_span(moment: Moment) -> bool:

@@ -34,6 +34,7 @@ from orchestrator.criteria.lines.vocabulary import (
     UNNAMED,
     VAGUE,
     is_metric_like,
+    is_turned,
     words_of,
 )
 from orchestrator.domain.criterion import Clause, Kind, Subject
@@ -64,6 +65,13 @@ _RELEASES = (
 )
 _NO_EVENT = LAUNCHED | FILLERS
 _NO_METRIC = VAGUE | PREPOSITIONS
+_KINDS = {
+    Subject.COMMAND: Kind.COMMAND_PASSES,
+    Subject.OUTPUT: Kind.COMMAND_PASSES,
+    Subject.FILE: Kind.ARTIFACT_EXISTS,
+    Subject.CHECKPOINT: Kind.ARTIFACT_EXISTS,
+    Subject.LOG: Kind.EVENT_ABSENCE,
+}
 _CHANGES = TRENDS | {"stable", "stabilizing"}
 
 
@@ -79,10 +87,26 @@ def occurrence_clauses(pieces: Sequence[Piece]) -> tuple[Clause, ...]:
         raise person("until when? A test states a bound")
     for reader in _READERS:
         if clauses := reader(phrase):
+            _refuse_rest(phrase, reader, clauses)
             return clauses
     if vague := next((word for word in phrase.words if word in VAGUE), None):
         raise person(f"{vague!r} has no measure; name a metric and a bound")
     raise person("nothing measurable is named; a person decides")
+
+
+def _refuse_rest(
+    phrase: Phrase, reader: Callable[[Phrase], tuple[Clause, ...]], clauses: tuple[Clause, ...]
+) -> None:
+    """Ask about a time, a number, an `or` or a negation that no clause carries."""
+    for piece in phrase.pieces:
+        timed = piece.moment is not None and reader not in {_trend, _finished}
+        odd = piece.kind in {"hold", "every", "amount", "much"} and reader is not output
+        odd = odd or (piece.kind == "time" and reader is _reported)
+        choice = piece.kind == "or" and reader is not absence
+        turned = is_turned(piece.word) and reader not in {absence, output, _released}
+        if timed or odd or choice or turned:
+            why = f"does {piece.text!r} belong to the test? Write it as a predicate"
+            raise ask(why, _KINDS.get(clauses[0].subject, Kind.EVENT_PRESENCE), clauses)
 
 
 # ------------------------------------------------------------------ events

@@ -76,7 +76,7 @@ class Piece:
         """The text as words are looked up; IS is a metric, not a verb."""
         if self.text == "IS":
             return self.text
-        return self.text.casefold().strip("*_\"'“”.")
+        return self.text.casefold().replace("\u2019", "'").strip("*_\"'“”.")
 
 
 def tests_in(pieces: Iterable[Piece]) -> list[Piece]:
@@ -138,6 +138,8 @@ def _value(tree: "Node") -> Test:
     doubt = None
     if percent and unit:
         doubt = "a percentage with a unit has two meanings"
+    if total is not None and not re.fullmatch(r"[1-9]\d+\D*[1-9]\d+", digits + total):
+        doubt = f"is {digits}{total.replace(' ', '')!r} a count out of so many, or a fraction?"
     if re.search(r"\d,\d{1,2}(?!\d)", digits):
         doubt = f"is {digits!r} a decimal comma?"
     value = read_number(digits, percent=percent is not None, negative=number[0] in _MINUS)
@@ -173,6 +175,8 @@ def _approx(tree: "Node") -> Test:
 
 
 def _about(value: Test) -> Test:
+    if value.value == 0:
+        return replace(value, op="~=", tolerance=ABOUT, doubt="about zero: within how much?")
     return replace(value, op="~=", tolerance=ABOUT)
 
 
@@ -212,7 +216,10 @@ def _plus(tree: "Node") -> Test:
     op = "<=" if "OR_LESS" in types(tree) else ">="
     if suffix := _first(tree, "SUFFIX"):
         op = _SUFFIXES.get(suffix, ">")
-    return replace(_values(tree)[0], op=op)
+    test = replace(_values(tree)[0], op=op)
+    if "OR_BETTER" in types(tree):
+        return replace(test, doubt="better in which direction? Write it with <= or >=")
+    return test
 
 
 def _spread(tree: "Node") -> Test:

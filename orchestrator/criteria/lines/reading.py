@@ -91,6 +91,8 @@ def _reading(claim: Claim, parts: Line, place: Heading) -> Reading:
         pass  # `Loss is NaN` below Warning signs says all that it needs to say
     elif claim.question is not None:
         decidable, why = claim.question.decidable, claim.question.why
+    elif place.aside:
+        decidable, why = Decidable.ASK, "does this heading hold criteria at all?"
     elif parts.scoped is not None:
         decidable = Decidable.ASK
         why = f"does {parts.scoped!r} belong to the test? Write the whole test in one clause"
@@ -184,6 +186,10 @@ def _placed(claim: Claim, place: Heading) -> Claim:
     if place.anchor is None:
         return claim
     clauses = tuple(anchored(clause, place.anchor) or clause for clause in claim.clauses)
+    left = [clause for clause in clauses if clause.value is not None and clause.anchor is None]
+    if claim.question is None and any(clause.subject is Subject.METRIC for clause in left):
+        why = "does the time in the heading bound this test too? Write it into the line"
+        return replace(claim, clauses=clauses, question=ask(why))
     return replace(claim, clauses=clauses)
 
 

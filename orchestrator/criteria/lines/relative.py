@@ -27,6 +27,12 @@ _NOUNS = ("ment", "ments", "gain", "gains", "uplift", "lift", "tion", "tions", "
 _AGAINST = words_of(
     "vs versus than over compared relative against from baseline baselines reference"
 )
+_RISES = words_of("higher increase increases increased boost boosts more")
+_AGAINST_ONE = words_of("degradation worse drop drops dropped decrease loss-of less fewer")
+_WRITE_IT = (
+    "a bound on how far it may be from another run has two sides: write it as a predicate, such as "
+    "`<!-- exp: {metric} <= 1.05 * R-000012:{metric} -->`"
+)
 _SIDE = FILLERS | words_of("by of to with relative compared than vs versus over against from on")
 _CHANGE = IMPROVES | REDUCES | FASTER | EXCEEDS | RELATIVE | {"by"}
 
@@ -64,6 +70,10 @@ def relative_clause(claim: Measured, change: str) -> Clause:
     )
     if claim.test.doubt:
         raise ask(claim.test.doubt, kind, (clause,))
+    if not _is_least(claim, change):
+        raise ask(
+            _WRITE_IT.format(metric=metric or "metric"), kind, (replace(clause, change=None),)
+        )
     if not metric or set(metric.casefold().split()) <= UNNAMED:
         raise ask("which metric is compared? Name it", kind, (clause,))
     percent = claim.test.unit == PERCENT and change not in {"times", "overhead"}
@@ -78,6 +88,27 @@ def relative_clause(claim: Measured, change: str) -> Clause:
         return replace(clause, baseline=run)
     why = f"compared with which run? Name it, such as `{metric} … R-000012:{metric}`"
     raise declare(why, kind, (clause,))
+
+
+def _is_least(claim: Measured, change: str) -> bool:
+    """Whether the number is the least by which it must be better, lower or higher.
+
+    "At most 5% higher" allows a loss instead of asking for a gain: what that leaves to the other
+    side is not said by these words, and they are asked about.
+    """
+    words = {*claim.words, *claim.scope}
+    if change == "times":
+        return "of" in claim.scope and claim.test.unit in {PERCENT, "x"}
+    if change == "overhead":
+        return not any(run_named(word) for word in words)
+    if claim.test.op == "between":
+        return not any(run_named(word) for word in words)
+    if claim.test.op not in {">", ">="} or words & _AGAINST_ONE:
+        return False
+    rises = bool(words & _RISES)
+    slower = "slower" in words or "slowdown" in words
+    by_percent = change == "faster_by" and claim.test.unit != "x"
+    return not (slower or by_percent or (rises and direction_of(_metric(claim) or "") == "min"))
 
 
 def run_named(phrase: str) -> str | None:

@@ -128,7 +128,7 @@ def _sides(pieces: Sequence[Piece]) -> _Sides:
         if piece.kind == "test" and piece.test is not None
     ]
     # "2-4 steps/sec = 1-2 days": the same, said in another way
-    again = next((i for i, said, _ in others if said[0] in "=≈"), None)
+    again = next((i for i, said, _ in others if said[0] in "=≈" and i == place + 1), None)
     before, after = list(pieces[:place]), list(pieces[place + 1 : again])
     before, test = chained(before, written) or (before, written)
     rest = [other for _, _, other in others] if again is None else []

@@ -1,17 +1,26 @@
 """Two metrics compared with each other: `Validation loss < training loss`."""
 
+import re
 from collections.abc import Sequence
 
 from orchestrator.criteria.lines.asking import ask, declare
 from orchestrator.criteria.lines.phrase import name_of
 from orchestrator.criteria.lines.pieces import Piece, operator_of
 from orchestrator.criteria.lines.relative import run_named
-from orchestrator.criteria.lines.vocabulary import OPEN, direction_of, is_metric_like, words_of
+from orchestrator.criteria.lines.vocabulary import (
+    OPEN,
+    direction_of,
+    is_metric_like,
+    is_turned,
+    words_of,
+)
 from orchestrator.domain.criterion import Clause, Kind, Subject
 
 _LARGER = words_of("exceed exceeds surpass surpasses above higher greater larger")
 _SMALLER = words_of("below under lower less smaller")
 _BETTER = words_of("beat beats outperforms outperform better")
+_PLAIN = frozenset({"word", "code", "time", "op", "slash"})
+_LEADING = words_of("best final latest last always stays consistently mean average")
 _WORDS = _LARGER | _SMALLER | _BETTER | {"worse"}
 
 
@@ -20,8 +29,23 @@ def compares_in_words(pieces: Sequence[Piece]) -> bool:
     return sum(piece.kind == "word" and piece.word in _WORDS for piece in pieces) == 1
 
 
+def _refuse_more(pieces: Sequence[Piece]) -> None:
+    """Nothing but words and one sign may stand in a comparison of two metrics."""
+    more = [piece for piece in pieces if piece.kind not in _PLAIN]
+    signs = sum(piece.kind == "op" for piece in pieces)
+    if more or signs > 1:
+        said = more[0].text if more else "two comparisons"
+        why = f"what does {said!r} add to the comparison? Write it as a predicate"
+        raise ask(why, Kind.COMPARISON)
+    if turned := [piece.text for piece in pieces if is_turned(piece.word)]:
+        raise ask(
+            f"{turned[0]!r} turns the comparison around: write what must hold", Kind.COMPARISON
+        )
+
+
 def by_sign(pieces: Sequence[Piece]) -> tuple[Clause, ...]:
     """`Validation loss < training loss`. Raises Question where a side is no metric."""
+    _refuse_more(pieces)
     place = next(i for i, piece in enumerate(pieces) if piece.kind == "op")
     left, right = name_of(pieces[:place]), name_of(pieces[place + 1 :])
     op = operator_of(pieces[place].text)
@@ -32,6 +56,7 @@ def by_sign(pieces: Sequence[Piece]) -> tuple[Clause, ...]:
 
 def by_word(pieces: Sequence[Piece]) -> tuple[Clause, ...]:
     """`advanced model PR-AUC should exceed baseline PR-AUC`, `eval/acc beats R-000012`."""
+    _refuse_more(pieces)
     place = next(i for i, piece in enumerate(pieces) if piece.word in _WORDS)
     verb = pieces[place].word
     left, right = name_of(pieces[:place]), name_of(pieces[place + 1 :])
@@ -84,6 +109,8 @@ def _two(left: str, op: str, right: str) -> tuple[Clause, ...]:
     kind = _kind(left, right)
     if not left or not right:
         raise ask("one side of the comparison is missing", kind)
+    if words & _LEADING or not re.search(r"[^\W\d_]", right):
+        raise ask("which value of the two series counts? Write it as a predicate", kind, (clause,))
     named, other_named = is_metric_like(left), is_metric_like(right)
     if named and not other_named:
         why = f"which series holds {right!r}? Declare both under [metrics]"

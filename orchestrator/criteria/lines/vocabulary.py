@@ -69,8 +69,9 @@ RESULT_LABELS = words_of(
 # ------------------------------------------------------------------ words that need a question
 CONDITIONS = words_of(
     "unless whether otherwise depending only except never neither nor but however instead cannot "
-    "avoid avoids avoiding prevent prevents fail fails failed failing rarely hardly not isn't "
-    "doesn't don't won't aren't no maybe perhaps ideally preferably hopefully likely possible "
+    "avoid avoids avoiding prevent prevents fail fails failed failing rarely hardly not "
+    "no none nothing nowhere unlikely outside failure maybe perhaps ideally preferably "
+    "hopefully likely possible "
     "possibly mostly usually typically generally if"
 )
 VAGUE = words_of(
@@ -111,6 +112,17 @@ DERIVED = words_of("gap ratio difference delta diff discrepancy")
 STEADY = words_of("stays stay staying remains remain always keeps kept throughout held holds hold")
 REACHES = words_of("reaches reach reaching hits hit achieves achieve attains attain")
 EVENTUALLY = words_of("eventually once sometime")
+
+# In what narrows a test these say when, how much, or under which condition: not on what.
+UNSCOPED = words_of(
+    "million billion trillion t permille \u2030 bp bps \u207b\u00b3 \u00bd "
+    "end ends beginning start convergence halfway warmup post-warmup init initialization "
+    "resume frames frame point most time times out consecutive row given assuming minus plus "
+    "tbd rather excluding ignoring points epoch epochs step steps iterations iteration "
+    "between one two three four five some few many lr seed k m w c °c g gigs us msec "
+    "milliseconds usd € /hr cent th ish n/a tolerance approx least worst case cases half "
+    "twice once overall optional "
+)
 
 # ------------------------------------------------------------------ trends
 FALLING = words_of(
@@ -242,7 +254,7 @@ TIMED = words_of(
     "time duration runtime wall-clock walltime takes took take hours wall clock eta compute "
     "completes finish finishes completed elapsed budget estimated full total training train run "
     "end-to-end gpu cpu on one single job overall complete in experiment expected whole within "
-    "under of the for and sweep eval evaluation"
+    "under of the for and sweep"
 )
 # Metrics that are percentages themselves: 2% of them may be points or percent of the value.
 PERCENTAGES = words_of(
@@ -250,6 +262,7 @@ PERCENTAGES = words_of(
     "coverage score exact match em miou performance top-1 top-5 hit"
 )
 
+_SHARES = words_of("accuracy acc precision recall f1 auc auroc iou miou dice")
 _LOWER = words_of(
     "loss losses perplexity ppl fid wer cer latency error errors mae mse rmse nll ece kl time far "
     "frr eer mape bpb bpc overfitting memory iterations cost overhead gap brier kid lpips duration "
@@ -273,6 +286,18 @@ def is_metric_like(phrase: str) -> bool:
         return True
     words = set(re.split(r"[\s_/-]+", phrase.casefold())) | set(phrase.casefold().split())
     return bool(words & (_LOWER | _HIGHER | _OTHERS))
+
+
+def is_turned(word: str) -> bool:
+    """Whether a word turns a claim around or makes it conditional: not, shouldn't, unless."""
+    plain = word.replace("\u2019", "'")
+    return plain in CONDITIONS or plain.endswith("n't")
+
+
+def measured_in_percent(series: str) -> bool:
+    """Whether a series is a percentage by its name: some log 0…1, others 0…100."""
+    tokens = set(re.split(r"[^\w@]+|_", series.casefold()))
+    return bool(tokens & _SHARES) or any(token.startswith("pass@") for token in tokens)
 
 
 def direction_of(name: str) -> str | None:
