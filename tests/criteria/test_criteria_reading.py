@@ -182,6 +182,13 @@ def test_alarm_names_what_must_not_happen():
     assert read("Loss is NaN").decidable is Decidable.ASK
 
 
+def test_alarm_rings_at_any_point():
+    """What must not become true is not undone by a better value later."""
+    assert read("loss > 5", "Warning signs").predicate == "loss > 5 any"
+    assert read("loss > 5 after step 9", "Red flags").predicate == "loss > 5 any after step 9"
+    assert read("loss > 5 at step 9", "Red flags").predicate == "loss > 5 at step 9"
+
+
 @pytest.mark.parametrize(
     ("heading", "predicate"),
     [

@@ -84,8 +84,10 @@ def read(line: str, heading: str | None = None) -> Reading:
 
 
 def _reading(claim: Claim, parts: Line, place: Heading) -> Reading:
-    tree = tree_of(claim.clauses)
     polarity = "inverted" if parts.alarm or place.inverted else claim.polarity
+    if polarity == "inverted":
+        claim = replace(claim, clauses=tuple(map(_rings, claim.clauses)))
+    tree = tree_of(claim.clauses)
     decidable, why = Decidable.YES, None
     if polarity == "inverted" and claim.clauses and all(map(is_alarm, claim.clauses)):
         pass  # `Loss is NaN` below Warning signs says all that it needs to say
@@ -106,6 +108,16 @@ def _reading(claim: Claim, parts: Line, place: Heading) -> Reading:
         why=why,
         predicate=None if tree is None else predicate_text(tree),
     )
+
+
+def _rings(clause: Clause) -> Clause:
+    """An alarm rings as soon as one point meets it, not only by the latest."""
+    plain = clause.subject is Subject.METRIC and clause.value is not None
+    single = clause.baseline is None and clause.quantifier is None
+    placed = clause.anchor is not None and clause.anchor.startswith("at ")
+    if plain and single and not placed and clause.aggregate == "latest" and not clause.total:
+        return replace(clause, aggregate="any")
+    return clause
 
 
 def _explicit(parts: Line, place: Heading) -> Reading:
