@@ -98,11 +98,11 @@ class LossCheck:
         """Every series that calls itself a loss."""
         return "loss" in series.casefold()
 
-    def asks(self, series: str) -> Iterable[tuple[str, Ask[Fold]]]:  # noqa: ARG002 - the same for all
+    def asks(self, series: str) -> Iterable[tuple[str, Ask[Fold]]]:
         """The newest point."""
         yield "0", _EXTENT
 
-    def warnings(self, facts: RunFacts) -> Iterator[str]:  # noqa: ARG002 - part of the protocol
+    def warnings(self, facts: RunFacts) -> Iterator[str]:
         """One for each loss that is not finite."""
         for series in sorted(filter(self.wants, self._board.lanes)):
             lane = self._board.lane(series, "0")

@@ -33,7 +33,7 @@ class Count:
     needs: ClassVar[Need] = Need.NEW
     count: int = 0
 
-    def feed(self, chunk: Chunk, *, late: bool) -> None:  # noqa: ARG002 - order does not matter
+    def feed(self, chunk: Chunk, *, late: bool) -> None:
         """Take in points."""
         self.count += len(chunk.points)
 
@@ -47,7 +47,7 @@ class Tally:
     total: int = 0
     odd: float = 0.0  # the sum of what is not finite: ±∞ or NaN
 
-    def feed(self, chunk: Chunk, *, late: bool) -> None:  # noqa: ARG002 - order does not matter
+    def feed(self, chunk: Chunk, *, late: bool) -> None:
         """Take in points."""
         self.count += len(chunk.points)
         part = chunk if chunk.finite else chunk.finite_part()
@@ -73,7 +73,7 @@ class Buckets:
     count: int = 0
     nans: int = 0
 
-    def feed(self, chunk: Chunk, *, late: bool) -> None:  # noqa: ARG002 - order does not matter
+    def feed(self, chunk: Chunk, *, late: bool) -> None:
         """Take in points."""
         self.count += len(chunk.points)
         values: Sequence[float] = chunk.values
@@ -134,7 +134,7 @@ class Below:
     equal: int = 0
     count: int = 0
 
-    def feed(self, chunk: Chunk, *, late: bool) -> None:  # noqa: ARG002 - order does not matter
+    def feed(self, chunk: Chunk, *, late: bool) -> None:
         """Take in points."""
         number, values = self.number, chunk.values
         self.count += len(values)
@@ -164,7 +164,7 @@ class Slope:
     _y: int = 0
     _xy: int = 0
 
-    def feed(self, chunk: Chunk, *, late: bool) -> None:  # noqa: ARG002 - order does not matter
+    def feed(self, chunk: Chunk, *, late: bool) -> None:
         """Take in points."""
         part = chunk if chunk.finite else chunk.finite_part()
         self.odd += len(chunk.points) - (0 if part is None else len(part.points))

@@ -128,7 +128,7 @@ class Hold:
         """Prepare the test."""
         self._test = self.bound.test()
 
-    def feed(self, chunk: Chunk, *, late: bool) -> None:  # noqa: ARG002 - never late, see `needs`
+    def feed(self, chunk: Chunk, *, late: bool) -> None:
         """Take in points."""
         test, run = self._test, self.run
         for point, value in zip(chunk.points, chunk.values, strict=True):
@@ -151,7 +151,7 @@ class Hazard:
     count: int = 0
     lost: int = 0
 
-    def feed(self, chunk: Chunk, *, late: bool) -> None:  # noqa: ARG002 - the first by order
+    def feed(self, chunk: Chunk, *, late: bool) -> None:
         """Take in points."""
         for point in self._bad(chunk):
             self.count += 1

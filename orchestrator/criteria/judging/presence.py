@@ -36,7 +36,7 @@ class LoggedTest:
         self._series = SeriesWatch(leaf.name, setting)
         self.wants = self._series.wants
 
-    def asks(self, series: str) -> Iterable[tuple[str, Ask[Fold]]]:  # noqa: ARG002 - the same for all
+    def asks(self, series: str) -> Iterable[tuple[str, Ask[Fold]]]:
         """Its first finite point."""
         return self._series.asks()
 
@@ -72,7 +72,7 @@ class CleanTest:
         """Whether the series is searched."""
         return fnmatchcase(series.casefold(), self._glob)
 
-    def asks(self, series: str) -> Iterable[tuple[str, Ask[Fold]]]:  # noqa: ARG002 - the same for all
+    def asks(self, series: str) -> Iterable[tuple[str, Ask[Fold]]]:
         """Its first bad point."""
         yield self._ranks, self._fold
 
@@ -129,7 +129,7 @@ class TrendTest:
         self._series = SeriesWatch(leaf.name, setting)
         self.wants = self._series.wants
 
-    def asks(self, series: str) -> Iterable[tuple[str, Ask[Fold]]]:  # noqa: ARG002 - the same for all
+    def asks(self, series: str) -> Iterable[tuple[str, Ask[Fold]]]:
         """The sums behind the line."""
         return self._series.asks(Ask(Extent, self._window), self._fold)
 

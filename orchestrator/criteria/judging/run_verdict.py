@@ -38,7 +38,7 @@ _CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGF
 class AmountTest(Pointless):
     """A number of the run itself: largest step, valid checkpoints, wall time, exit code."""
 
-    def __init__(self, leaf: Amount, setting: Setting) -> None:  # noqa: ARG002 - as every leaf
+    def __init__(self, leaf: Amount, setting: Setting) -> None:
         factor = SECONDS.get(leaf.value.unit or "s", 1.0) if leaf.of == "duration" else 1.0
         self._factor = factor
         self._unit = (leaf.value.unit or "s") if leaf.of == "duration" else None
@@ -282,7 +282,7 @@ def _exit_cause(hazard: str, crashes: EventMonitor, facts: RunFacts) -> str | No
 class FileTest(Pointless):
     """That a path or glob matches something in the workspace or the run folder."""
 
-    def __init__(self, leaf: FileExists, setting: Setting) -> None:  # noqa: ARG002 - as every leaf
+    def __init__(self, leaf: FileExists, setting: Setting) -> None:
         self._pattern = leaf.path
 
     def verdict(self, facts: RunFacts) -> Verdict:

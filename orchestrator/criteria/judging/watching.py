@@ -39,11 +39,11 @@ class Watch(Protocol):
 class Pointless:
     """A part of a criterion that looks at no series."""
 
-    def wants(self, series: str) -> bool:  # noqa: ARG002 - a name the protocol gives
+    def wants(self, series: str) -> bool:
         """No series matters."""
         return False
 
-    def asks(self, series: str) -> Iterable[tuple[str, Ask[Fold]]]:  # noqa: ARG002 - as above
+    def asks(self, series: str) -> Iterable[tuple[str, Ask[Fold]]]:
         """Nothing is needed."""
         return ()
 
@@ -54,7 +54,7 @@ class Asked(Pointless):
 
     why: str
 
-    def verdict(self, facts: RunFacts) -> Verdict:  # noqa: ARG002 - the same at any time
+    def verdict(self, facts: RunFacts) -> Verdict:
         """The question."""
         return manual(self.why)
 
