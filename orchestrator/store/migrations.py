@@ -115,6 +115,11 @@ def migrate(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
+def _mark(connection: sqlite3.Connection) -> int:
+    (mark,) = connection.execute("PRAGMA application_id").fetchone()
+    return int(mark)
+
+
 def schema_version(connection: sqlite3.Connection) -> int:
     """Version of the schema, 0 for an empty file.
 
@@ -122,12 +127,14 @@ def schema_version(connection: sqlite3.Connection) -> int:
         InvalidFileError: the file is a database, but not one of ours.
         EnvironmentFailure: it was written by a newer version.
     """
-    (mark,) = connection.execute("PRAGMA application_id").fetchone()
-    if mark != APPLICATION_ID:
+    if _mark(connection) != APPLICATION_ID:
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if mark or tables:
+        # Asked again: another process may have made the tables between the two questions.
+        mark = _mark(connection)
+        if mark != APPLICATION_ID and (mark or tables):
             raise InvalidFileError("it is a database of another program")
-        return 0
+        if mark != APPLICATION_ID:
+            return 0
     version: int = connection.execute("SELECT max(version) FROM migration").fetchone()[0]
     if version > len(MIGRATIONS):
         raise EnvironmentFailure(

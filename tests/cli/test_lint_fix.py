@@ -73,7 +73,9 @@ def test_what_the_spec_or_a_comment_says_is_not_offered(lab):
 
 
 def fix(key, predicate="a > 1"):
-    return Fix(path="tickets/T-0001.md", line=1, key=key, text=key, predicate=predicate, why="")
+    return Fix(
+        path="tickets/T-0001.md", line=1, key=key, text=key, predicate=predicate, why="", sure=True
+    )
 
 
 def test_writing_changes_the_end_of_the_line_and_nothing_else(lab):

@@ -138,7 +138,7 @@ def test_a_tick_against_the_evidence_is_named(lab):
     path.write_text(path.read_text().replace("- [ ] train", "- [x] train"))
     done = lab.exp("ticket", "check", "1")
     assert done.returncode == 1
-    assert "by a person against the evidence" in done.stdout
+    assert "although this evidence says no" in done.stdout
     assert "- [x] train/loss < 0.01" in lab.text()
 
 

@@ -56,9 +56,9 @@ def observation(tmp_path, pairs, **git):
     )  # fmt: skip
 
 
-def lines(tmp_path, boxes, pairs, **git):
+def lines(tmp_path, boxes, pairs, ours=frozenset(), **git):
     ticket = parse(f"## C\n{boxes}\n".encode(), "tickets/T-0001.md").ticket
-    return evidence_lines(ticket, observation(tmp_path, pairs, **git)).splitlines()[2:]
+    return evidence_lines(ticket, observation(tmp_path, pairs, **git), ours).splitlines()[2:]
 
 
 def test_a_line_has_run_metric_value_step_commit_and_verdict(tmp_path):
@@ -111,9 +111,11 @@ def test_what_a_person_did_since_is_said(tmp_path):
     ]
     boxes = "- [ ] acc > 4%\n- [x] Good <!-- exp: a > 0.5 -->\n- [x] c\n- [ ] d - because"
     said = lines(tmp_path, boxes, pairs)
+    told = lines(tmp_path, boxes, pairs, ours=frozenset({"c"}))
+    assert "Ticked by an earlier run, against this evidence" in told[2]
     assert "Edited since the start (5% → 4%): the box was left alone" in said[0]
     assert "Edited since the start (1 → 0.5)" in said[1]
-    assert "Ticked by a person against this evidence" in said[2]
+    assert "Ticked by a person, against this evidence" in said[2]
     assert "Opened again by a person: left open" in said[3]
     assert "Edited since the start: the box was left alone" in said[4]
 
