@@ -206,3 +206,37 @@ def test_an_alarm_is_shown_and_never_ticked(lab):
     report = (lab.root / "experiments/e/reports/T-0001/report.md").read_text()
     assert "alarm: true" in report
     assert "Look into the alarm" in report
+
+
+def test_files_of_exp_prove_nothing_and_odd_patterns_harm_nothing(lab):
+    """Its own records are no artefacts; a pattern that is none fails alone."""
+    boxes = "- [ ] `config.json` exists\n- [ ] `a/**.pt` exists\n- [ ] Training completes"
+    lab.ticket(criteria=boxes)
+    lab.experiment()
+    assert lab.exp("ticket", "start", "1", "--follow").returncode == 0
+    text = lab.text()
+    assert "- [ ] `config.json` exists" in text
+    assert "- [ ] `a/**.pt` exists" in text
+    assert "- [x] Training completes" in text
+
+
+TABLE = """| Metric | Target | Before |
+|---|---|---|
+| train/loss | < 0.5 | 0.9 |
+
+- [ ] If train/loss > 100: stop
+"""
+
+
+def test_a_row_of_a_table_gates_without_a_box(lab):
+    """A row is judged and told; a rule is told and gates nothing; neither is edited."""
+    lab.ticket(criteria=TABLE)
+    lab.experiment()
+    before = lab.text()
+    assert lab.exp("ticket", "start", "1", "--follow").returncode == 0
+    text = lab.text()
+    assert TABLE in before
+    assert TABLE in text
+    assert "- | train/loss | < 0.5 | 0.9 |: met." in text
+    assert "- If train/loss > 100: stop: rule: not true." in text
+    assert "**Status**: DONE" in text
