@@ -45,6 +45,7 @@ _TRACES: dict[str | None, Hazard] = {"oom": "oom", "crash": "crash", "error": "e
 # Units that the name of a counter says already: `epoch >= 20`.
 _SPELLED_OUT = frozenset(f"{counter}s" for counter in COUNTERS)
 _COMPARISONS = frozenset({">", ">=", "<", "<=", "==", "!=", "~=", "between"})
+_TRENDS = frozenset({"increasing", "decreasing"})
 _MIRRORED = {">": "<", ">=": "<=", "<": ">", "<=": ">="}
 _NUMBER = r"([\d.e+-]+)"
 _PLACE = re.compile(rf"(by|at|after) (?:([a-z]+) {_NUMBER}|{_NUMBER} ([a-z]+))")
@@ -114,6 +115,8 @@ def _metric(clause: Clause) -> Predicate | None:
         return None
     name = Name(text=clause.metric, scope=clause.qualifier)
     window = window_of(clause.anchor)
+    if window.kind == "at" and (clause.op in _TRENDS or _mode(clause) is not None):
+        return None  # one point has no trend, and is not every point
     if clause.op == "exists":
         return Logged(name=name)
     if clause.op == "increasing":

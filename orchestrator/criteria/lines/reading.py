@@ -32,6 +32,7 @@ from orchestrator.criteria.lines.vocabulary import (
     is_metric_like,
     words_of,
 )
+from orchestrator.criteria.predicates.expression import Predicate
 from orchestrator.criteria.predicates.flat import flat
 from orchestrator.criteria.predicates.parse import parse_predicate, predicate_text
 from orchestrator.domain.criterion import Clause, Decidable, Kind, Reading, Subject
@@ -98,6 +99,9 @@ def _reading(claim: Claim, parts: Line, place: Heading) -> Reading:
     elif parts.scoped is not None:
         decidable = Decidable.ASK
         why = f"does {parts.scoped!r} belong to the test? Write the whole test in one clause"
+    predicate = None if tree is None else _written(tree)
+    if predicate is None and decidable is Decidable.YES:
+        decidable, why = Decidable.ASK, "its parts do not go together: write it as a predicate"
     return Reading(
         kind=_kind_of_claim(claim),
         clauses=claim.clauses,
@@ -106,8 +110,18 @@ def _reading(claim: Claim, parts: Line, place: Heading) -> Reading:
         note=parts.note,
         decidable=decidable,
         why=why,
-        predicate=None if tree is None else predicate_text(tree),
+        predicate=predicate,
     )
+
+
+def _written(tree: Predicate) -> str | None:
+    """The text of a tree; None for one that the language of predicates cannot say."""
+    text = predicate_text(tree)
+    try:
+        parse_predicate(text)
+    except InvalidFileError:
+        return None
+    return text
 
 
 def _rings(clause: Clause) -> Clause:

@@ -244,11 +244,20 @@ def _counted(sides: _Sides) -> tuple[Clause, ...]:
             metric="checkpoints",
             op=test.op,
             value=test.value,
+            value2=test.value2,
             tolerance=test.tolerance,
         )
         return (clause,)
     if "exit" in words and words & {"code", "status"} and test.unit is None:
-        return (Clause(subject=Subject.EXIT, metric="exit_code", op=test.op, value=test.value),)
+        clause = Clause(
+            subject=Subject.EXIT,
+            metric="exit_code",
+            op=test.op,
+            value=test.value,
+            value2=test.value2,
+            tolerance=test.tolerance,
+        )
+        return (clause,)
     return ()
 
 
