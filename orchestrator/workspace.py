@@ -19,6 +19,26 @@ class AttemptFolder:
     number: int
 
     @property
+    def request_file(self) -> Path:
+        """What the attempt executes, on whose wish; written before anything of it runs."""
+        return self.path / "request.json"
+
+    @property
+    def lease_file(self) -> Path:
+        """The GPUs and CPU slots the attempt was given."""
+        return self.path / "lease.json"
+
+    @property
+    def failure_file(self) -> Path:
+        """Why the attempt did not complete, and whether another one follows."""
+        return self.path / "failure.json"
+
+    @property
+    def telemetry_file(self) -> Path:
+        """Samples of GPUs, host and process tree while the attempt ran."""
+        return self.path / "telemetry.jsonl"
+
+    @property
     def process_file(self) -> Path:
         """Identity of the shim."""
         return self.path / "proc.json"

@@ -14,6 +14,9 @@ STRICT = {"extra": "forbid"}
 class RunStatus(StrEnum):
     """Where in its life a run is."""
 
+    QUEUED = (
+        "queued"  # an attempt is asked for and waits: for a GPU, a run, a pause after a failure
+    )
     STARTING = "starting"
     RUNNING = "running"
     STOPPING = "stopping"
