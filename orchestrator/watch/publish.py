@@ -47,7 +47,9 @@ def publish_end(workspace: Workspace, seen: Observation, *, now: float) -> Publi
 
 
 def commit_run(workspace: Workspace, seen: Observation, paths: Sequence[str]) -> str | None:
-    """Commit the files that a run's end changed; None if git has them already.
+    """Commit the files that a run's end changed, unless a watcher that was killed has done so.
+
+    None without a repository, or if git has the files as they are for another reason.
 
     Raises:
         RefusedError: git is in the middle of something, detached, or a hook said no.
@@ -61,12 +63,10 @@ def commit_run(workspace: Workspace, seen: Observation, paths: Sequence[str]) ->
         f"- {verdict_words(criterion, verdict)}: {one_line(criterion.text)} ({verdict.why})"
         for criterion, verdict in zip(seen.record.criteria, seen.verdicts, strict=True)
     )
-    return repository.commit(
-        [workspace.root / path for path in paths],
-        subject=subject,
-        body=body,
-        trailers={"Ticket": ticket.id, "Run": seen.folder.id},
-    )
+    files = [workspace.root / path for path in paths]
+    trailers = {"Ticket": ticket.id, "Run": seen.folder.id}
+    made = repository.commit(files, subject=subject, body=body, trailers=trailers)
+    return made or repository.find_commit(files, trailers, since=seen.record.created)
 
 
 def _attempt(problems: list[str], step: Callable[[], T]) -> T | None:
