@@ -2,6 +2,7 @@
 
 import signal
 
+from orchestrator import procs
 from orchestrator.codec import encode, read_record, read_record_if_present
 from orchestrator.domain.run import (
     AttemptState,
@@ -62,13 +63,18 @@ def run_state(
     """
     if attempt.exit is not None:
         outcome, why = _outcome(record, attempt, attempt.exit, max_step)
+        why += _unkillable(record, attempt.exit)
         return RunState(status=RunStatus.ENDED, outcome=outcome, attempt=attempt, why=why)
     if attempt.alive:
         if attempt.stop is not None:
             why = f"stopping: {attempt.stop.why}"
             return RunState(status=RunStatus.STOPPING, outcome=None, attempt=attempt, why=why)
-        return RunState(status=RunStatus.RUNNING, outcome=None, attempt=attempt, why="running")
-    if attempt.process is None and now - record.created < _LAUNCH_LIMIT:
+        why = "running"
+        if attempt.process is not None and procs.is_elsewhere(attempt.process):
+            why = f"unknown: on host {attempt.process.host}, which cannot be asked from here"
+        return RunState(status=RunStatus.RUNNING, outcome=None, attempt=attempt, why=why)
+    # A clock that was set back since the launch must not keep a dead one alive for ever.
+    if attempt.process is None and abs(now - record.created) < _LAUNCH_LIMIT:
         return RunState(status=RunStatus.STARTING, outcome=None, attempt=attempt, why="starting")
     why = "the process that watched the programs vanished without an exit record"
     if attempt.process is None:
@@ -97,6 +103,14 @@ def _outcome(
     return Outcome.COMPLETED, "all programs ended as intended"
 
 
+def _unkillable(record: RunRecord, ended: ExitRecord) -> str:
+    count = ended.survivors
+    if not count:
+        return ""
+    which = f"{count} processes" if count > 1 else "1 process"
+    return f"; {which} could not be killed: host {record.host} needs attention"
+
+
 def _ran_to_the_end(record: RunRecord, ended: ExitRecord, max_step: int | None) -> bool:
     """Whether a stop came too late to matter; unless the plan says so, nobody can tell."""
     done = record.planned_steps is not None and (max_step or 0) >= record.planned_steps
@@ -121,7 +135,17 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def record_loss(folder: AttemptFolder, state: RunState, *, now: float) -> None:
+def take_over(folder: AttemptFolder) -> bool:
+    """Stand for an attempt whose shim has not come up; False if one has, after all.
+
+    The one file proc.json decides: a shim that finds it taken starts nothing.
+    """
+    return write_once(folder.process_file, encode(procs.own_identity()))
+
+
+def record_loss(
+    folder: AttemptFolder, state: RunState, *, reaped: procs.Reaped, now: float
+) -> None:
     """Write the exit record that a lost shim could not write; whoever links first wins."""
     attempt = state.attempt
     record = ExitRecord(
@@ -130,6 +154,8 @@ def record_loss(folder: AttemptFolder, state: RunState, *, now: float) -> None:
         started=attempt.started if attempt.started is not None else now,
         ended=now,
         recorded_by="watcher",
+        leftovers=reaped.ended + reaped.survivors,
+        survivors=reaped.survivors,
         error=state.why,
     )
     write_once(folder.exit_file, encode(record))

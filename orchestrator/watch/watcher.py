@@ -13,7 +13,7 @@ from orchestrator.errors import ExpError
 from orchestrator.executors import executor_for
 from orchestrator.store import Reader
 from orchestrator.store.index import Index
-from orchestrator.watch.lifecycle import read_run, record_loss
+from orchestrator.watch.lifecycle import read_run, record_loss, take_over
 from orchestrator.watch.live import pending
 from orchestrator.watch.observer import Observation, Observer
 from orchestrator.watch.policy import stop_reason, time_left
@@ -113,7 +113,8 @@ class Watcher:
             self._steer(seen)
             return
         if seen.state.outcome is Outcome.LOST and seen.state.attempt.exit is None:
-            self._bury(seen)
+            if not self._bury(seen):
+                return
             seen = observer.look(self._clock)
         if not folder.published_file.exists():
             log.info("%s %s: %s", folder.id, seen.state.outcome, seen.state.why)
@@ -147,13 +148,15 @@ class Watcher:
                 # The ticket is gone or locked: the run's end will write it, or say why not.
                 log.warning("%s: boxes not ticked: %s", seen.folder.id, error)
 
-    def _bury(self, seen: Observation) -> None:
-        """End what a lost shim left behind, then write the exit record it could not write."""
-        attempts = seen.folder.attempts()
-        killed = 0
-        if attempts:
-            killed = executor_for(seen.record.executor).reap(seen.folder, attempts[-1])
-        log.warning("%s: %s; %d processes ended", seen.folder.id, seen.state.why, killed)
-        record_loss(
-            seen.folder.attempt(seen.state.attempt.number), seen.state, now=self._clock.wall()
-        )
+    def _bury(self, seen: Observation) -> bool:
+        """End what a lost shim left behind, then write the exit record it could not write.
+
+        False if it is not lost: a launch that took very long has come up after all.
+        """
+        attempt = seen.folder.attempt(seen.state.attempt.number)
+        if seen.state.attempt.process is None and not take_over(attempt):
+            return False
+        reaped = executor_for(seen.record.executor).reap(seen.folder, attempt)
+        log.warning("%s: %s; %s", seen.folder.id, seen.state.why, reaped)
+        record_loss(attempt, seen.state, reaped=reaped, now=self._clock.wall())
+        return True

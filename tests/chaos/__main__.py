@@ -24,7 +24,9 @@ def main() -> int:
     bad = 0
     with ThreadPoolExecutor(asked.jobs) as pool:
         seeds = range(first, first + asked.rounds)
-        for seed, wrong in zip(seeds, pool.map(lambda s: play_round(s, folder), seeds), strict=True):
+        for seed, wrong in zip(
+            seeds, pool.map(lambda s: play_round(s, folder), seeds), strict=True
+        ):
             if wrong:
                 bad += 1
                 print(*wrong, f"make chaos SEED={seed} ROUNDS=1", sep="\n", flush=True)
