@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.clock import Clock
 from orchestrator.domain.criterion import State, Verdict
@@ -9,12 +10,14 @@ from orchestrator.domain.facts import RunFacts
 from orchestrator.domain.point import Point
 from orchestrator.domain.run import RunRecord, RunState, RunStatus
 from orchestrator.store import Reader
-from orchestrator.store.index import Index
 from orchestrator.watch.checkpoints import CheckpointShelf
 from orchestrator.watch.judging import judge_of
 from orchestrator.watch.live import state_of
 from orchestrator.watch.logs import LogCursor
 from orchestrator.workspace import RunFolder, Workspace
+
+if TYPE_CHECKING:
+    from orchestrator.store import Index
 
 _OURS = {"run.json", "config.json", "proc.json", "exit.json", "stop.json", "ticked.json"} | {
     "published.json",
@@ -48,7 +51,7 @@ class Observer:
     def __init__(
         self,
         workspace: Workspace,
-        index: Index,
+        index: "Index",
         reader: Reader,
         folder: RunFolder,
         record: RunRecord,
