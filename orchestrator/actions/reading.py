@@ -8,7 +8,7 @@ from orchestrator.actions.follow import require_record
 from orchestrator.actions.specs import said_of
 from orchestrator.codec import read_record_if_present
 from orchestrator.domain.criterion import Criterion, State, Verdict
-from orchestrator.domain.run import Published
+from orchestrator.domain.run import Published, RunRecord
 from orchestrator.domain.ticket import Ticket
 from orchestrator.errors import InvalidFileError, NotFoundError
 from orchestrator.store import Reader
@@ -153,8 +153,10 @@ def _live(folder: RunFolder, row: RunRow | None) -> RunSummary | None:
         record = read_run(folder)
     except InvalidFileError as error:
         return _unreadable(folder, str(error))
-    if record is None:
-        return None
+    return None if record is None else _summary(folder, record, row)
+
+
+def _summary(folder: RunFolder, record: RunRecord, row: RunRow | None) -> RunSummary:
     step = row.step if row is not None else None
     state = state_of(folder, record, max_step=step)
     ended = state.attempt.exit.ended if state.attempt.exit else None
@@ -335,8 +337,7 @@ def run_detail(workspace: Workspace, text: str) -> RunDetail:
     with Reader(workspace.database) as reader:
         row = reader.run(folder.id)
         latest = reader.latest([folder.id]).get(folder.id, {})
-    summary = _live(folder, row)
-    assert summary is not None  # noqa: S101 - run.json was read a moment ago
+    summary = _summary(folder, record, row)
     published = read_record_if_present(Published, folder.published_file)
     ticket = _ticket_now(workspace, record.ticket.id) if record.ticket else None
     attempts = folder.attempts()

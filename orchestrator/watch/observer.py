@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.clock import Clock
 from orchestrator.domain.criterion import State, Verdict
@@ -9,18 +10,21 @@ from orchestrator.domain.facts import RunFacts
 from orchestrator.domain.point import Point
 from orchestrator.domain.run import RunRecord, RunState, RunStatus
 from orchestrator.store import Reader
-from orchestrator.store.index import Index
 from orchestrator.watch.checkpoints import CheckpointShelf
 from orchestrator.watch.judging import judge_of
 from orchestrator.watch.live import state_of
 from orchestrator.watch.logs import LogCursor
 from orchestrator.workspace import RunFolder, Workspace
 
+if TYPE_CHECKING:
+    from orchestrator.store import Index
+
 _OURS = {"run.json", "config.json", "proc.json", "exit.json", "stop.json", "ticked.json"} | {
     "published.json",
     "out.log",
     "snapshot.patch",
 }
+_Judged = tuple[RunState, RunFacts, tuple[Verdict, ...]]
 _REJUDGE = 5.0  # seconds after which files are looked for, and verdicts that moved are written
 
 
@@ -48,7 +52,7 @@ class Observer:
     def __init__(
         self,
         workspace: Workspace,
-        index: Index,
+        index: "Index",
         reader: Reader,
         folder: RunFolder,
         record: RunRecord,
@@ -63,7 +67,7 @@ class Observer:
         self._began_at: float | None = None
         self._judged_at = 0.0
         self._verdicts_at = 0.0
-        self._last: tuple[RunState, RunFacts, tuple[Verdict, ...]] | None = None
+        self._last: _Judged | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -92,18 +96,11 @@ class Observer:
         now = clock.monotonic()
         if grown or self._active_at is None:
             self._active_at = now
-        before = self._last
-        if (
-            ended
-            or grown
-            or before is None
-            or before[0] != state
-            or now > self._judged_at + _REJUDGE
-        ):
+        before = last = self._last
+        if ended or grown or last is None or last[0] != state or now > self._judged_at + _REJUDGE:
             self._judged_at = now
-            self._judge_all(state, self._elapsed(state, clock))
-        assert self._last is not None  # noqa: S101 - judged above, or at an earlier look
-        state, facts, verdicts = self._last
+            last = self._judge_all(state, self._elapsed(state, clock))
+        state, facts, verdicts = last
         return Observation(
             folder=self._folder,
             record=self._record,
@@ -123,7 +120,7 @@ class Observer:
             self._began_at = clock.monotonic() - max(0.0, age)
         return clock.monotonic() - self._began_at
 
-    def _judge_all(self, state: RunState, elapsed: float) -> None:
+    def _judge_all(self, state: RunState, elapsed: float) -> _Judged:
         """Judge what is known now, and bring the index up to date where that changed."""
         series = self._reader.series(self._folder.id)
         max_step = max((row.max_step for row in series.values()), default=None)
@@ -133,6 +130,7 @@ class Observer:
         verdicts = self._judge.verdicts(facts)
         self._write(state, facts, verdicts)
         self._last = (state, facts, verdicts)
+        return self._last
 
     def _write(self, state: RunState, facts: RunFacts, verdicts: tuple[Verdict, ...]) -> None:
         """Write what changed since the last look; of verdicts that only moved on, every few looks.

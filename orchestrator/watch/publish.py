@@ -35,7 +35,7 @@ def publish_end(workspace: Workspace, seen: Observation, *, now: float) -> Publi
     commit = None
     ticket = seen.record.ticket
     if ticket is not None:
-        changed = _attempt(problems, lambda: write_end(workspace, seen)) or []
+        changed = _attempt(problems, lambda: write_end(workspace, ticket, seen)) or []
         paths = _attempt(problems, lambda: write_report(workspace, ticket.id, now=now)) or []
     if seen.record.commit_policy == "milestones" and (changed or paths):
         commit = _attempt(problems, lambda: commit_run(workspace, seen, [*changed, *paths]))

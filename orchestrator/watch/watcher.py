@@ -141,9 +141,10 @@ class Watcher:
                 left = time_left(seen.record, seen.facts.max_step, seen.elapsed)
                 request = StopRequest(by=BY_US, why=reason, time=self._clock.wall(), saved=left)
                 request_stop(seen.folder, seen.record, request)
-        if seen.changed and seen.record.ticket is not None:
+        ticket = seen.record.ticket
+        if seen.changed and ticket is not None:
             try:
-                tick_boxes(self._workspace, seen)
+                tick_boxes(self._workspace, ticket, seen)
             except ExpError as error:
                 # The ticket is gone or locked: the run's end will write it, or say why not.
                 log.warning("%s: boxes not ticked: %s", seen.folder.id, error)
