@@ -125,6 +125,11 @@ def kill_run(run_folder: Path) -> Reaped:
     return Reaped(ended=len(told - alive), survivors=len(alive))
 
 
+def pids_of_run(run_folder: Path) -> list[int]:
+    """Live processes of a run, as `kill_run` finds them."""
+    return sorted(process.pid for process in _members(os.path.realpath(run_folder)))
+
+
 def _members(folder: str) -> "set[psutil.Process]":
     """The live processes of a run, this process and those above it aside."""
     import psutil  # noqa: PLC0415 - see kill_run

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from orchestrator.codec import encode
 from orchestrator.domain.run import Published
-from orchestrator.errors import ExpError
+from orchestrator.errors import DamagedIndexError, ExpError
 from orchestrator.fsio import write_atomic
 from orchestrator.git import Repository
 from orchestrator.watch.evidence import one_line, tally, verdict_words
@@ -72,6 +72,8 @@ def commit_run(workspace: Workspace, seen: Observation, paths: Sequence[str]) ->
 def _attempt(problems: list[str], step: Callable[[], T]) -> T | None:
     try:
         return step()
+    except DamagedIndexError:
+        raise  # the end is written down once the index has been made again
     except ExpError as error:
         log.warning("publish: %s", error, exc_info=True)
         problems.append(f"{error}; {error.hint}" if error.hint else str(error))

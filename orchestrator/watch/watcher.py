@@ -9,12 +9,13 @@ from typing import Self
 
 from orchestrator.clock import Clock, SystemClock
 from orchestrator.domain.run import BY_US, Outcome, RunStatus, StopRequest
-from orchestrator.errors import ExpError
+from orchestrator.errors import DamagedIndexError, ExpError
 from orchestrator.executors import executor_for
 from orchestrator.store import Reader
 from orchestrator.store.index import Index
 from orchestrator.watch.lifecycle import read_run, record_loss, take_over
 from orchestrator.watch.live import pending
+from orchestrator.watch.logs import PIECES
 from orchestrator.watch.observer import Observation, Observer
 from orchestrator.watch.policy import stop_reason, time_left
 from orchestrator.watch.publish import publish_end
@@ -65,10 +66,17 @@ class Watcher:
         )
 
     def tick(self) -> bool:
-        """Look at everything once; True if there is something left to wait for."""
+        """Look at everything once; True if there is something left to wait for.
+
+        Raises:
+            DamagedIndexError: the index has to be made again, by another watcher.
+        """
+        self._index.check_place()
         try:
             self._index_tickets()
             folders = pending(self._workspace, self._reader, self._finished)
+        except DamagedIndexError:
+            raise
         except Exception:
             # A ticket that cannot be read or a full disk: the runs need their watcher all the same.
             log.exception("tickets and runs could not be listed")
@@ -88,6 +96,8 @@ class Watcher:
             return trouble.failures < _PATIENCE
         try:
             self._tend(folder)
+        except DamagedIndexError:
+            raise
         except Exception:
             log.exception("%s could not be looked at", folder.id)
             trouble.failures += 1
@@ -108,10 +118,12 @@ class Watcher:
         observer = self._observer(folder)
         if observer is None:
             return
-        seen = observer.look(self._clock)
+        seen = observer.look(self._clock, pieces=PIECES)
         if seen.state.status is not RunStatus.ENDED:
             self._steer(seen)
             return
+        if seen.behind:
+            return  # a log of gigabytes: the other runs are looked at meanwhile
         if seen.state.outcome is Outcome.LOST and seen.state.attempt.exit is None:
             if not self._bury(seen):
                 return

@@ -25,6 +25,8 @@ SIGNS = (
     ".exp/exp.db",
     ".git/index.lock",
     ".git/COMMIT_EDITMSG",
+    ".git/refs/heads/main",
+    ".exp/runs/R-000001/ticked.json",
     "tickets/T-0001.md",
     "experiments/reports",
 )
@@ -84,7 +86,7 @@ def _draw_strike(rng: random.Random) -> Strike:
 
 
 def play_round(seed: int, folder: Path) -> list[str]:
-    """Play the round of this seed in a new folder; returns what was wrong, nothing if all is well."""
+    """Play the round of this seed in a new folder; returns what was wrong."""
     rng = random.Random(seed)
     world = build(folder / f"round {seed}", rng)
     plan = plan_of(rng, len(world.kinds))
