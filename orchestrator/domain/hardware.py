@@ -5,6 +5,29 @@ None always means unknown: not supported, not allowed, or not answered in time.
 
 from dataclasses import dataclass
 
+SAMPLED = "system/"  # series that the watcher samples; no program's own begin like this
+_UNITS = {
+    "cpu": "share",
+    "utilization": "share",
+    "throttled": "share",
+    "memory_used": "B",
+    "disk_free": "B",
+    "tree_memory": "B",
+}
+
+
+def is_sampled(series: str) -> bool:
+    """Whether a series holds samples of the hardware, and nothing that a program logged."""
+    return series.startswith(SAMPLED)
+
+
+def sampled_unit(series: str) -> str | None:
+    """`B` or `share` for samples of bytes and of shares of 1; None for every other series."""
+    name = series.removeprefix(SAMPLED)
+    if name == series:
+        return None
+    return _UNITS.get(name.rpartition(".")[2] if name.startswith("gpu.") else name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuProcess:
