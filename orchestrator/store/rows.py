@@ -38,7 +38,10 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRow:
-    """One attempt; `max_rss` in bytes, `ended` is None while no exit record exists."""
+    """One attempt; `max_rss` in bytes, `ended` is None while no exit record exists.
+
+    `step` is the largest one that its programs logged, None before the first.
+    """
 
     run: str
     number: int
@@ -53,6 +56,7 @@ class AttemptRow:
     error: str | None
     stop_by: str | None
     stop_why: str | None
+    step: int | None
 
 
 class LatestValue(NamedTuple):
