@@ -136,7 +136,7 @@ class Target:
         wanted = [word for word in self.wanted.words if word not in {"used", "usage"}]
         if not any(word.isdecimal() for word in wanted):
             found = [word for word in found if not word.isdecimal()]
-        return found[:1] != [] and "gpu" in found and found == wanted and not self.wanted.split
+        return "gpu" in found and found == wanted and not self.wanted.split
 
 
 def target_of(name: Name, metrics: Mapping[str, MetricSpec]) -> Target:
