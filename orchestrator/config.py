@@ -19,12 +19,22 @@ class GitConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetryConfig:
+    """[telemetry]: seconds between two samples of the hardware; 0 takes none."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    interval: float = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceConfig:
     """exp.toml; every key has a default, the file may be absent."""
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     git: GitConfig = field(default_factory=GitConfig)
+    telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
 
 
 def load_config(root: Path) -> WorkspaceConfig:

@@ -10,6 +10,7 @@ from orchestrator.domain.criterion import Evidence, Projection, State, Verdict
 from orchestrator.domain.facts import Checkpoint
 from orchestrator.domain.run import Outcome, RunStatus
 from orchestrator.domain.ticket import Checkbox, Ticket
+from orchestrator.store.progress import attempt_step
 from orchestrator.store.rows import (
     AttemptRow,
     CachedTicket,
@@ -56,7 +57,7 @@ def run(connection: sqlite3.Connection, name: str) -> list[RunRow]:
 def attempts(connection: sqlite3.Connection, run: str) -> list[AttemptRow]:
     """Attempts of a run, oldest first."""
     rows = _select(connection, _ATTEMPT, "attempt WHERE run = ? ORDER BY number", (run,))
-    return [AttemptRow(**row) for row in rows]
+    return [AttemptRow(**row, step=attempt_step(connection, run, row["number"])) for row in rows]
 
 
 def latest(

@@ -38,7 +38,10 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRow:
-    """One attempt; `max_rss` in bytes, `ended` is None while no exit record exists."""
+    """One attempt; `max_rss` in bytes, `ended` is None while no exit record exists.
+
+    `step` is the largest one that its programs logged, None before the first.
+    """
 
     run: str
     number: int
@@ -53,6 +56,7 @@ class AttemptRow:
     error: str | None
     stop_by: str | None
     stop_why: str | None
+    step: int | None
 
 
 class LatestValue(NamedTuple):
@@ -135,6 +139,7 @@ class CachedTicket:
 class IngestResult:
     """What one look at a run's event files brought.
 
+    `sampled` counts the bytes that are no program's doing but samples of the hardware, `bytes` all.
     `restarted` names files that were cut short, replaced or removed: what had been taken from them
     is forgotten and they were read again from their start, so whoever accumulates points must
     begin again from a replay.
@@ -144,4 +149,5 @@ class IngestResult:
     events: int = 0
     broken: int = 0
     bytes: int = 0
+    sampled: int = 0
     restarted: tuple[str, ...] = ()

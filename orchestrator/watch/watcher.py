@@ -19,6 +19,7 @@ from orchestrator.watch.observer import Observation, Observer
 from orchestrator.watch.policy import stop_reason, time_left
 from orchestrator.watch.publish import publish_end
 from orchestrator.watch.stopping import request_stop
+from orchestrator.watch.telemetry import Telemetry
 from orchestrator.watch.ticket_index import index_tickets
 from orchestrator.watch.ticketing import tick_boxes
 from orchestrator.workspace import RunFolder, Workspace
@@ -49,6 +50,7 @@ class Watcher:
         self._finished: set[str] = set()
         self._troubles: dict[str, _Trouble] = {}
         self._tickets_due = 0.0
+        self._telemetry = Telemetry(workspace, self._reader)
 
     def __enter__(self) -> Self:
         return self
@@ -77,6 +79,7 @@ class Watcher:
         # A run whose folder lost its run.json was never launched.
         self._observers = {run: o for run, o in self._observers.items() if run in present}
         waiting = False
+        self._telemetry.turn(self._clock)
         for folder in folders:
             waiting |= self._look_at(folder)
         return waiting
@@ -110,6 +113,7 @@ class Watcher:
             return
         seen = observer.look(self._clock)
         if seen.state.status is not RunStatus.ENDED:
+            self._telemetry.record(seen)
             self._steer(seen)
             return
         if seen.state.outcome is Outcome.LOST and seen.state.attempt.exit is None:
