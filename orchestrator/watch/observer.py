@@ -6,6 +6,7 @@ from pathlib import Path
 from orchestrator.clock import Clock
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
+from orchestrator.domain.hardware import is_sampled
 from orchestrator.domain.point import Point
 from orchestrator.domain.run import RunRecord, RunState, RunStatus
 from orchestrator.store import Reader
@@ -30,6 +31,7 @@ _OURS = {
     "published.json",
     "out.log",
     "snapshot.patch",
+    "telemetry.jsonl",
 }
 _BEFORE = {RunStatus.QUEUED, RunStatus.STARTING}
 _REJUDGE = 5.0  # seconds after which files are looked for, and verdicts that moved are written
@@ -138,7 +140,8 @@ class Observer:
     def _judge_all(self, state: RunState, elapsed: float) -> None:
         """Judge what is known now, and bring the index up to date where that changed."""
         series = self._reader.series(self._folder.id)
-        max_step = max((row.max_step for row in series.values()), default=None)
+        logged = (row.max_step for name, row in series.items() if not is_sampled(name))
+        max_step = max(logged, default=None)
         if state.status is RunStatus.ENDED:
             state = state_of(self._folder, self._record, max_step=max_step)
         facts = replace(self._facts(state, max_step, tuple(series)), elapsed=elapsed)
@@ -173,7 +176,8 @@ class Observer:
         )
         if result.restarted:
             self._begin()
-        grown = result.bytes > 0
+        # Samples of the hardware come whether the run does anything or not.
+        grown = result.bytes > result.sampled
         for attempt in self._folder.attempts():
             source = str(attempt.log.relative_to(self._folder.path))
             if attempt.number not in self._logs and attempt.log.exists():

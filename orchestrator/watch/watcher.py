@@ -20,6 +20,7 @@ from orchestrator.watch.observer import Observation, Observer
 from orchestrator.watch.policy import stop_reason, time_left
 from orchestrator.watch.publish import publish_end
 from orchestrator.watch.stopping import request_stop
+from orchestrator.watch.telemetry import Telemetry
 from orchestrator.watch.ticket_index import index_tickets
 from orchestrator.watch.ticketing import tick_boxes
 from orchestrator.workspace import RunFolder, Workspace
@@ -51,6 +52,7 @@ class Watcher:
         self._dispatcher = Dispatcher(workspace, self._reader, self._clock)
         self._troubles: dict[str, _Trouble] = {}
         self._tickets_due = 0.0
+        self._telemetry = Telemetry(workspace, self._reader)
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +82,7 @@ class Watcher:
         self._observers = {run: o for run, o in self._observers.items() if run in present}
         self._dispatch(folders)
         waiting = False
+        self._telemetry.turn(self._clock)
         for folder in folders:
             waiting |= self._look_at(folder)
         return waiting
@@ -122,6 +125,7 @@ class Watcher:
             return
         seen = observer.look(self._clock)
         if seen.state.status is not RunStatus.ENDED:
+            self._telemetry.record(seen)
             self._steer(seen)
             return
         if seen.state.outcome is Outcome.LOST and seen.state.attempt.exit is None:
