@@ -15,7 +15,7 @@ from orchestrator.store import Reader
 from orchestrator.store.rows import LatestValue, RunRow
 from orchestrator.watch.claims import criteria_of
 from orchestrator.watch.lifecycle import read_run
-from orchestrator.watch.live import state_of
+from orchestrator.watch.live import is_finished, state_of
 from orchestrator.workspace import RunFolder, Workspace
 
 
@@ -124,7 +124,8 @@ def list_runs(
     rows = []
     for folder in reversed(list(workspace.run_folders())):
         row = known.get(folder.id)
-        summary = _known(row) if row is not None and row.status == "ended" else _live(folder, row)
+        finished = row is not None and is_finished(folder, row)
+        summary = _known(row) if row is not None and finished else _live(folder, row)
         if summary is not None and (ticket is None or summary.ticket == ticket):
             rows.append(summary)
         if limit is not None and len(rows) == limit:

@@ -22,7 +22,7 @@ from orchestrator.executors import executor_for
 from orchestrator.executors.environment import child_environment, missing_variables
 from orchestrator.fsio import try_lock, write_atomic
 from orchestrator.store import Reader
-from orchestrator.watch.attempts import end_unstarted
+from orchestrator.watch.attempts import end_unstarted, reopen
 from orchestrator.watch.gpu_pool import GpuPool, Offer, seen_by
 from orchestrator.watch.lifecycle import read_run
 from orchestrator.watch.live import is_finished, state_of
@@ -110,7 +110,7 @@ class Dispatcher:
             if _is_coming_up(queued):
                 holders[queued.folder.id] = queued.lease
             elif stop is not None:
-                end_unstarted(queued.attempt, stop)
+                end_unstarted(queued.folder, queued.attempt, stop)
             else:
                 candidates[queued.folder.id] = queued
         free, beside = self._cpus(holders)
@@ -167,6 +167,7 @@ class Dispatcher:
                 queued.folder, queued.attempt, queued.record, queued.request, place.gpus
             )
             lease = Lease(time=self._clock.wall(), gpus=place.gpus, cpus=place.candidate.cpus)
+            reopen(queued.folder)
             write_atomic(queued.attempt.lease_file, encode(lease))
             locks = [lock, *(offer.locks[uuid] for uuid in place.gpus)]
             for descriptor in locks[1:]:
@@ -207,7 +208,7 @@ class Dispatcher:
         due = self._clock.wall() >= request.time + request.delay
         if due or now - seen >= request.delay:
             return None
-        return f"waits {format_duration(request.delay)} after {request.why}"
+        return f"pauses for {format_duration(request.delay)}: {request.why}"
 
     def _unfinished(self, queued: Queued) -> str | None:
         open_ = [run for run in queued.request.after if self._end_of(run) is None]
