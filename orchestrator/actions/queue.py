@@ -1,6 +1,6 @@
 """`exp queue`: who waits for what, and who has what."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.config import load_config
 from orchestrator.domain.attempt import AttemptRequest
@@ -9,17 +9,16 @@ from orchestrator.watch.daemon import ensure_watcher
 from orchestrator.watch.dispatch import cpu_slots, gpus_wanted
 from orchestrator.watch.live import live_runs
 from orchestrator.watch.queue import turn
-from orchestrator.workspace import RunFolder, Workspace
+from orchestrator.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingRun:
-    """A run that waits: its place in the queue, what it needs, and what it waits for.
+    """A run that waits: what it needs, what it waits for, and its place in the queue (from 1).
 
     `since` is when its attempt was asked for. `slots` is None where CPU slots are not counted.
     """
 
-    position: int
     run: str
     ticket: str | None
     attempt: int
@@ -29,6 +28,7 @@ class WaitingRun:
     slots: int | None
     after: tuple[str, ...]
     why: str
+    position: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,16 +57,16 @@ def look_at_queue(workspace: Workspace) -> Queue:
     """Look at every live run; start a watcher if one waits."""
     limit = load_config(workspace.root).queue.cpus
     waiting, holding = [], []
-    for folder, record, state in live_runs(workspace):
+    for _, record, state in live_runs(workspace):
         request = state.attempt.request
         if state.status is RunStatus.QUEUED and request is not None:
-            waiting.append((folder, record, state, request))
+            waiting.append(_waiting(record, state, request, limit))
         else:
-            holding.append(_holding(folder, record, state, limit))
+            holding.append(_holding(record, state, limit))
     if waiting:
         ensure_watcher(workspace)
-    waiting.sort(key=lambda each: turn(each[3].priority, each[3].time, each[0].id))
-    rows = [_waiting(n, *each, counted=limit is not None) for n, each in enumerate(waiting, 1)]
+    waiting.sort(key=lambda row: turn(row.priority, row.since, row.run))
+    rows = [replace(row, position=number) for number, row in enumerate(waiting, 1)]
     used = sum(run.slots or 0 for run in holding)
     return Queue(
         waiting=tuple(rows),
@@ -77,34 +77,25 @@ def look_at_queue(workspace: Workspace) -> Queue:
 
 
 def _waiting(
-    position: int,
-    folder: RunFolder,
-    record: RunRecord,
-    state: RunState,
-    request: AttemptRequest,
-    *,
-    counted: bool,
+    record: RunRecord, state: RunState, request: AttemptRequest, limit: int | None
 ) -> WaitingRun:
     return WaitingRun(
-        position=position,
-        run=folder.id,
+        run=record.id,
         ticket=record.ticket.id if record.ticket else None,
         attempt=state.attempt.number,
         priority=request.priority,
         since=request.time,
         gpus=gpus_wanted(record),
-        slots=cpu_slots(record) if counted else None,
+        slots=cpu_slots(record) if limit is not None else None,
         after=request.after,
         why=state.why,
     )
 
 
-def _holding(
-    folder: RunFolder, record: RunRecord, state: RunState, limit: int | None
-) -> HoldingRun:
+def _holding(record: RunRecord, state: RunState, limit: int | None) -> HoldingRun:
     lease = state.attempt.lease
     return HoldingRun(
-        run=folder.id,
+        run=record.id,
         ticket=record.ticket.id if record.ticket else None,
         status=state.status,
         since=lease.time if lease else state.attempt.started,

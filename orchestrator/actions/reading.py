@@ -341,6 +341,7 @@ def run_detail(workspace: Workspace, text: str) -> RunDetail:
     published = read_record_if_present(Published, folder.published_file)
     ticket = _ticket_now(workspace, record.ticket.id) if record.ticket else None
     attempts = folder.attempts()
+    request = state_of(folder, record).attempt.request
     return RunDetail(
         id=folder.id,
         ticket=record.ticket.id if record.ticket else None,
@@ -354,7 +355,7 @@ def run_detail(workspace: Workspace, text: str) -> RunDetail:
         planned_steps=record.planned_steps,
         started=summary.started,
         ended=summary.ended,
-        params=record.params,
+        params=record.params | (request.settings if request else {}),
         commands=tuple(" ".join(command.argv) for command in record.commands),
         criteria=_criterion_rows(workspace, record.criteria, folder.id, ticket),
         latest=latest,

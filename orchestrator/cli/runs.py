@@ -127,4 +127,4 @@ def resume(
         note(f"resumed {name}, {what}")
     hint(f"exp run logs -f {name}   exp run stop {name}")
     if follow:
-        follow_run(workspace, resumed.run)
+        follow_run(workspace, resumed.run, first=state.attempt.number)
