@@ -290,6 +290,8 @@ def _attempts(folder: RunFolder, record: RunRecord) -> tuple[report.AttemptFacts
     for attempt in folder.attempts():
         state = attempt_state(attempt, executor_for(record.executor))
         ending = "running" if state.alive else "no exit record"
+        if state.process is None and state.request is not None:
+            ending = "queued"
         if state.exit is not None:
             cause = f"signal {state.exit.signal}" if state.exit.signal else None
             ending = state.exit.error or cause or f"exit code {state.exit.code}"
