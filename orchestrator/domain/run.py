@@ -5,10 +5,8 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from orchestrator.domain.criterion import Criterion
-
-# What people write themselves is checked for unknown keys; records of ours ignore them, so that
-# an older reader can read what a newer writer wrote.
-STRICT = {"extra": "forbid"}
+from orchestrator.domain.retry import Retry
+from orchestrator.domain.strict import STRICT
 
 
 class RunStatus(StrEnum):
@@ -189,6 +187,7 @@ class RunRecord:
     params: dict[str, Any] = field(default_factory=dict)
     resources: dict[str, Any] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
+    retry: Retry = field(default_factory=Retry)
     metrics: dict[str, MetricSpec] = field(default_factory=dict)
     criteria: tuple[Criterion, ...] = ()
     baselines: dict[str, float] = field(default_factory=dict)
