@@ -27,7 +27,7 @@ class Cause(StrEnum):
     SHORT = "short"  # exit 0, but fewer steps than planned or no final evaluation
 
 
-# The causes that [retry] may name. Plain words, so that a wrong one is answered with a list of them.
+# What [retry] may name. Plain words, so that a wrong one is answered with a list of them.
 Retriable: TypeAlias = Literal[
     "preempted",
     "lost",
