@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.clock import format_duration
 from orchestrator.domain.attempt import AttemptRequest, Failure
-from orchestrator.domain.retry import Cause, OutOfMemory
+from orchestrator.domain.retry import Cause
 from orchestrator.domain.run import BY_US, Command, RunRecord
 from orchestrator.watch.failures import Diagnosis, shortage
 
@@ -112,9 +112,10 @@ def _requeued(story: Story) -> tuple[bool, str]:
     """Exit code 75 goes on, unless the program only goes round in circles."""
     last = story.failures[-(ALIKE - 1) :]
     if len(last) == ALIKE - 1 and all(f.cause is Cause.REQUEUE for f in last):
-        before = story.failures[-ALIKE].checkpoint if len(story.failures) >= ALIKE else None
-        started = story.started_from if len(story.failures) < ALIKE else before
-        if not _newer(story.checkpoint, started) and not _own_checkpoints(story, last[0]):
+        before = story.started_from
+        if len(story.failures) >= ALIKE:
+            before = story.failures[-ALIKE].checkpoint
+        if not _newer(story.checkpoint, before) and not _own_checkpoints(story, last[0]):
             return False, f"{ALIKE} times in a row exit code 75 and no newer checkpoint"
     return True, "exit code 75 is no failure; again at once"
 

@@ -27,7 +27,7 @@ class Shortage:
         """Whether the memory was there but not in one piece; None if nobody can tell."""
         if self.free is None or self.unallocated is None:
             return None
-        return self.free < self.tried <= self.free + self.unallocated
+        return self.tried <= self.free + self.unallocated
 
     @property
     def arithmetic(self) -> str | None:
@@ -43,7 +43,7 @@ class Shortage:
         if self.tried > there:
             short = _gib(self.tried - there)
             return f"tried {_gib(self.tried)} > {terms} GiB: {short} GiB short"
-        return f"tried {_gib(self.tried)} with {terms} GiB"
+        return f"tried {_gib(self.tried)} ≤ {terms} GiB"
 
 
 def shortage(message: str) -> Shortage | None:
