@@ -29,6 +29,16 @@ class AttemptFolder:
         return self.path / "lease.json"
 
     @property
+    def waiting_file(self) -> Path:
+        """What a queued attempt waits for."""
+        return self.path / "waiting.json"
+
+    @property
+    def config_file(self) -> Path:
+        """Resolved parameters, if they differ from the run's."""
+        return self.path / "config.json"
+
+    @property
     def failure_file(self) -> Path:
         """Why the attempt did not complete, and whether another one follows."""
         return self.path / "failure.json"

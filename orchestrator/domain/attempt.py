@@ -38,6 +38,14 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """waiting.json of an attempt: what it waited for when it was last looked at."""
+
+    why: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """failure.json of an attempt that did not complete: cause, evidence, and whether to go on.
 

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from orchestrator.domain.criterion import Criterion
 from orchestrator.domain.retry import Retry
 from orchestrator.domain.strict import STRICT
+
+if TYPE_CHECKING:
+    from orchestrator.domain.attempt import AttemptRequest, Lease
 
 
 class RunStatus(StrEnum):
@@ -170,9 +173,10 @@ class Budget:
 class RunRecord:
     """run.json: everything fixed at launch.
 
-    `env` holds what the spec itself sets; a value `$NAME` is taken from the caller's environment
-    at launch, so that a secret is never written here. `baselines` holds what other runs had
-    measured by then, by `RUN:SERIES` as it stands in a predicate.
+    `env` holds what the spec itself sets; a value `$NAME` is taken from the environment of whoever
+    starts an attempt, so that a secret is never written here. `environment` holds those variables
+    of the launching shell that decide what runs; none of them is a secret. `baselines` holds what
+    other runs had measured by then, by `RUN:SERIES` as it stands in a predicate.
     """
 
     id: str
@@ -196,6 +200,7 @@ class RunRecord:
     grace: float = 30.0
     seed: int | None = None
     env: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
     git: GitState | None = None
     commit_policy: str = "milestones"
     on_exit: tuple[str, ...] = ()
@@ -213,9 +218,15 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptState:
-    """One attempt as its files tell it."""
+    """One attempt as its files tell it; a local run's has no `request`.
+
+    `waits_for` says what a queued one waits for, in words.
+    """
 
     number: int
+    request: "AttemptRequest | None" = None
+    lease: "Lease | None" = None
+    waits_for: str | None = None
     started: float | None = None
     process: Identity | None = None
     exit: ExitRecord | None = None

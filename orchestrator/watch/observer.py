@@ -16,11 +16,22 @@ from orchestrator.watch.live import state_of
 from orchestrator.watch.logs import LogCursor
 from orchestrator.workspace import RunFolder, Workspace
 
-_OURS = {"run.json", "config.json", "proc.json", "exit.json", "stop.json", "ticked.json"} | {
+_OURS = {
+    "request.json",
+    "lease.json",
+    "waiting.json",
+    "run.json",
+    "config.json",
+    "proc.json",
+    "exit.json",
+    "stop.json",
+    "ticked.json",
+} | {
     "published.json",
     "out.log",
     "snapshot.patch",
 }
+_BEFORE = {RunStatus.QUEUED, RunStatus.STARTING}
 _REJUDGE = 5.0  # seconds after which files are looked for, and verdicts that moved are written
 
 
@@ -60,7 +71,7 @@ class Observer:
         self._record = record
         self._checkpoints = CheckpointShelf()
         self._active_at: float | None = None
-        self._began_at: float | None = None
+        self._began: tuple[int, float] | None = None  # attempt, monotonic
         self._judged_at = 0.0
         self._verdicts_at = 0.0
         self._last: tuple[RunState, RunFacts, tuple[Verdict, ...]] | None = None
@@ -90,7 +101,7 @@ class Observer:
         ended = state.status is RunStatus.ENDED
         grown = self._read(whole=ended)
         now = clock.monotonic()
-        if grown or self._active_at is None:
+        if grown or self._active_at is None or state.status in _BEFORE:
             self._active_at = now
         before = self._last
         if (
@@ -117,11 +128,12 @@ class Observer:
 
     def _elapsed(self, state: RunState, clock: Clock) -> float:
         """Time since the attempt began; once known, a jump of the wall clock does not change it."""
-        if self._began_at is None:
-            started = state.attempt.started
-            age = clock.wall() - (self._record.created if started is None else started)
-            self._began_at = clock.monotonic() - max(0.0, age)
-        return clock.monotonic() - self._began_at
+        number, started = state.attempt.number, state.attempt.started
+        if started is None:
+            return 0.0
+        if self._began is None or self._began[0] != number:
+            self._began = (number, clock.monotonic() - max(0.0, clock.wall() - started))
+        return clock.monotonic() - self._began[1]
 
     def _judge_all(self, state: RunState, elapsed: float) -> None:
         """Judge what is known now, and bring the index up to date where that changed."""

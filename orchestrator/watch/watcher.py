@@ -13,8 +13,9 @@ from orchestrator.errors import ExpError
 from orchestrator.executors import executor_for
 from orchestrator.store import Reader
 from orchestrator.store.index import Index
+from orchestrator.watch.dispatch import Dispatcher, queue_lock
 from orchestrator.watch.lifecycle import read_run, record_loss
-from orchestrator.watch.live import pending
+from orchestrator.watch.live import Finished, pending
 from orchestrator.watch.observer import Observation, Observer
 from orchestrator.watch.policy import stop_reason, time_left
 from orchestrator.watch.publish import publish_end
@@ -46,7 +47,8 @@ class Watcher:
         self._index = Index(workspace.database)
         self._reader = Reader(workspace.database)
         self._observers: dict[str, Observer] = {}
-        self._finished: set[str] = set()
+        self._finished = Finished()
+        self._dispatcher = Dispatcher(workspace, self._reader, self._clock)
         self._troubles: dict[str, _Trouble] = {}
         self._tickets_due = 0.0
 
@@ -76,10 +78,20 @@ class Watcher:
         present = {folder.id for folder in folders}
         # A run whose folder lost its run.json was never launched.
         self._observers = {run: o for run, o in self._observers.items() if run in present}
+        self._dispatch(folders)
         waiting = False
         for folder in folders:
             waiting |= self._look_at(folder)
         return waiting
+
+    def _dispatch(self, folders: list[RunFolder]) -> None:
+        """Start what waits and may start; not while a command is starting something itself."""
+        try:
+            with queue_lock(self._workspace, wait=False) as held:
+                if held:
+                    self._dispatcher.dispatch(folders)
+        except Exception:
+            log.exception("queued runs could not be started")
 
     def _look_at(self, folder: RunFolder) -> bool:
         """Tend one run; its trouble must not hide the others. False if it is given up."""

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.domain.run import Command, Phase
-from orchestrator.report.redact import is_secret_name, redact, redacted
+from orchestrator.redact import is_secret_name, redact, redacted
 
 HOSTS = ("gpu07.cluster.example.org", "localhost", "trainbox")
 
