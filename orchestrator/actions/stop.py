@@ -33,14 +33,18 @@ def stop_run(workspace: Workspace, folder: RunFolder, *, why: str) -> Stopped:
         if not folder.published_file.exists():
             finish(workspace, folder)
         return Stopped(run=folder, asked=False, state=before)
-    request_stop(folder, record, StopRequest(by=getpass.getuser(), why=why, time=time.time()))
+    request = StopRequest(by=getpass.getuser(), why=why, time=time.time())
+    request_stop(folder, record, request)
+    # Whether another attempt follows an end is the watcher's to say.
+    ensure_watcher(workspace)
     deadline = time.monotonic() + record.grace + _MARGIN
     while True:
         state = state_of(folder, record)
         if state.status is RunStatus.ENDED or time.monotonic() > deadline:
             break
+        if state.attempt.stop is None:
+            request_stop(folder, record, request)  # it went on in the moment of asking
         time.sleep(0.05)
-    ensure_watcher(workspace)
     return Stopped(run=folder, asked=True, state=state)
 
 

@@ -9,7 +9,7 @@ from orchestrator.domain.retry import Retry
 from orchestrator.domain.strict import STRICT
 
 if TYPE_CHECKING:
-    from orchestrator.domain.attempt import AttemptRequest, Lease
+    from orchestrator.domain.attempt import AttemptRequest, Failure, Lease
 
 
 class RunStatus(StrEnum):
@@ -220,7 +220,8 @@ class Published:
 class AttemptState:
     """One attempt as its files tell it; a local run's has no `request`.
 
-    `waits_for` says what a queued one waits for, in words.
+    `waits_for` says what a queued one waits for, in words; `failure` why it did not complete, once
+    that has been looked at.
     """
 
     number: int
@@ -231,6 +232,7 @@ class AttemptState:
     process: Identity | None = None
     exit: ExitRecord | None = None
     stop: StopRequest | None = None
+    failure: "Failure | None" = None
     alive: bool = False
 
 

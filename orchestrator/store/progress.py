@@ -17,6 +17,24 @@ def max_step(connection: sqlite3.Connection, run: str) -> int | None:
     return step
 
 
+def attempt_steps(
+    connection: sqlite3.Connection, run: str, attempt: int
+) -> tuple[int | None, int | None]:
+    """The first and the largest step that an attempt's programs logged; None without points.
+
+    Samples of the hardware (telemetry.jsonl) are not the programs'.
+    """
+    # The key of `point` begins with the stream and the line: one look-up a stream.
+    first, last = connection.execute(
+        """SELECT min((SELECT step FROM point WHERE point.stream = stream.id
+            ORDER BY point.line LIMIT 1)), max(stream.max_step)
+        FROM stream JOIN source ON source.id = stream.source
+        WHERE source.run = ? AND source.attempt = ? AND source.path NOT GLOB '*telemetry.jsonl'""",
+        (run, attempt),
+    ).fetchone()
+    return first, last
+
+
 def phase(connection: sqlite3.Connection, run: str) -> str | None:
     """What the last attempt is doing: its program's phase, or a phase inside that program."""
     program, begun = _open(connection, run, "process")

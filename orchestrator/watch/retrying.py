@@ -35,7 +35,7 @@ class Story:
     it, oldest first, back to the last one that a person asked for; `started_from` is the step of
     the newest valid checkpoint when that one began. `step` is the last one logged, `checkpoint`
     that of the newest valid checkpoint now. `survivors` counts processes that could not be ended;
-    `used_up` names the budget of the run that is spent.
+    `over` says why the run itself is over, whatever the attempt ended by.
     """
 
     record: RunRecord
@@ -46,7 +46,7 @@ class Story:
     step: int | None = None
     checkpoint: int | None = None
     survivors: int = 0
-    used_up: str | None = None
+    over: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +101,8 @@ def _verdict(story: Story, found: Diagnosis) -> tuple[bool, str]:
         return False, f"{story.survivors} processes of it could not be ended and may hold the GPU"
     if found.cause in _NEVER:
         return False, _NEVER[found.cause]
-    if story.used_up is not None:
-        return False, story.used_up
+    if story.over is not None:
+        return False, story.over
     if found.cause is Cause.REQUEUE:
         return _requeued(story)
     return _by_policy(story, found)

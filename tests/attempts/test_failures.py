@@ -159,13 +159,13 @@ def test_an_exception_that_was_survived_is_not_blamed():
 
 def test_telemetry_explains_an_end_that_the_log_does_not():
     """A GPU that fell off the bus meanwhile causes CUDA errors, no ValueError."""
-    lost = ("GPU-1: GPU is lost",)
+    lost = ("GPU-1: NVML does not list it",)
     odd = raised("RuntimeError: CUDA error: unspecified launch failure")
     assert diagnose(ending(1, log=odd)).cause is Cause.PROGRAM
-    assert diagnose(ending(1, log=odd, gpu_troubles=lost)).cause is Cause.GPU_LOST
-    assert diagnose(ending(None, number=9, gpu_troubles=lost)).cause is Cause.GPU_LOST
-    assert diagnose(ending(None, number=6, gpu_troubles=lost)).cause is Cause.GPU_LOST
-    assert diagnose(ending(1, log=raised("ValueError"), gpu_troubles=lost)).cause is Cause.PROGRAM
+    assert diagnose(ending(1, log=odd, lost_gpus=lost)).cause is Cause.GPU_LOST
+    assert diagnose(ending(None, number=9, lost_gpus=lost)).cause is Cause.GPU_LOST
+    assert diagnose(ending(None, number=6, lost_gpus=lost)).cause is Cause.GPU_LOST
+    assert diagnose(ending(1, log=raised("ValueError"), lost_gpus=lost)).cause is Cause.PROGRAM
 
 
 @pytest.mark.parametrize(

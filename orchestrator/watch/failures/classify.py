@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orchestrator.domain.retry import Cause
-from orchestrator.domain.run import BY_US, ExitRecord, Outcome, StopRequest
+from orchestrator.domain.run import ExitRecord, Outcome, StopRequest
 from orchestrator.watch.failures.launchers import End, end_of, name_of
 from orchestrator.watch.failures.memory import shortage
 from orchestrator.watch.failures.signs import cause_of_exception, cause_of_line, gave_up_over_nan
 from orchestrator.watch.failures.traces import Line, Trace, lines_of, same, traces_of
+from orchestrator.watch.policy import is_limit
 
 REQUEUE, NO_RETRY = 75, 93  # exit codes with a meaning of their own
 _TOLD_TO_LEAVE = {signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1}
@@ -18,7 +19,6 @@ _LAST_LINES = 200  # in which a line without a traceback may tell the cause
 _LAST_WORDS = 20  # in which a program says why it gives up
 # What a process says when another one has failed before it.
 _ECHOES = ("ChildFailedError", "SignalException", "BrokenPipeError", "EOFError")
-_LIMIT = "time limit"  # how policy names the limit of one attempt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +34,8 @@ class Ending:
     """Everything that is known of the end of an attempt.
 
     `log` is the end of out.log. `phase` is what was going on. `boots` are the machine's boot ids
-    when the attempt started and now, None if unknown. `gpu_troubles` is what telemetry said of the
-    GPUs, in words.
+    when the attempt started and now, None if unknown. `lost_gpus` is what telemetry said of GPUs
+    that went away, in words.
     """
 
     exit: ExitRecord
@@ -46,7 +46,7 @@ class Ending:
     stop: StopRequest | None = None
     boots: tuple[str | None, str | None] = (None, None)
     finished: tuple[Finish, ...] = ()
-    gpu_troubles: tuple[str, ...] = ()
+    lost_gpus: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,16 +90,11 @@ def _by_code(ending: Ending, end: End) -> Diagnosis | None:
     where = f" in {ending.phase}" if ending.phase else ""
     if NO_RETRY in codes and ending.outcome is not Outcome.STOPPED:
         return _plain(Cause.NO_RETRY, f"exit code {NO_RETRY}{where}: do not retry", "exit 93")
-    if REQUEUE in codes and (ending.outcome is not Outcome.STOPPED or _is_limit(ending.stop)):
+    if REQUEUE in codes and (ending.outcome is not Outcome.STOPPED or is_limit(ending.stop)):
         why = f"exit code {REQUEUE}{where}: checkpointed, asks to be started again"
         said = f" ({ending.stop.why})" if ending.stop else ""
         return _plain(Cause.REQUEUE, why + said, "exit 75")
     return None
-
-
-def _is_limit(stop: StopRequest | None) -> bool:
-    """Whether only this attempt was over, and not the run."""
-    return stop is not None and stop.by == BY_US and stop.why.startswith(_LIMIT)
 
 
 def _without_status(ending: Ending) -> Diagnosis:
@@ -134,8 +129,7 @@ def _killed(ending: Ending, how: str, fingerprint: str) -> Diagnosis:
 
 
 def _gpu_trouble(ending: Ending) -> str | None:
-    lost = (t for t in ending.gpu_troubles if cause_of_line(t) is Cause.GPU_LOST)
-    return next(lost, None)
+    return "; ".join(ending.lost_gpus) or None
 
 
 def _by_words(ending: Ending, end: End, lines: list[Line]) -> Diagnosis:
