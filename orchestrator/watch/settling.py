@@ -5,16 +5,18 @@ in between, the next watcher reads the decision and asks for the same attempt.
 """
 
 import logging
+from dataclasses import replace
 
 from orchestrator.clock import Clock
 from orchestrator.codec import encode
 from orchestrator.domain.run import BY_US, Outcome
 from orchestrator.errors import ConflictError
 from orchestrator.fsio import write_once
+from orchestrator.redact import redact
 from orchestrator.store import Reader
 from orchestrator.watch.attempts import request_attempt
 from orchestrator.watch.endings import evidence_of
-from orchestrator.watch.failures import diagnose
+from orchestrator.watch.failures import Diagnosis, diagnose
 from orchestrator.watch.observer import Observation
 from orchestrator.watch.retrying import decide, next_request
 
@@ -38,7 +40,7 @@ def settle(seen: Observation, reader: Reader, clock: Clock) -> bool:
         return False
     failure = end.attempt.failure
     if failure is None:
-        failure = decide(found.story, diagnose(found.ending))
+        failure = decide(found.story, _without_secrets(diagnose(found.ending)))
         write_once(folder.attempt(end.attempt.number).failure_file, encode(failure))
         log.info("%s: %s: %s", folder.id, failure.cause, failure.evidence)
     if not failure.retry:
@@ -51,3 +53,9 @@ def settle(seen: Observation, reader: Reader, clock: Clock) -> bool:
     else:
         log.info("%s goes on: %s", folder.id, failure.why)
     return True
+
+
+def _without_secrets(found: Diagnosis) -> Diagnosis:
+    """What a log says is quoted in tickets and reports, and git keeps those for ever."""
+    evidence, fingerprint = redact(found.evidence), redact(found.fingerprint)
+    return replace(found, evidence=evidence, fingerprint=fingerprint)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from orchestrator import tickets
+from orchestrator import report, tickets
 from orchestrator.clock import format_duration, format_utc
 from orchestrator.domain.criterion import Criterion, State, Verdict
 from orchestrator.domain.run import Outcome
@@ -122,6 +122,10 @@ def _with_end(document: Document, seen: Observation, before: frozenset[str]) -> 
     document = document.set_block("Evidence", f"evidence-{run}", evidence)
     if seen.state.outcome in {Outcome.FAILED, Outcome.LOST, Outcome.INCOMPLETE}:
         trouble = f"{run} {seen.state.outcome}: {seen.state.why} (`exp run logs {run}`)"
+        failure = seen.state.attempt.failure
+        if failure is not None:
+            trouble += f"\n\nCause: {failure.cause}. {report.code(failure.evidence)}\n\n"
+            trouble += f"Not tried again: {failure.why}."
         document = document.set_block("Obstacles", f"obstacle-{run}", trouble)
     document = document.set_block("Outcome", f"outcome-{run}", _outcome(seen))
     return _with_status(document, seen)
@@ -133,7 +137,9 @@ def _outcome(seen: Observation) -> str:
     saved = f" {spared[0].upper()}{spared[1:]}." if spared and _stopped(seen) else ""
     when = format_utc(ended.ended) if ended else "at an unknown time"
     took = f" after {format_duration(ended.ended - ended.started)}" if ended else ""
-    end = f"{seen.folder.id} {seen.state.outcome} on {when}{took}: {seen.state.why}."
+    number = seen.state.attempt.number
+    tried = f" in attempt {number}" if number > 1 else ""
+    end = f"{seen.folder.id} {seen.state.outcome} on {when}{took}{tried}: {seen.state.why}."
     return f"{end} {tally(seen)}.{saved}"
 
 
