@@ -99,10 +99,12 @@ def _verdict(story: Story, found: Diagnosis) -> tuple[bool, str]:
     """Whether to go on, and why."""
     if story.survivors:
         return False, f"{story.survivors} processes of it could not be ended and may hold the GPU"
-    if found.cause in _NEVER:
+    if found.cause in _NEVER and found.cause is not Cause.STOPPED:
         return False, _NEVER[found.cause]
     if story.over is not None:
         return False, story.over
+    if found.cause is Cause.STOPPED:
+        return False, _NEVER[found.cause]
     if found.cause is Cause.REQUEUE:
         return _requeued(story)
     return _by_policy(story, found)
