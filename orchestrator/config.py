@@ -28,6 +28,15 @@ class QueueConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetryConfig:
+    """[telemetry]: seconds between two samples of the hardware; 0 takes none."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    interval: float = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceConfig:
     """exp.toml; every key has a default, the file may be absent."""
 
@@ -35,6 +44,7 @@ class WorkspaceConfig:
 
     git: GitConfig = field(default_factory=GitConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)
+    telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
 
 
 def load_config(root: Path) -> WorkspaceConfig:

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
@@ -55,7 +56,7 @@ def load_experiment(workspace: Workspace, path: str, settings: tuple[str, ...] =
             hint="set resources.gpus, or use budget.wall",
         )
     _check_retry(experiment, data.get("retry"))
-    params = {**experiment.params, **_read_settings(settings, experiment)}
+    params = {**experiment.params, **read_settings(settings, experiment.params, path)}
     return replace(experiment, params=params)
 
 
@@ -152,16 +153,23 @@ def _check_retry(experiment: Experiment, written: dict[str, Any] | None) -> None
             )
 
 
-def _read_settings(settings: tuple[str, ...], experiment: Experiment) -> dict[str, Any]:
+def read_settings(
+    settings: tuple[str, ...], params: Mapping[str, Any], where: str
+) -> dict[str, Any]:
+    """Read `key=value` settings of parameters that are there.
+
+    Raises:
+        UsageError: a setting is malformed or names no parameter.
+    """
     resolved = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
             raise UsageError(f"--set {setting}: no '='", hint="write --set lr=3e-4")
-        if key not in experiment.params:
-            close = get_close_matches(key, experiment.params, n=1)
+        if key not in params:
+            close = get_close_matches(key, params, n=1)
             raise UsageError(
-                f"--set {setting}: {experiment.path} has no parameter {key!r}",
+                f"--set {setting}: {where} has no parameter {key!r}",
                 hint=f"did you mean {close[0]!r}?" if close else f"add {key} under [params]",
             )
         resolved[key] = _read_value(text)

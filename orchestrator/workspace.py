@@ -69,8 +69,10 @@ class AttemptFolder:
         return self.path / "out.log"
 
     def event_files(self) -> list[Path]:
-        """Files of points and events, in name order."""
-        return sorted(self.path.glob("events-*.jsonl"))
+        """Files of points and events, in name order; the samples of the hardware last."""
+        samples = self.telemetry_file
+        logged = sorted(self.path.glob("events-*.jsonl"))
+        return [*logged, samples] if samples.exists() else logged
 
 
 @dataclass(frozen=True, slots=True)

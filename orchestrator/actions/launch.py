@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from orchestrator import tickets
 from orchestrator.actions.last_run import LastRun, last_run
 from orchestrator.actions.programs import commands_of
+from orchestrator.actions.queueing import check_capacity, mark_ongoing, runs_before, take_turn
 from orchestrator.actions.specs import check_lines, checked_experiment
 from orchestrator.codec import encode
 from orchestrator.config import load_config
 from orchestrator.domain.attempt import AttemptRequest
 from orchestrator.domain.experiment import Experiment
 from orchestrator.domain.run import GitState, RunRecord, RunState, TicketRef
-from orchestrator.domain.ticket import Ticket, TicketPhase, TicketStatus
+from orchestrator.domain.ticket import Ticket, TicketStatus
 from orchestrator.errors import ConflictError, InvalidFileError, RefusedError
 from orchestrator.executors.environment import kept_variables, missing_variables
 from orchestrator.fsio import locked, to_json, write_atomic, write_once
@@ -27,14 +28,17 @@ from orchestrator.watch.baselines import find_baselines
 from orchestrator.watch.bindings import freeze
 from orchestrator.watch.claims import criteria_of, said_by
 from orchestrator.watch.daemon import ensure_watcher, watcher_command
-from orchestrator.watch.dispatch import Dispatcher, queue_lock
+from orchestrator.watch.dispatch import queue_lock
 from orchestrator.watch.live import live_runs, state_of
 from orchestrator.workspace import RunFolder, Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchOptions:
-    """What `exp ticket start` may be told beside the ticket."""
+    """What `exp ticket start` may be told beside the ticket.
+
+    `after` names runs, or tickets that stand for their newest live run.
+    """
 
     settings: tuple[str, ...] = ()
     force: bool = False
@@ -65,7 +69,8 @@ def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions)
         InvalidFileError: ticket or spec is malformed.
         RefusedError: dependencies are open, the ticket is done, or git is in the middle of a merge.
         ConflictError: the ticket has a live run already, or is just being started.
-        EnvironmentFailure: the run folder cannot be written, or the shim did not come up.
+        EnvironmentFailure: the run folder cannot be written, the shim did not come up, or the
+            machine has fewer GPUs than the spec asks for.
     """
     document = _readable(tickets.find(workspace.tickets, ticket_text))
     ticket = document.ticket
@@ -82,7 +87,8 @@ def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions)
         record = _plan(workspace, document, experiment, commit=repository is not None)
         record, missing = _bound_to(workspace, record, known)
         warnings += missing
-        request = _request(record, options)
+        warnings += check_capacity(workspace, record)
+        request = _request(record, options, runs_before(workspace, options.after))
         _refuse_missing_variables(record, request)
         run = workspace.create_run()
         record = _prepare(run, record, request, repository)
@@ -205,14 +211,14 @@ def _bound_to(
     return replace(record, criteria=criteria, baselines=found.values), found.missing
 
 
-def _request(record: RunRecord, options: LaunchOptions) -> AttemptRequest:
+def _request(record: RunRecord, options: LaunchOptions, after: tuple[str, ...]) -> AttemptRequest:
     return AttemptRequest(
         by=getpass.getuser(),
         why="exp ticket start",
         time=record.created,
         commands=record.commands,
         priority=options.priority,
-        after=options.after,
+        after=after,
     )
 
 
@@ -246,24 +252,15 @@ def _submit(workspace: Workspace, run: RunFolder, record: RunRecord, ticket: Tic
     path = workspace.root / ticket.path
     try:
         write_once(run.record_file, encode(record))
-        tickets.edit_file(path, _mark_ongoing)
+        tickets.edit_file(path, mark_ongoing)
         try:
-            with Reader(workspace.database) as reader:
-                live = [folder for folder, _, _ in live_runs(workspace)]
-                Dispatcher(workspace, reader).dispatch(live, only=run.id)
+            take_turn(workspace, run)
         except BaseException:
             tickets.edit_file(path, lambda document: _unmark(document, ticket))
             raise
     except BaseException:
         run.record_file.unlink(missing_ok=True)
         raise
-
-
-def _mark_ongoing(document: tickets.Document) -> tickets.Document:
-    document = document.set_field("Status", TicketStatus.ONGOING)
-    if document.ticket.phase not in set(TicketPhase):
-        document = document.set_field("Phase", TicketPhase.IMPLEMENTING)
-    return document
 
 
 def _unmark(document: tickets.Document, before: Ticket) -> tickets.Document:

@@ -15,7 +15,7 @@ from orchestrator.store import Reader
 from orchestrator.store.rows import LatestValue, RunRow
 from orchestrator.watch.claims import criteria_of
 from orchestrator.watch.lifecycle import read_run
-from orchestrator.watch.live import state_of
+from orchestrator.watch.live import is_finished, state_of
 from orchestrator.watch.stories import AttemptStory, stories
 from orchestrator.workspace import RunFolder, Workspace
 
@@ -126,7 +126,8 @@ def list_runs(
     rows = []
     for folder in reversed(list(workspace.run_folders())):
         row = known.get(folder.id)
-        summary = _known(row) if row is not None and row.status == "ended" else _live(folder, row)
+        finished = row is not None and is_finished(folder, row)
+        summary = _known(row) if row is not None and finished else _live(folder, row)
         if summary is not None and (ticket is None or summary.ticket == ticket):
             rows.append(summary)
         if limit is not None and len(rows) == limit:
@@ -343,6 +344,7 @@ def run_detail(workspace: Workspace, text: str) -> RunDetail:
     published = read_record_if_present(Published, folder.published_file)
     ticket = _ticket_now(workspace, record.ticket.id) if record.ticket else None
     attempts = folder.attempts()
+    request = state_of(folder, record).attempt.request
     return RunDetail(
         id=folder.id,
         ticket=record.ticket.id if record.ticket else None,
@@ -357,7 +359,7 @@ def run_detail(workspace: Workspace, text: str) -> RunDetail:
         started=summary.started,
         ended=summary.ended,
         story=story,
-        params=record.params,
+        params=record.params | (request.settings if request else {}),
         commands=tuple(" ".join(command.argv) for command in record.commands),
         criteria=_criterion_rows(workspace, record.criteria, folder.id, ticket),
         latest=latest,

@@ -3,7 +3,7 @@
 import typer
 
 from orchestrator import __version__
-from orchestrator.cli import criteria, reports, runs, status, tickets, trust, workspace
+from orchestrator.cli import criteria, queue, reports, runs, status, tickets, trust, workspace
 
 app = typer.Typer(
     name="exp",
@@ -19,6 +19,7 @@ app.add_typer(criteria.app, name="criteria")
 app.add_typer(workspace.database, name="db")
 app.command("init")(workspace.init)
 app.command("status")(status.status)
+app.command("queue")(queue.queue)
 app.command("report")(reports.report)
 app.command("trust")(trust.trust)
 app.command("watch")(workspace.watch)

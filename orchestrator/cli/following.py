@@ -31,15 +31,15 @@ def leaving_it_alone(run: RunFolder) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def follow_run(workspace: Workspace, run: RunFolder) -> None:
-    """Print the log as it grows, then the verdicts.
+def follow_run(workspace: Workspace, run: RunFolder, *, first: int = 1) -> None:
+    """Print the log from the `first` attempt on as it grows, then the verdicts.
 
     Raises:
         RunFailedError: the run ended, but did not complete.
         typer.Exit: with 130 after Ctrl-C.
     """
     with leaving_it_alone(run):
-        for text in follow_log(workspace, run):
+        for text in follow_log(workspace, run, first=first):
             sys.stdout.write(clean(text.replace("\r", "\n")))
             sys.stdout.flush()
         if not wait_until_published(workspace, run):

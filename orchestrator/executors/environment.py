@@ -50,12 +50,12 @@ def child_environment(
     attempt: AttemptFolder,
     record: RunRecord,
     request: AttemptRequest,
-    gpus: tuple[str, ...] | None,
+    gpus: tuple[str, ...],
 ) -> dict[str, str]:
     """This process's environment, the launching shell's, the spec's, and which run it is.
 
     In the launching shell itself the first two are the same. `gpus` are the UUIDs that the attempt
-    may use; None leaves the variables of CUDA as they are.
+    was given; without any, the variables of CUDA stay as they are.
 
     Raises:
         RefusedError: the spec asks for a variable that this process does not have.
@@ -78,8 +78,8 @@ def child_environment(
     }
 
 
-def _only(gpus: tuple[str, ...] | None) -> dict[str, str]:
-    if gpus is None:
+def _only(gpus: tuple[str, ...]) -> dict[str, str]:
+    if not gpus:
         return {}
     return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(gpus)}
 

@@ -122,6 +122,7 @@ def _add(left: IngestResult, right: IngestResult) -> IngestResult:
         events=left.events + right.events,
         broken=left.broken + right.broken,
         bytes=left.bytes + right.bytes,
+        sampled=left.sampled + right.sampled,
         restarted=left.restarted + right.restarted,
     )
 
@@ -174,8 +175,13 @@ def _one_bite(
         _write(connection, source)
     _tell(source, hears)
     points, events = source.clear()
+    read = source.offset - begin
     return IngestResult(
-        points=points, events=events, broken=source.broken - broken, bytes=source.offset - begin
+        points=points,
+        events=events,
+        broken=source.broken - broken,
+        bytes=read,
+        sampled=read if source.is_sampled else 0,
     )
 
 

@@ -3,6 +3,8 @@
 import json
 import sqlite3
 
+from orchestrator.domain.hardware import SAMPLED
+
 _LAST = """SELECT event.data, event.time FROM event JOIN source ON source.id = event.source
     WHERE source.run = :run AND event.name = :name
       AND source.attempt = (SELECT max(attempt) FROM source WHERE run = :run)
@@ -10,9 +12,9 @@ _LAST = """SELECT event.data, event.time FROM event JOIN source ON source.id = e
 
 
 def max_step(connection: sqlite3.Connection, run: str) -> int | None:
-    """The largest step of any metric of any attempt; None without points."""
+    """The largest step of any metric that a program logged, in any attempt; None without points."""
     step: int | None = connection.execute(
-        "SELECT max(max_step) FROM series WHERE run = ?", (run,)
+        "SELECT max(max_step) FROM series WHERE run = ? AND name NOT GLOB ?", (run, f"{SAMPLED}*")
     ).fetchone()[0]
     return step
 
@@ -20,17 +22,14 @@ def max_step(connection: sqlite3.Connection, run: str) -> int | None:
 def attempt_steps(
     connection: sqlite3.Connection, run: str, attempt: int
 ) -> tuple[int | None, int | None]:
-    """The first and the largest step that an attempt's programs logged; None without points.
-
-    Samples of the hardware (telemetry.jsonl) are not the programs'.
-    """
+    """The first and the largest step that the programs of an attempt logged."""
     # The key of `point` begins with the stream and the line: one look-up a stream.
     first, last = connection.execute(
         """SELECT min((SELECT step FROM point WHERE point.stream = stream.id
             ORDER BY point.line LIMIT 1)), max(stream.max_step)
         FROM stream JOIN source ON source.id = stream.source
-        WHERE source.run = ? AND source.attempt = ? AND source.path NOT GLOB '*telemetry.jsonl'""",
-        (run, attempt),
+        WHERE source.run = ? AND source.attempt = ? AND stream.name NOT GLOB ?""",
+        (run, attempt, f"{SAMPLED}*"),
     ).fetchone()
     return first, last
 

@@ -140,6 +140,7 @@ class CachedTicket:
 class IngestResult:
     """What one look at a run's event files brought.
 
+    `sampled` counts the bytes that are no program's doing but samples of the hardware, `bytes` all.
     `restarted` names files that were cut short, replaced or removed: what had been taken from them
     is forgotten and they were read again from their start, so whoever accumulates points must
     begin again from a replay.
@@ -149,4 +150,5 @@ class IngestResult:
     events: int = 0
     broken: int = 0
     bytes: int = 0
+    sampled: int = 0
     restarted: tuple[str, ...] = ()

@@ -68,6 +68,12 @@ class Source:
     segment: int = 0
     step: int = BEFORE
     streams: dict[str, Stream] = field(default_factory=dict)
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether samples lie in it: several of a step are no replay of that step."""
+        return self.path.endswith("telemetry.jsonl")
+
     events: list[EventRow] = field(default_factory=list)
 
     def stream(self, name: str) -> Stream | None:
@@ -162,13 +168,14 @@ def _take_points(source: Source, step: int, time: float, metrics: dict[str, Any]
     source.step = step
     line = source.line
     streams = source.streams
+    lowest = step + 1 if source.is_sampled else step
     whole = True
     for name, value in metrics.items():
         number = value if type(value) is float else _number(value)
         if number is None or (stream := streams.get(name) or source.stream(name)) is None:
             whole = False
             continue
-        if step <= stream.step:
+        if lowest <= stream.step:
             stream.segment += 1
         stream.step = step
         stream.rows.append((stream.id, line, stream.segment, step, time, number))

@@ -50,8 +50,9 @@ def request_attempt(folder: RunFolder, record: RunRecord, request: AttemptReques
     return attempt
 
 
-def end_unstarted(attempt: AttemptFolder, stop: StopRequest) -> None:
+def end_unstarted(folder: RunFolder, attempt: AttemptFolder, stop: StopRequest) -> None:
     """Write the end of an attempt that nothing of was started; the queue's lock must be held."""
+    reopen(folder)
     write_once(attempt.stop_file, encode(stop))
     record = ExitRecord(
         code=None,
@@ -62,6 +63,11 @@ def end_unstarted(attempt: AttemptFolder, stop: StopRequest) -> None:
         error="stopped before the first command",
     )
     write_once(attempt.exit_file, encode(record))
+
+
+def reopen(folder: RunFolder) -> None:
+    """Before an attempt begins or ends: the end of an earlier one is not the run's end."""
+    folder.published_file.unlink(missing_ok=True)
 
 
 def _failure(attempt: AttemptFolder, error: OSError) -> EnvironmentFailure:

@@ -5,9 +5,10 @@ exit.json is looked at again, and its request.json is locked by whoever starts i
 shim, so that it is never started twice at a time.
 """
 
+import getpass
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -21,7 +22,8 @@ from orchestrator.executors import executor_for
 from orchestrator.executors.environment import child_environment, missing_variables
 from orchestrator.fsio import try_lock, write_atomic
 from orchestrator.store import Reader
-from orchestrator.watch.attempts import end_unstarted
+from orchestrator.watch.attempts import end_unstarted, reopen
+from orchestrator.watch.gpu_pool import GpuPool, Offer, seen_by
 from orchestrator.watch.lifecycle import read_run
 from orchestrator.watch.live import is_finished, state_of
 from orchestrator.watch.queue import Candidate, Place, Pool, plan
@@ -41,6 +43,7 @@ class Queued:
     record: RunRecord
     request: AttemptRequest
     stop: StopRequest | None
+    lease: Lease | None
 
 
 @dataclass(slots=True)
@@ -82,6 +85,7 @@ class Dispatcher:
         self._workspace = workspace
         self._reader = reader
         self._clock = clock or SystemClock()
+        self._gpus = GpuPool()
         self._seen_at: dict[AttemptFolder, float] = {}  # monotonic
         self._troubles: dict[AttemptFolder, _Trouble] = {}
 
@@ -99,26 +103,51 @@ class Dispatcher:
         if not waiting:
             return
         self._forget({queued.attempt for queued in waiting})
+        holders = {folder.id: s.attempt.lease for folder, _, s in states if s.attempt.alive}
         candidates = {}
         for queued in waiting:
             stop = queued.stop or self._hopeless(queued)
-            if stop is not None:
-                end_unstarted(queued.attempt, stop)
+            if _is_coming_up(queued):
+                holders[queued.folder.id] = queued.lease
+            elif stop is not None:
+                end_unstarted(queued.folder, queued.attempt, stop)
             else:
                 candidates[queued.folder.id] = queued
-        pool = self._pool(states)
-        for place in plan([self._candidate(queued) for queued in candidates.values()], pool):
-            queued = candidates[place.candidate.run]
-            if only is None or queued.folder.id == only:
-                self._act(queued, place, raising=only is not None)
+        free, beside = self._cpus(holders)
+        with self._gpus_for(candidates.values()) as offer:
+            pool = Pool(gpus=offer.taken, cpus=free, cpu_holders=beside)
+            for place in self._plan(candidates.values(), pool, offer, only):
+                queued = candidates[place.candidate.run]
+                if only is None or queued.folder.id == only:
+                    self._act(queued, place, offer, raising=only is not None)
 
-    def _act(self, queued: Queued, place: Place, *, raising: bool) -> None:
+    def _plan(
+        self, waiting: Iterable[Queued], pool: Pool, offer: Offer, only: str | None
+    ) -> list[Place]:
+        """The turns of all, made again if a GPU that one would get is in use after all."""
+        candidates = [self._candidate(queued, offer) for queued in waiting]
+        places = plan(candidates, pool)
+        given = any(p.gpus and (only is None or p.candidate.run == only) for p in places)
+        if given and not self._gpus.confirm(offer):
+            places = plan(candidates, pool)
+        return places
+
+    @contextmanager
+    def _gpus_for(self, waiting: Iterable[Queued]) -> Iterator[Offer]:
+        """The free GPUs, if anybody who waits could use one; else nobody asks for them."""
+        if any(gpus_wanted(queued.record) and not self._blocked(queued) for queued in waiting):
+            with self._gpus.offer() as offer:
+                yield offer
+        else:
+            yield Offer()
+
+    def _act(self, queued: Queued, place: Place, offer: Offer, *, raising: bool) -> None:
         """Start an attempt whose turn has come; else note what it waits for."""
         if place.why is not None:
             self._note(queued, place.why)
             return
         try:
-            self._start(queued, place)
+            self._start(queued, place, offer)
         except Exception as error:
             queued.attempt.lease_file.unlink(missing_ok=True)
             if raising:
@@ -126,33 +155,41 @@ class Dispatcher:
             log.exception("%s could not be started", queued.folder.id)
             self._remember_trouble(queued, error)
 
-    def _start(self, queued: Queued, place: Place) -> None:
+    def _start(self, queued: Queued, place: Place, offer: Offer) -> None:
         """Write what the attempt is given, then start its shim, which inherits the locks."""
         lock = try_lock(queued.attempt.request_file)
         if lock is None:
-            return  # its shim is coming up: whoever started it was killed before he saw it
+            return  # somebody is starting it this very moment
         try:
             if queued.attempt.process_file.exists() or queued.attempt.exit_file.exists():
                 return
             env = child_environment(
-                queued.folder, queued.attempt, queued.record, queued.request, gpus=None
+                queued.folder, queued.attempt, queued.record, queued.request, place.gpus
             )
             lease = Lease(time=self._clock.wall(), gpus=place.gpus, cpus=place.candidate.cpus)
+            reopen(queued.folder)
             write_atomic(queued.attempt.lease_file, encode(lease))
+            locks = [lock, *(offer.locks[uuid] for uuid in place.gpus)]
+            for descriptor in locks[1:]:
+                self._gpus.leases.sign(descriptor, self._holder(queued))
             executor = executor_for(queued.record.executor)
-            executor.submit(queued.folder, queued.attempt, env, [lock])
+            executor.submit(queued.folder, queued.attempt, env, locks)
         finally:
             os.close(lock)
         queued.attempt.waiting_file.unlink(missing_ok=True)
 
-    def _candidate(self, queued: Queued) -> Candidate:
+    def _holder(self, queued: Queued) -> str:
+        return f"{queued.folder.id} of {getpass.getuser()} in {self._workspace.root}"
+
+    def _candidate(self, queued: Queued, offer: Offer) -> Candidate:
         return Candidate(
             run=queued.folder.id,
             priority=queued.request.priority,
             time=queued.request.time,
-            gpus=int(queued.record.resources.get("gpus") or 0),
+            gpus=gpus_wanted(queued.record),
             cpus=cpu_slots(queued.record),
             blocked=self._blocked(queued),
+            gpus_seen=seen_by(queued.record.environment, offer.units) if offer.units else None,
         )
 
     def _blocked(self, queued: Queued) -> str | None:
@@ -171,7 +208,7 @@ class Dispatcher:
         due = self._clock.wall() >= request.time + request.delay
         if due or now - seen >= request.delay:
             return None
-        return f"waits {format_duration(request.delay)} after {request.why}"
+        return f"pauses for {format_duration(request.delay)}: {request.why}"
 
     def _unfinished(self, queued: Queued) -> str | None:
         open_ = [run for run in queued.request.after if self._end_of(run) is None]
@@ -219,17 +256,13 @@ class Dispatcher:
             waiting = Waiting(why=why, time=self._clock.wall())
             write_atomic(queued.attempt.waiting_file, encode(waiting))
 
-    def _pool(self, states: Iterable[tuple[RunFolder, RunRecord, RunState]]) -> Pool:
-        """What is left beside the runs that have started."""
+    def _cpus(self, holders: Mapping[str, Lease | None]) -> tuple[int | None, tuple[str, ...]]:
+        """Free CPU slots (None: not counted), and the runs that have the others."""
         limit = load_config(self._workspace.root).queue.cpus
         if limit is None:
-            return Pool()
-        holders = {
-            folder.id: state.attempt.lease.cpus
-            for folder, _, state in states
-            if state.attempt.lease is not None and state.attempt.alive
-        }
-        return Pool(cpus=max(0, limit - sum(holders.values())), cpu_holders=tuple(holders))
+            return None, ()
+        used = {run: lease.cpus for run, lease in holders.items() if lease and lease.cpus}
+        return max(0, limit - sum(used.values())), tuple(used)
 
     def _forget(self, present: set[AttemptFolder]) -> None:
         self._seen_at = {a: seen for a, seen in self._seen_at.items() if a in present}
@@ -239,6 +272,21 @@ class Dispatcher:
 def cpu_slots(record: RunRecord) -> int:
     """CPU slots that a run takes: what its spec asks for, at least one."""
     return max(1, int(record.resources.get("cpus") or 1))
+
+
+def gpus_wanted(record: RunRecord) -> int:
+    """GPUs that a run's spec asks for."""
+    return int(record.resources.get("gpus") or 0)
+
+
+def _is_coming_up(queued: Queued) -> bool:
+    """Whether the attempt's shim is alive already, though it has not written who it is."""
+    if queued.lease is None:
+        return False
+    lock = try_lock(queued.attempt.request_file)
+    if lock is not None:
+        os.close(lock)
+    return lock is None
 
 
 def _live(folders: Iterable[RunFolder]) -> Iterator[tuple[RunFolder, RunRecord, RunState]]:
@@ -261,6 +309,7 @@ def _queued(folder: RunFolder, record: RunRecord, state: RunState) -> Queued | N
         record=record,
         request=attempt.request,
         stop=attempt.stop,
+        lease=attempt.lease,
     )
 
 

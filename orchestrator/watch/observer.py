@@ -7,6 +7,7 @@ from orchestrator.clock import Clock
 from orchestrator.codec import read_record_if_present
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
+from orchestrator.domain.hardware import is_sampled
 from orchestrator.domain.point import Point
 from orchestrator.domain.run import ExitRecord, RunRecord, RunState, RunStatus
 from orchestrator.store import Reader
@@ -32,6 +33,7 @@ _OURS = {
     "published.json",
     "out.log",
     "snapshot.patch",
+    "telemetry.jsonl",
 }
 _BEFORE = {RunStatus.QUEUED, RunStatus.STARTING}
 _REJUDGE = 5.0  # seconds after which files are looked for, and verdicts that moved are written
@@ -154,7 +156,8 @@ class Observer:
     def _judge_all(self, newest: RunState, elapsed: float) -> None:
         """Judge what is known now, and bring the index up to date where that changed."""
         series = self._reader.series(self._folder.id)
-        max_step = max((row.max_step for row in series.values()), default=None)
+        logged = (row.max_step for name, row in series.items() if not is_sampled(name))
+        max_step = max(logged, default=None)
         if newest.status is RunStatus.ENDED:
             # Now that all its points are in, whether that was the plan.
             newest = newest_attempt(self._folder, self._record, max_step=max_step)
@@ -192,7 +195,8 @@ class Observer:
         )
         if result.restarted:
             self._begin()
-        grown = result.bytes > 0
+        # Samples of the hardware come whether the run does anything or not.
+        grown = result.bytes > result.sampled
         for attempt in self._folder.attempts():
             source = str(attempt.log.relative_to(self._folder.path))
             if attempt.number not in self._logs and attempt.log.exists():

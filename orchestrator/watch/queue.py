@@ -57,8 +57,13 @@ class _Rest:
 
 
 def in_order(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Larger priority first, then the older request, then the older run."""
-    return sorted(candidates, key=lambda c: (-c.priority, c.time, len(c.run), c.run))
+    """The order of turns."""
+    return sorted(candidates, key=lambda c: turn(c.priority, c.time, c.run))
+
+
+def turn(priority: int, time: float, run: str) -> tuple[int, float, int, str]:
+    """Sorts turns: larger priority first, then the older request, then the older run."""
+    return -priority, time, len(run), run
 
 
 def plan(candidates: Iterable[Candidate], pool: Pool) -> list[Place]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator import report, tickets
+from orchestrator.domain.hardware import is_sampled
 from orchestrator.domain.point import Event
 from orchestrator.domain.run import Command, Outcome, RunRecord, RunState, RunStatus
 from orchestrator.domain.ticket import Ticket
@@ -183,7 +184,7 @@ def _progress(
     reader: Reader, folder: RunFolder, record: RunRecord, *, now: float
 ) -> report.Progress:
     """Pace from the densest series: training logs more often than evaluation."""
-    series = list(reader.series(folder.id).values())
+    series = [row for row in reader.series(folder.id).values() if not is_sampled(row.name)]
     if not series:
         return report.Progress(planned=record.planned_steps)
     densest = max(series, key=lambda row: (row.count, row.name))
@@ -236,6 +237,8 @@ def _metrics(
     specs = {spec.key or name: spec for name, spec in record.metrics.items()}
     found = []
     for row in reader.series(folder.id).values():
+        if is_sampled(row.name):
+            continue  # dozens of curves of hardware would drown what the run is about
         history = reader.history(folder.id, row.name)
         found.append(
             report.metric_facts(
@@ -266,6 +269,10 @@ def _timeline(
 def _told(event: Event) -> str | None:
     """An event as a line of the timeline; most are too small for one."""
     data = event.data
+    if event.name == "gpu_lost":
+        return f"GPU {data.get('ordinal')} lost: {data.get('why')}"
+    if event.name == "gpu_recovered":
+        return f"GPU {data.get('ordinal')} recovered"
     if event.name == "process" and data.get("state") == "begin":
         return f"{data.get('phase')} started"
     if event.name == "process" and data.get("state") == "end":

@@ -22,6 +22,7 @@ from orchestrator.watch.publish import publish_end
 from orchestrator.watch.settling import settle
 from orchestrator.watch.spending import spent
 from orchestrator.watch.stopping import request_stop
+from orchestrator.watch.telemetry import Telemetry
 from orchestrator.watch.ticket_index import index_tickets
 from orchestrator.watch.ticketing import tick_boxes
 from orchestrator.workspace import RunFolder, Workspace
@@ -53,6 +54,7 @@ class Watcher:
         self._dispatcher = Dispatcher(workspace, self._reader, self._clock)
         self._troubles: dict[str, _Trouble] = {}
         self._tickets_due = 0.0
+        self._telemetry = Telemetry(workspace, self._reader)
 
     def __enter__(self) -> Self:
         return self
@@ -82,6 +84,7 @@ class Watcher:
         self._observers = {run: o for run, o in self._observers.items() if run in present}
         self._dispatch(folders)
         waiting = False
+        self._telemetry.turn(self._clock)
         for folder in folders:
             waiting |= self._look_at(folder)
         return waiting
@@ -124,6 +127,7 @@ class Watcher:
             return
         seen = observer.look(self._clock)
         if seen.end is None:
+            self._telemetry.record(seen)
             self._steer(seen)
             return
         if seen.end.attempt.exit is None:

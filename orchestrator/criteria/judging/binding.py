@@ -8,6 +8,7 @@ so it never depends on the order in which series appear.
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from orchestrator.criteria.predicates.expression import (
@@ -23,8 +24,10 @@ from orchestrator.criteria.predicates.expression import (
     leaves,
     scalars,
 )
+from orchestrator.domain.hardware import SAMPLED, is_sampled
 from orchestrator.domain.run import MetricSpec
 
+_SAMPLE = 5  # rank of a series that is sampled beside the run
 _EVALUATION_ACTS = {"eval", "evaluation"}  # the qualifier of "evaluation reports …"
 
 _SPLITS = {
@@ -48,6 +51,7 @@ _LONGER = {
     "average": ("mean",),
     "util": ("utilization",),
     "grad": ("gradient",),
+    "vram": ("gpu", "memory"),
 }
 
 
@@ -105,9 +109,11 @@ class Target:
     declared: str | None
 
     def rank(self, name: str) -> int | None:
-        """How well a series fits: 0 exactly, 1 by its words, 2 to 4 with less; None not at all."""
+        """How well a series fits: 0 exactly, 1 by its words, 2 to 5 with less; None not at all."""
         if name == self.spoken:
             return 0
+        if is_sampled(name):
+            return _SAMPLE if self._means_gpu(name) else None
         found = _words_of(name)
         if not self.wanted.words:
             return None
@@ -120,6 +126,17 @@ class Target:
         if found.last == self.wanted.words:
             return 3 if same_split else 4
         return None
+
+    def _means_gpu(self, name: str) -> bool:
+        """Whether the words ask for a sample of a GPU: `GPU memory`, `GPU 1 utilization`.
+
+        Samples of the host must be named by their key: "memory" alone could mean anything.
+        """
+        found = [word for word in _words_of(name).words if word not in {"system", "used"}]
+        wanted = [word for word in self.wanted.words if word not in {"used", "usage"}]
+        if not any(word.isdecimal() for word in wanted):
+            found = [word for word in found if not word.isdecimal()]
+        return found[:1] != [] and "gpu" in found and found == wanted and not self.wanted.split
 
 
 def target_of(name: Name, metrics: Mapping[str, MetricSpec]) -> Target:
@@ -161,6 +178,8 @@ def bind(target: Target, names: Collection[str]) -> Binding:
     ranked = sorted((rank, name) for name in set(names) if (rank := target.rank(name)) is not None)
     if not ranked:
         return Binding(series=None, how=f"no series matches {target.spoken!r}")
+    # What the run itself logs comes before what was sampled beside it.
+    ranked = [found for found in ranked if found[0] < _SAMPLE] or ranked
     best = [name for rank, name in ranked if rank == ranked[0][0]]
     if ranked[0][0] == 0:
         return Binding(series=best[0], how="exact key", settled=True)
@@ -184,6 +203,12 @@ def names_of(predicate: Predicate) -> Iterator[Name]:
             yield test.name
         elif isinstance(test, Free) and test.series is not None:
             yield test.series
+
+
+def in_glob(series: str, glob: str) -> bool:
+    """Whether a series is of those that a glob in lower case stands for; samples must be named."""
+    named = glob.startswith(SAMPLED) or not is_sampled(series)
+    return named and fnmatchcase(series.casefold(), glob)
 
 
 def is_glob(text: str) -> bool:

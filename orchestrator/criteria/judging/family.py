@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from fnmatch import fnmatchcase
 
-from orchestrator.criteria.judging.binding import is_glob, names_of, target_of
+from orchestrator.criteria.judging.binding import in_glob, is_glob, names_of, target_of
 from orchestrator.criteria.judging.bound import Bound
 from orchestrator.criteria.judging.folds import Extent, Fold
 from orchestrator.criteria.judging.lanes import Ask
@@ -55,7 +54,7 @@ class FamilyTest:
         return self._is_member(series) or any(other.wants(series) for other in self._others)
 
     def _is_member(self, series: str) -> bool:
-        return fnmatchcase(series.casefold(), self._glob)
+        return in_glob(series, self._glob)
 
     def asks(self, series: str) -> Iterable[tuple[str, Ask[Fold]]]:
         """What the member needs; of a series that stands beside all, its points."""
