@@ -40,7 +40,7 @@ class RunRow:
 class AttemptRow:
     """One attempt; `max_rss` in bytes, `ended` is None while no exit record exists.
 
-    `step` is the largest one that its programs logged, None before the first.
+    `first_step` and `step` are the first and the largest one that its programs logged, None before.
     """
 
     run: str
@@ -56,6 +56,7 @@ class AttemptRow:
     error: str | None
     stop_by: str | None
     stop_why: str | None
+    first_step: int | None
     step: int | None
 
 

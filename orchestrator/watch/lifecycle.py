@@ -3,8 +3,9 @@
 import signal
 
 from orchestrator.codec import encode, read_record, read_record_if_present
-from orchestrator.domain.attempt import AttemptRequest, Lease, Waiting
+from orchestrator.domain.attempt import AttemptRequest, Failure, Lease, Waiting
 from orchestrator.domain.run import (
+    BY_US,
     AttemptState,
     Command,
     ExitRecord,
@@ -49,6 +50,7 @@ def attempt_state(folder: AttemptFolder, executor: Executor) -> AttemptState:
         exit=exit_record,
         started=exit_record.started if exit_record else _modified(folder),
         stop=read_record_if_present(StopRequest, folder.stop_file),
+        failure=read_record_if_present(Failure, folder.failure_file),
     )
 
 
@@ -77,6 +79,20 @@ def run_state(record: RunRecord, attempt: AttemptState, *, max_step: int | None)
     else:
         status, why = RunStatus.RUNNING, "running"
     return RunState(status=status, outcome=outcome, attempt=attempt, why=why)
+
+
+def may_go_on(record: RunRecord, state: RunState) -> bool:
+    """Whether another attempt can still follow an end, as far as is written down.
+
+    It can from an end other than exit code 0, until somebody has looked at why; and for a moment
+    after that, if it was decided to try again.
+    """
+    attempt = state.attempt
+    if state.status is not RunStatus.ENDED or record.recorded_by != BY_US:
+        return False
+    if attempt.exit is not None and attempt.exit.code == 0:
+        return False
+    return attempt.failure is None or attempt.failure.retry
 
 
 def commands_of(record: RunRecord, attempt: AttemptState) -> tuple[Command, ...]:
