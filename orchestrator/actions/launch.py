@@ -18,6 +18,7 @@ from orchestrator.executors import executor_for
 from orchestrator.executors.local import child_environment
 from orchestrator.fsio import locked, to_json, write_atomic, write_once
 from orchestrator.git import Repository
+from orchestrator.notify import load_settings
 from orchestrator.spec import RECORDED_ONLY, planned_steps
 from orchestrator.store import Reader
 from orchestrator.watch.baselines import find_baselines
@@ -85,7 +86,7 @@ def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions)
             run.record_file.unlink(missing_ok=True)
             raise
     ensure_watcher(workspace)
-    warnings += _unsupported(experiment)
+    warnings += (*_unsupported(experiment), *load_settings(workspace).problems)
     if not any(criterion.required for criterion in record.criteria):
         warnings += (f"{ticket.id} has no acceptance criteria: nothing will be decided",)
     return Launched(run=run, record=record, known=known.series, warnings=warnings)

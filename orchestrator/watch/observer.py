@@ -6,7 +6,7 @@ from pathlib import Path
 from orchestrator.clock import Clock
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
-from orchestrator.domain.point import Point
+from orchestrator.domain.point import Event, Point
 from orchestrator.domain.run import RunRecord, RunState, RunStatus
 from orchestrator.store import Reader
 from orchestrator.store.index import Index
@@ -18,9 +18,11 @@ from orchestrator.workspace import RunFolder, Workspace
 
 _OURS = {"run.json", "config.json", "proc.json", "exit.json", "stop.json", "ticked.json"} | {
     "published.json",
+    "notices.jsonl",
     "out.log",
     "snapshot.patch",
 }
+_ALERTS = 50  # of one run that are heard
 _REJUDGE = 5.0  # seconds after which files are looked for, and verdicts that moved are written
 
 
@@ -28,8 +30,9 @@ _REJUDGE = 5.0  # seconds after which files are looked for, and verdicts that mo
 class Observation:
     """What one look at a run showed.
 
-    `elapsed` is the time since its attempt began, `idle` that without a new record; in seconds.
-    `changed` says that a verdict has turned since the look before.
+    `elapsed` is the time since its attempt began, `idle` that without a new record or log line,
+    `quiet` that without a new record; in seconds. `changed` says that a verdict has turned since
+    the look before. `alerts` are the first ones that its programs raised.
     """
 
     folder: RunFolder
@@ -40,6 +43,8 @@ class Observation:
     elapsed: float
     idle: float
     changed: bool
+    quiet: float = 0.0
+    alerts: tuple[Event, ...] = ()
 
 
 class Observer:
@@ -60,6 +65,9 @@ class Observer:
         self._record = record
         self._checkpoints = CheckpointShelf()
         self._active_at: float | None = None
+        self._recorded_at: float | None = None
+        self._recorded = False
+        self._alerts: tuple[Event, ...] = ()
         self._began_at: float | None = None
         self._judged_at = 0.0
         self._verdicts_at = 0.0
@@ -70,12 +78,18 @@ class Observer:
         """Judge from the start: all that the index holds, and the logs from their first line."""
         self._judge = judge_of(self._record, self._history)
         self._logs: dict[int, LogCursor] = {}
+        self._alerts = ()
         self._index.replay(
             self._folder.id,
             wanted=self._judge.wants,
             on_point=self._judge.observe_point,
-            on_event=self._judge.observe_event,
+            on_event=self._hear,
         )
+
+    def _hear(self, event: Event) -> None:
+        self._judge.observe_event(event)
+        if event.name == "alert" and len(self._alerts) < _ALERTS:
+            self._alerts += (event,)
 
     def _history(self, metric: str) -> list[Point]:
         """All points of a series that the index holds."""
@@ -92,6 +106,8 @@ class Observer:
         now = clock.monotonic()
         if grown or self._active_at is None:
             self._active_at = now
+        if self._recorded or self._recorded_at is None:
+            self._recorded_at = now
         before = self._last
         if (
             ended
@@ -113,6 +129,8 @@ class Observer:
             elapsed=self._elapsed(state, clock),
             idle=now - self._active_at,
             changed=before is None or _turns(before[2]) != _turns(verdicts),
+            quiet=now - self._recorded_at,
+            alerts=self._alerts,
         )
 
     def _elapsed(self, state: RunState, clock: Clock) -> float:
@@ -157,8 +175,9 @@ class Observer:
             self._folder,
             wanted=self._judge.wants,
             on_point=self._judge.observe_point,
-            on_event=self._judge.observe_event,
+            on_event=self._hear,
         )
+        self._recorded = result.points + result.events > 0
         if result.restarted:
             self._begin()
         grown = result.bytes > 0
@@ -213,7 +232,8 @@ class Observer:
 
 def _is_theirs(path: Path) -> bool:
     """Whether the programs of the run made a file of its folder, and not exp."""
-    return path.name not in _OURS and not path.name.startswith("events-") and path.is_file()
+    ours = path.name in _OURS or path.name.startswith(("events-", "stacks-"))
+    return not ours and path.is_file()
 
 
 def _turns(verdicts: tuple[Verdict, ...]) -> list[tuple[State, bool]]:

@@ -53,7 +53,8 @@ def _by_verdicts(record: RunRecord, verdicts: Sequence[Verdict]) -> str | None:
     return None
 
 
-def _by_budget(record: RunRecord, elapsed: float, idle: float) -> str | None:
+def used_up(record: RunRecord, *, elapsed: float, idle: float) -> str | None:
+    """The first limit that is used up, such as `wall budget of 8 h 00 min`; None while all hold."""
     budget = record.budget
     gpus = int(record.resources.get("gpus") or 0)
     time_limit = record.resources.get("time_limit")
@@ -65,8 +66,13 @@ def _by_budget(record: RunRecord, elapsed: float, idle: float) -> str | None:
     )
     for name, limit, used in limits:
         if limit is not None and used > limit:
-            return f"{name} of {format_duration(limit)} is used up"
+            return f"{name} of {format_duration(limit)}"
     return None
+
+
+def _by_budget(record: RunRecord, elapsed: float, idle: float) -> str | None:
+    limit = used_up(record, elapsed=elapsed, idle=idle)
+    return None if limit is None else f"{limit} is used up"
 
 
 def _wall_of(gpu_hours: float | None, gpus: int) -> float | None:

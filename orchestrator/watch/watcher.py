@@ -5,6 +5,7 @@ Crash-only: killed between any two lines, the next watcher does the rest from th
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 from orchestrator.clock import Clock, SystemClock
@@ -19,6 +20,7 @@ from orchestrator.watch.observer import Observation, Observer
 from orchestrator.watch.policy import stop_reason, time_left
 from orchestrator.watch.publish import publish_end
 from orchestrator.watch.stopping import request_stop
+from orchestrator.watch.telling import Teller
 from orchestrator.watch.ticket_index import index_tickets
 from orchestrator.watch.ticketing import tick_boxes
 from orchestrator.workspace import RunFolder, Workspace
@@ -45,6 +47,7 @@ class Watcher:
         self._clock = clock or SystemClock()
         self._index = Index(workspace.database)
         self._reader = Reader(workspace.database)
+        self._teller = Teller(workspace, self._reader, self._clock)
         self._observers: dict[str, Observer] = {}
         self._finished: set[str] = set()
         self._troubles: dict[str, _Trouble] = {}
@@ -54,6 +57,7 @@ class Watcher:
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        self._teller.close()
         self._reader.close()
         self._index.close()
 
@@ -79,7 +83,7 @@ class Watcher:
         waiting = False
         for folder in folders:
             waiting |= self._look_at(folder)
-        return waiting
+        return bool(self._teller.step()) or waiting
 
     def _look_at(self, folder: RunFolder) -> bool:
         """Tend one run; its trouble must not hide the others. False if it is given up."""
@@ -111,13 +115,16 @@ class Watcher:
         seen = observer.look(self._clock)
         if seen.state.status is not RunStatus.ENDED:
             self._steer(seen)
+            self._teller.live(seen)
             return
         if seen.state.outcome is Outcome.LOST and seen.state.attempt.exit is None:
             self._bury(seen)
             seen = observer.look(self._clock)
         if not folder.published_file.exists():
             log.info("%s %s: %s", folder.id, seen.state.outcome, seen.state.why)
-            publish_end(self._workspace, seen, now=self._clock.wall())
+            publish_end(
+                self._workspace, seen, partial(self._teller.ended, seen), now=self._clock.wall()
+            )
         self._index.put_run(seen.record, seen.state, folder=folder)
         self._observers.pop(folder.id, None)
 

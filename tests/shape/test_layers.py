@@ -10,7 +10,7 @@ PACKAGE = ROOT / "orchestrator"
 
 BASE = {"errors", "clock", "fsio", "ids", "codec", "config", "workspace", "templates", "trust"}
 PEERS = {"criteria", "diagnose", "report", "tickets", "store", "gpus", "git", "rehearsal"}
-PEERS |= {"spec", "procs"}
+PEERS |= {"spec", "procs", "notify"}
 STANDALONE = {"track", "shim"}
 RANK = (
     dict.fromkeys(BASE, 0)
