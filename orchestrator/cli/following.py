@@ -40,6 +40,7 @@ def follow_run(workspace: Workspace, run: RunFolder) -> None:
         typer.Exit: with 130 after Ctrl-C.
     """
     bell = Bell()
+    bell.look([run])
     with leaving_it_alone(run):
         for text in follow_log(workspace, run):
             sys.stdout.write(clean(text.replace("\r", "\n")))

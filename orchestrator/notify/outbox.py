@@ -128,10 +128,12 @@ class Outbox:
             self._parcels += [_parcel(group) for group in groups]
 
     def _begin(self, parcel: _Parcel) -> None:
-        channels = load_settings(self._workspace).channels
+        settings = load_settings(self._workspace)
+        for problem in settings.problems if parcel.tries == 0 else ():
+            log.warning("%s", problem)
         parcel.left = [
             channel
-            for channel in channels
+            for channel in settings.channels
             if channel.accepts(parcel.notice.kind) and channel.name not in parcel.sent
         ]
         parcel.answers = []
