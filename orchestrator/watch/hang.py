@@ -93,15 +93,20 @@ def silence_of(pulse: Pulse, *, quiet: float, idle: float) -> float:
     return quiet if trains else min(quiet, idle)
 
 
-def arithmetic(pulse: Pulse, *, silence: float, floor: float) -> str:
-    """`no record for 310 s in train; the longest pause before was 12 s (…)`."""
-    said = f"no progress for {format_duration(silence)} in {pulse.phase}"
+def claim(pulse: Pulse, silence: float) -> str:
+    """`no progress for 5 min 10 s, the longest pause before was 12 s`."""
+    said = f"no progress for {format_duration(silence)}"
     if pulse.longest is None:
-        limit = format_duration(FACTOR * floor)
-        return f"{said}; no earlier pause to compare with, so the limit was {limit}"
-    known = f"the longest pause before was {_seconds(pulse.longest)}"
+        return f"{said}, and no earlier pause of {pulse.phase} to compare with"
+    return f"{said}, the longest pause before was {_seconds(pulse.longest)}"
+
+
+def arithmetic(pulse: Pulse, floor: float) -> str:
+    """`limit: 5 times the longest pause in train, at least 2 min 00 s`."""
+    if pulse.longest is None:
+        return f"limit: {format_duration(FACTOR * floor)} where nothing is known"
     least = format_duration(floor)
-    return f"{said}; {known} (limit: {FACTOR} times that, at least {least})"
+    return f"limit: {FACTOR} times the longest pause of {pulse.phase}, at least {least}"
 
 
 def _seconds(duration: float) -> str:

@@ -15,7 +15,7 @@ from orchestrator.domain.run import Published, RunStatus
 from orchestrator.notify import Outbox, load_settings
 from orchestrator.report.redact import SECRET, is_secret_name, redact
 from orchestrator.store import Reader
-from orchestrator.watch.hang import Pulse, arithmetic, limit_of, pulse_of, silence_of
+from orchestrator.watch.hang import Pulse, arithmetic, claim, limit_of, pulse_of, silence_of
 from orchestrator.watch.news import News, news_of_end, news_of_life, progress, subject
 from orchestrator.watch.observer import Observation
 from orchestrator.watch.stacks import start_dump
@@ -150,8 +150,15 @@ class Teller:
         what = f"hang:{seen.state.attempt.number}:{pulse.records}"
         if silence <= limit_of(pulse, floor) or f"{run}:{what}" in self._box().known(seen.folder):
             return []
-        text = (arithmetic(pulse, silence=silence, floor=floor), *self._stacks(seen))
-        return [_hang_news(seen, what, pulse, text)]
+        title = f"{subject(seen)} hangs in {pulse.phase}: {claim(pulse, silence)}"
+        text = (
+            arithmetic(pulse, floor),
+            progress(seen),
+            *self._stacks(seen),
+            f"exp run logs {run}, then exp run stop {run}",
+        )
+        kind, level = NoticeKind.HANG, NoticeLevel.ERROR
+        return [News(what=what, kind=kind, level=level, title=title, text=text)]
 
     def _pulse(self, seen: Observation) -> Pulse:
         """Measure by the densest series that is not too long to read while others wait."""
@@ -190,20 +197,6 @@ class Teller:
                 text=(progress(seen), f"exp run show {seen.folder.id}"),
             )
         ]
-
-
-def _hang_news(seen: Observation, what: str, pulse: Pulse, text: tuple[str, ...]) -> News:
-    return News(
-        what=what,
-        kind=NoticeKind.HANG,
-        level=NoticeLevel.ERROR,
-        title=f"{subject(seen)} hangs in {pulse.phase}? {text[0]}",
-        text=(
-            *text,
-            progress(seen),
-            f"exp run logs {seen.folder.id}, then exp run stop {seen.folder.id}",
-        ),
-    )
 
 
 def _cut(text: str, length: int) -> str:
