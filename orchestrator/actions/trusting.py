@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import tickets, trust
-from orchestrator.errors import RefusedError
+from orchestrator.errors import InvalidFileError, RefusedError
 from orchestrator.notify import SUBJECT, digest_of_notify, notify_config
 from orchestrator.workspace import Workspace
 
@@ -51,7 +51,7 @@ def require_trust(workspace: Workspace) -> None:
     Raises:
         RefusedError: the workspace is not trusted, or has changed since it was.
     """
-    if trust.is_trusted(workspace.root, _COMMANDS, _digests(workspace)[_COMMANDS]):
+    if trust.is_trusted(workspace.root, _COMMANDS, _commands(workspace)):
         return
     known = str(workspace.root.resolve()) in trust.trusted()
     why = "has changed since it was trusted" if known else "is not trusted"
@@ -72,14 +72,20 @@ def trust_list() -> list[TrustRow]:
 def _state(root: Path, digests: Mapping[str, str]) -> str:
     if not root.is_dir():
         return "gone"
-    return "trusted" if _digests(Workspace(root)) == digests else "changed"
+    try:
+        return "trusted" if _digests(Workspace(root)) == digests else "changed"
+    except InvalidFileError:
+        return "changed"  # into something that nobody can read
 
 
 def _digests(workspace: Workspace) -> dict[str, str]:
     """What may run, by subject: an edited spec must not silence the notices of a crash."""
-    commands = trust.digest_of([*_specs(workspace), *_lines(workspace)])
     notify = digest_of_notify(workspace.root, notify_config(workspace.root / "exp.toml"))
-    return {_COMMANDS: commands} | ({SUBJECT: notify} if notify is not None else {})
+    return {_COMMANDS: _commands(workspace)} | ({SUBJECT: notify} if notify is not None else {})
+
+
+def _commands(workspace: Workspace) -> str:
+    return trust.digest_of([*_specs(workspace), *_lines(workspace)])
 
 
 def _specs(workspace: Workspace) -> Iterator[tuple[str, bytes]]:

@@ -75,10 +75,6 @@ class Outbox:
             self._ledgers[folder.id] = Ledger(folder.notices_file)
         return self._ledgers[folder.id]
 
-    def forget(self, folder: RunFolder) -> None:
-        """Of a run that is finished with nothing more can come."""
-        self._ledgers.pop(folder.id, None)
-
     def add(self, folder: RunFolder, notice: Notice) -> None:
         """Plan a notice, unless its key is known; on the disk when this returns."""
         ledger = self._ledger(folder)

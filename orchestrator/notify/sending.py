@@ -79,6 +79,7 @@ class Sender:
                     child.kill()
         self._process.kill()
         self._process.wait()
+        os.close(self._answer)
 
     def _failed(self, why: str) -> Delivery:
         return Delivery(channel=self.channel, sent=False, said=why, again=True)

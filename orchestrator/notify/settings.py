@@ -109,7 +109,9 @@ def load_settings(workspace: Workspace) -> Settings:
         channels += _channels("workspace", theirs, workspace.root)
     desktop = theirs.desktop if own.desktop is None else own.desktop
     if desktop is not False and _has_desktop():
-        channels.append(Channel(name="desktop", kind="desktop", on=own.on or theirs.on))
+        channels.append(
+            Channel(name="desktop", kind="desktop", on=theirs.on if own.on is None else own.on)
+        )
     elif desktop:
         problems.append("desktop: no notify-send on PATH, or no session to show it in")
     floor = own.hang_floor if theirs.hang_floor is None else theirs.hang_floor

@@ -24,6 +24,8 @@ from orchestrator.workspace import Workspace
 
 _NEARLY = 0.8  # of a budget
 _WORTH_STOPPING = 600.0  # seconds that a decided run must have left, to be told of
+_GIB = 1 << 30
+_DISK_FREE = 5 * _GIB  # or a twentieth of the disk, if that is less
 _TAIL = 60  # log lines that are searched for an error
 _SHORT = 90  # characters of a cause in a title
 _ERROR = re.compile(r"(?:[\w.]+\.)?(?P<name>\w*(?:Error|Exception|Interrupt)): ?(?P<what>.*)")
@@ -105,6 +107,19 @@ def news_of_life(seen: Observation) -> Iterator[News]:
             title=f"{subject(seen)} is decided ({tally(seen)}), "
             f"with {format_duration(left)} still to run",
             text=(progress(seen), f"exp run stop {seen.folder.id}, or let it go on"),
+        )
+
+
+def news_of_disk(seen: Observation, *, free: int, total: int) -> Iterator[News]:
+    """Little space, in bytes, is left where a run writes."""
+    if free < min(_DISK_FREE, total / 20):
+        left = f"{free / _GIB:.1f} GiB of {total / _GIB:.0f} GiB"
+        yield News(
+            what="disk",
+            kind=NoticeKind.DISK,
+            level=NoticeLevel.WARN,
+            title=f"{subject(seen)}: the disk is nearly full: {left} left",
+            text=(progress(seen), f"exp run show {seen.folder.id}"),
         )
 
 

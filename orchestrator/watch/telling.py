@@ -16,7 +16,7 @@ from orchestrator.notify import Outbox, load_settings
 from orchestrator.report.redact import SECRET, is_secret_name, redact
 from orchestrator.store import Reader
 from orchestrator.watch.hang import Pulse, arithmetic, claim, limit_of, pulse_of, silence_of
-from orchestrator.watch.news import News, news_of_end, news_of_life, progress, subject
+from orchestrator.watch.news import News, news_of_disk, news_of_end, news_of_life, progress, subject
 from orchestrator.watch.observer import Observation
 from orchestrator.watch.stacks import start_dump
 from orchestrator.workspace import Workspace
@@ -32,7 +32,6 @@ _TITLE, _TEXT = 160, 2000  # characters
 _ALERTS = 20  # of one run that are told
 _POINTS = 300_000  # of a series, that are read to measure its pauses
 _DISK_LOOK = 60.0  # seconds
-_DISK_FREE = 5 << 30  # bytes; or a twentieth of the disk, if that is less
 _SHORTEST_SECRET = 8
 
 
@@ -77,7 +76,6 @@ class Teller:
         phases = self._reader.events(seen.folder.id, "phase")
         news = [*news_of_life(seen), *news_of_end(self._workspace, seen, published, phases)]
         self._tell(seen, news)
-        self._box().forget(seen.folder)
         for memory in (self._floors, self._stalls, self._disk_due):
             memory.pop(seen.folder.id, None)
 
@@ -185,18 +183,7 @@ class Teller:
             return []
         self._disk_due[seen.folder.id] = now + _DISK_LOOK
         disk = shutil.disk_usage(seen.folder.path)
-        if disk.free >= min(_DISK_FREE, disk.total / 20):
-            return []
-        left = f"{disk.free / (1 << 30):.1f} GiB of {disk.total / (1 << 30):.0f} GiB"
-        return [
-            News(
-                what="disk",
-                kind=NoticeKind.DISK,
-                level=NoticeLevel.WARN,
-                title=f"{subject(seen)}: the disk is nearly full: {left} left",
-                text=(progress(seen), f"exp run show {seen.folder.id}"),
-            )
-        ]
+        return list(news_of_disk(seen, free=disk.free, total=disk.total))
 
 
 def _cut(text: str, length: int) -> str:
