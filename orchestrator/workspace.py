@@ -116,6 +116,11 @@ class RunFolder:
         """ticked.json: keys of the boxes that this run has ticked."""
         return self.path / "ticked.json"
 
+    @property
+    def notices_file(self) -> Path:
+        """notices.jsonl: what people were told of this run, and what came of it."""
+        return self.path / "notices.jsonl"
+
     def attempt(self, number: int) -> AttemptFolder:
         """Folder of attempt `number`, counted from 1."""
         return AttemptFolder(self.path / f"attempt-{number}", number)
@@ -175,6 +180,11 @@ class Workspace:
     def watcher_log(self) -> Path:
         """What the watcher had to say."""
         return self.state / "watcher.log"
+
+    @property
+    def unsent_file(self) -> Path:
+        """Exists while a notice is still to be sent."""
+        return self.state / "unsent"
 
     def lock_file(self, name: str) -> Path:
         """A lock named after what it guards."""

@@ -9,7 +9,7 @@ from orchestrator.codec import read_record_if_present
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
 from orchestrator.domain.hardware import is_sampled
-from orchestrator.domain.point import Point
+from orchestrator.domain.point import Event, Point
 from orchestrator.domain.run import ExitRecord, RunRecord, RunState, RunStatus
 from orchestrator.store import Reader
 from orchestrator.watch.checkpoints import CheckpointShelf
@@ -33,11 +33,13 @@ _OURS = {
     "stop.json",
     "ticked.json",
     "published.json",
+    "notices.jsonl",
     "out.log",
     "snapshot.patch",
     "telemetry.jsonl",
 }
 _BEFORE = {RunStatus.QUEUED, RunStatus.STARTING}
+_ALERTS = 50  # of one run that are heard
 _REJUDGE = 5.0  # seconds after which files are looked for, and verdicts that moved are written
 
 
@@ -47,8 +49,9 @@ class Observation:
 
     `end` is how its newest attempt ended, None while that lives or waits. The run itself has ended
     (`state`) once it is decided that no other attempt follows. `elapsed` is the time since the
-    attempt began, `idle` that without a new record; in seconds. `changed` says that a verdict has
-    turned since the look before.
+    attempt began, `idle` that without a new record or log line, `quiet` that without a new record;
+    in seconds. `changed` says that a verdict has turned since the look before. `alerts` are the
+    first ones that its programs raised.
     """
 
     folder: RunFolder
@@ -60,6 +63,8 @@ class Observation:
     elapsed: float
     idle: float
     changed: bool
+    quiet: float
+    alerts: tuple[Event, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +96,9 @@ class Observer:
         self._checkpoints = CheckpointShelf()
         self._active_at: float | None = None
         self._began: tuple[int, float] | None = None  # attempt, monotonic
+        self._recorded_at: float | None = None
+        self._recorded = False
+        self._alerts: tuple[Event, ...] = ()
         self._judged_at = 0.0
         self._verdicts_at = 0.0
         self._last: _Known | None = None
@@ -100,12 +108,18 @@ class Observer:
         """Judge from the start: all that the index holds, and the logs from their first line."""
         self._judge = judge_of(self._record, self._history)
         self._logs: dict[int, LogCursor] = {}
+        self._alerts = ()
         self._index.replay(
             self._folder.id,
             wanted=self._judge.wants,
             on_point=self._judge.observe_point,
-            on_event=self._judge.observe_event,
+            on_event=self._hear,
         )
+
+    def _hear(self, event: Event) -> None:
+        self._judge.observe_event(event)
+        if event.name == "alert" and len(self._alerts) < _ALERTS:
+            self._alerts += (event,)
 
     def _history(self, metric: str) -> list[Point]:
         """All points of a series that the index holds."""
@@ -122,6 +136,8 @@ class Observer:
         now = clock.monotonic()
         if grown or self._active_at is None or newest.status in _BEFORE:
             self._active_at = now
+        if self._recorded or self._recorded_at is None or newest.status in _BEFORE:
+            self._recorded_at = now
         before = last = self._last
         if (
             ended
@@ -142,6 +158,8 @@ class Observer:
             elapsed=self._elapsed(newest, clock),
             idle=now - self._active_at,
             changed=before is None or _turns(before.verdicts) != _turns(last.verdicts),
+            quiet=now - self._recorded_at,
+            alerts=self._alerts,
         )
 
     def _elapsed(self, state: RunState, clock: Clock) -> float:
@@ -192,12 +210,12 @@ class Observer:
             self._folder,
             wanted=self._judge.wants,
             on_point=self._judge.observe_point,
-            on_event=self._judge.observe_event,
+            on_event=self._hear,
         )
         if result.restarted:
             self._begin()
         # Samples of the hardware come whether the run does anything or not.
-        grown = result.bytes > result.sampled
+        self._recorded = grown = result.bytes > result.sampled
         for attempt in self._folder.attempts():
             source = str(attempt.log.relative_to(self._folder.path))
             if attempt.number not in self._logs and attempt.log.exists():
@@ -256,7 +274,8 @@ class Observer:
 
 def _is_theirs(path: Path) -> bool:
     """Whether the programs of the run made a file of its folder, and not exp."""
-    return path.name not in _OURS and not path.name.startswith("events-") and path.is_file()
+    ours = path.name in _OURS or path.name.startswith(("events-", "stacks-"))
+    return not ours and path.is_file()
 
 
 def _turns(verdicts: tuple[Verdict, ...]) -> list[tuple[State, bool]]:

@@ -5,6 +5,7 @@ Crash-only: killed between any two lines, the next watcher does the rest from th
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 from orchestrator.clock import Clock, SystemClock
@@ -23,6 +24,7 @@ from orchestrator.watch.settling import settle
 from orchestrator.watch.spending import spent
 from orchestrator.watch.stopping import request_stop
 from orchestrator.watch.telemetry import Telemetry
+from orchestrator.watch.telling import Teller
 from orchestrator.watch.ticket_index import index_tickets
 from orchestrator.watch.ticketing import tick_boxes
 from orchestrator.workspace import RunFolder, Workspace
@@ -49,6 +51,7 @@ class Watcher:
         self._clock = clock or SystemClock()
         self._index = Index(workspace.database)
         self._reader = Reader(workspace.database)
+        self._teller = Teller(workspace, self._reader, self._clock)
         self._observers: dict[str, Observer] = {}
         self._finished = Finished()
         self._dispatcher = Dispatcher(workspace, self._reader, self._clock)
@@ -60,6 +63,7 @@ class Watcher:
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        self._teller.close()
         self._reader.close()
         self._index.close()
 
@@ -87,7 +91,7 @@ class Watcher:
         self._telemetry.turn(self._clock)
         for folder in folders:
             waiting |= self._look_at(folder)
-        return waiting
+        return bool(self._teller.step()) or waiting
 
     def _dispatch(self, folders: list[RunFolder]) -> None:
         """Start what waits and may start; not while a command is starting something itself."""
@@ -129,6 +133,7 @@ class Watcher:
         if seen.end is None:
             self._telemetry.record(seen)
             self._steer(seen)
+            self._teller.live(seen)
             return
         if seen.end.attempt.exit is None:
             self._bury(seen.folder, seen.record, seen.end)
@@ -138,7 +143,9 @@ class Watcher:
         seen = observer.look(self._clock)
         if not folder.published_file.exists():
             log.info("%s %s: %s", folder.id, seen.state.outcome, seen.state.why)
-            publish_end(self._workspace, seen, now=self._clock.wall())
+            publish_end(
+                self._workspace, seen, partial(self._teller.ended, seen), now=self._clock.wall()
+            )
         self._index.put_run(seen.record, seen.state, folder=folder)
         self._observers.pop(folder.id, None)
 

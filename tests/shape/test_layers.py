@@ -11,7 +11,7 @@ PACKAGE = ROOT / "orchestrator"
 BASE = {"errors", "clock", "fsio", "ids", "codec", "config", "workspace", "templates", "trust"}
 BASE |= {"redact"}
 PEERS = {"criteria", "diagnose", "report", "tickets", "store", "gpus", "git", "rehearsal"}
-PEERS |= {"spec", "procs", "host", "leases"}
+PEERS |= {"spec", "procs", "host", "leases", "notify"}
 STANDALONE = {"track", "shim"}
 RANK = (
     dict.fromkeys(BASE, 0)
