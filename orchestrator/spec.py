@@ -9,6 +9,7 @@ from typing import Any
 from orchestrator.codec import decode
 from orchestrator.config import read_toml
 from orchestrator.domain.experiment import Experiment
+from orchestrator.domain.run import Track
 from orchestrator.errors import InvalidFileError, NotFoundError, RefusedError, UsageError
 from orchestrator.workspace import Workspace
 
@@ -52,6 +53,7 @@ def load_experiment(workspace: Workspace, path: str, settings: tuple[str, ...] =
             f"{path}: budget.gpu_hours = {experiment.budget.gpu_hours}: the run has no GPU",
             hint="set resources.gpus, or use budget.wall",
         )
+    _check_track(experiment.track, path)
     params = {**experiment.params, **_read_settings(settings, experiment)}
     return replace(experiment, params=params)
 
@@ -117,6 +119,35 @@ def _read_durations(data: dict[str, Any], path: str) -> None:
                 f"{path}: {section}.{key} = {table[key]!r}: no duration",
                 hint='write it like "90s", "15min", "8h" or "2d"',
             ) from error
+
+
+def _check_track(track: Track, path: str) -> None:
+    """Refuse what would read outside the workspace, nothing at all, or name no value."""
+    for pattern in track.files:
+        parts = pattern.split("/")
+        wrong = None
+        if pattern.startswith(("/", "~")) or ".." in parts or "\\" in pattern:
+            wrong = "leaves the workspace"
+        elif not all(parts) or parts[-1] == "**":
+            wrong = "names no file"
+        if wrong:
+            raise InvalidFileError(
+                f"{path}: track.files = {pattern!r}: {wrong}",
+                hint='write it from the root, like "runs/**/events.out.tfevents.*"',
+            )
+    for pattern in track.patterns:
+        _check_pattern(pattern, path)
+
+
+def _check_pattern(pattern: str, path: str) -> None:
+    hint = r"write it like 'iter (?P<step>\d+).*?loss (?P<loss>\S+)'"
+    key = f"{path}: track.patterns = {pattern!r}"
+    try:
+        groups = set(re.compile(pattern).groupindex)
+    except re.error as error:
+        raise InvalidFileError(f"{key}: no regular expression: {error}", hint=hint) from error
+    if not groups - {"step", "epoch"}:
+        raise InvalidFileError(f"{key}: no group names a metric", hint=hint)
 
 
 def _read_settings(settings: tuple[str, ...], experiment: Experiment) -> dict[str, Any]:

@@ -177,6 +177,7 @@ def _plan(
         },
         budget=experiment.budget,
         metrics=experiment.metrics,
+        track=experiment.track,
         criteria=criteria_of(document, said_by(experiment.criteria)),
         planned_steps=planned_steps(experiment),
         stop_when=experiment.stop.when,

@@ -3,6 +3,8 @@
 import json
 import sqlite3
 
+from orchestrator.domain.series import furthest
+
 _LAST = """SELECT event.data, event.time FROM event JOIN source ON source.id = event.source
     WHERE source.run = :run AND event.name = :name
       AND source.attempt = (SELECT max(attempt) FROM source WHERE run = :run)
@@ -11,10 +13,8 @@ _LAST = """SELECT event.data, event.time FROM event JOIN source ON source.id = e
 
 def max_step(connection: sqlite3.Connection, run: str) -> int | None:
     """The largest step of any metric of any attempt; None without points."""
-    step: int | None = connection.execute(
-        "SELECT max(max_step) FROM series WHERE run = ?", (run,)
-    ).fetchone()[0]
-    return step
+    rows = connection.execute("SELECT name, max_step FROM series WHERE run = ?", (run,))
+    return furthest(dict(rows.fetchall()))
 
 
 def phase(connection: sqlite3.Connection, run: str) -> str | None:

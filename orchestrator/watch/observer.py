@@ -8,6 +8,7 @@ from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
 from orchestrator.domain.point import Point
 from orchestrator.domain.run import RunRecord, RunState, RunStatus
+from orchestrator.domain.series import furthest
 from orchestrator.store import Reader
 from orchestrator.store.index import Index
 from orchestrator.watch.checkpoints import CheckpointShelf
@@ -126,7 +127,7 @@ class Observer:
     def _judge_all(self, state: RunState, elapsed: float) -> None:
         """Judge what is known now, and bring the index up to date where that changed."""
         series = self._reader.series(self._folder.id)
-        max_step = max((row.max_step for row in series.values()), default=None)
+        max_step = furthest({name: row.max_step for name, row in series.items()})
         if state.status is RunStatus.ENDED:
             state = state_of(self._folder, self._record, max_step=max_step)
         facts = replace(self._facts(state, max_step, tuple(series)), elapsed=elapsed)

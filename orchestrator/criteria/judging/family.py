@@ -31,6 +31,7 @@ from orchestrator.criteria.predicates.expression import (
 )
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
+from orchestrator.domain.series import plain_name, surest
 
 Make = Callable[[Comparison | Pointwise, Setting], Watch]
 
@@ -55,7 +56,9 @@ class FamilyTest:
         return self._is_member(series) or any(other.wants(series) for other in self._others)
 
     def _is_member(self, series: str) -> bool:
-        return fnmatchcase(series.casefold(), self._glob)
+        return any(
+            fnmatchcase(name.casefold(), self._glob) for name in (series, plain_name(series))
+        )
 
     def asks(self, series: str) -> Iterable[tuple[str, Ask[Fold]]]:
         """What the member needs; of a series that stands beside all, its points."""
@@ -75,7 +78,7 @@ class FamilyTest:
 
     def verdict(self, facts: RunFacts) -> Verdict:
         """What the members logged so far say; another may appear until the run ends."""
-        names = sorted(filter(self._is_member, self._setting.board.lanes))
+        names = sorted(surest(filter(self._is_member, self._setting.board.lanes)))
         if not names:
             return open_or(State.NO_DATA, facts, f"no series matches {self._name.text}")
         members = {name: self._member(name).verdict(facts) for name in names}

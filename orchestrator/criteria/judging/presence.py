@@ -25,6 +25,7 @@ from orchestrator.criteria.values import shown
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
 from orchestrator.domain.point import Point
+from orchestrator.domain.series import plain_name
 
 _FEWEST = 3  # points that make a trend
 
@@ -70,7 +71,9 @@ class CleanTest:
 
     def wants(self, series: str) -> bool:
         """Whether the series is searched."""
-        return fnmatchcase(series.casefold(), self._glob)
+        return any(
+            fnmatchcase(name.casefold(), self._glob) for name in (series, plain_name(series))
+        )
 
     def asks(self, series: str) -> Iterable[tuple[str, Ask[Fold]]]:
         """Its first bad point."""
