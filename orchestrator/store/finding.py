@@ -85,7 +85,7 @@ class Finder:
         self._looked = 0
         found = [
             self._source(path, number, form, rules, begun)
-            for path, number, form in self._paths(attempts, begun, track)
+            for path, number, form in self._paths(attempts, track)
         ]
         return [file for file in found if file is not None]
 
@@ -103,7 +103,7 @@ class Finder:
     ) -> SourceFile | None:
         """A file as it is now; one of no attempt's time is left out."""
         try:
-            status = os.stat(path)
+            status = Path(path).stat()
         except OSError:
             return None
         if number == 0:
@@ -132,7 +132,7 @@ class Finder:
         return number if end is None or changed <= end.ended + _AFTER_END else 0
 
     def _paths(
-        self, attempts: list[AttemptFolder], begun: dict[int, float], track: Track
+        self, attempts: list[AttemptFolder], track: Track
     ) -> Iterator[tuple[str, int, Format | None]]:
         """(path, attempt or 0 where its time decides, format) of every candidate."""
         for attempt in attempts:
@@ -140,7 +140,7 @@ class Finder:
         theirs = {attempt.path.name for attempt in attempts} | _NOT_THEIRS
         for path in self._below(str(self.folder.path), theirs):
             yield path, 0, format_of(path)
-        seen = set()
+        seen = set[str]()
         for pattern in track.files:
             root = str(self.folder.path.parents[2])  # of the workspace: .exp/runs/R-000001
             for path in self._matching(root, tuple(pattern.split("/"))):
@@ -199,7 +199,7 @@ class Finder:
         """Names in a folder, sorted; nothing for one that is gone, or one too many."""
         self._looked += 1
         try:
-            changed = os.stat(folder).st_mtime_ns
+            changed = Path(folder).stat().st_mtime_ns
             known = self._listings.get(folder)
             if known is not None and known.changed == changed:
                 return known

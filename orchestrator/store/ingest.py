@@ -23,7 +23,6 @@ from orchestrator.store.finding import Finder, SourceFile
 from orchestrator.store.progress import refresh_phase, refresh_step
 from orchestrator.store.rows import IngestResult
 from orchestrator.store.scan import BEFORE, Source, Stream, key_of, scan, take_found
-from orchestrator.workspace import RunFolder
 
 BITE = 4 << 20  # bytes of file a transaction; a longer line is counted as broken and skipped
 _TAIL = 256  # bytes before the offset whose hash tells a file from its replacement

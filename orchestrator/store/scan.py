@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import Any
 
 from orchestrator.domain.point import Event, Point, Position
-from orchestrator.store.formats import Cursor, Format, Found, Rules
+from orchestrator.store.formats import NO_RULES, Cursor, Format, Found, Rules
 from orchestrator.store.formats.values import INT64, LATEST, as_number, as_step, as_time, is_text
 
 try:
@@ -72,7 +72,7 @@ class Source:
     step: int = BEFORE
     memory: dict[str, Any] = field(default_factory=dict)
     format: Format | None = None
-    rules: Rules = Rules()
+    rules: Rules = NO_RULES
     begun: float = 0.0
     streams: dict[str, Stream] = field(default_factory=dict)
     events: list[EventRow] = field(default_factory=list)

@@ -1,9 +1,9 @@
 """From the words for a metric to the series that was logged.
 
 Order: declared key or alias in the spec → the exact key → the only series whose words match →
-unbound, with suggestions. What was read out of other files than the SDK's counts where nothing that
-was logged matches, by the name that the program gave it. A binding is a function of the set of names and of the declarations,
-so it never depends on the order in which series appear.
+unbound, with suggestions. What was read out of other files than the SDK's counts only where nothing
+that was logged matches, by the name that the program gave it. A binding is a function of the set of
+names and of the declarations, so it never depends on the order in which series appear.
 """
 
 import re

@@ -27,6 +27,7 @@ TENSORBOARD = Format("tensorboard", "tensorboard/", tfevents.decode)
 JSONL = Format("jsonl", "jsonl/", tables.decode_jsonl)
 CSV = Format("csv", "csv/", tables.decode_csv)
 LOG = Format("log", "log/", log.decode)
+NO_RULES = Rules()
 _SUFFIXES = {".jsonl": JSONL, ".ndjson": JSONL, ".csv": CSV, ".tsv": CSV, ".log": LOG, ".out": LOG}
 
 
@@ -36,4 +37,15 @@ def format_of(name: str) -> Format | None:
     return TENSORBOARD if ".tfevents." in path.name else _SUFFIXES.get(path.suffix.lower())
 
 
-__all__ = ["CSV", "JSONL", "LOG", "TENSORBOARD", "Cursor", "Format", "Found", "Rules", "format_of"]
+__all__ = [
+    "CSV",
+    "JSONL",
+    "LOG",
+    "NO_RULES",
+    "TENSORBOARD",
+    "Cursor",
+    "Format",
+    "Found",
+    "Rules",
+    "format_of",
+]

@@ -48,6 +48,8 @@ class Bar:
 
 def read_bar(text: str) -> Bar | None:
     """The bar that a line is; None for any other line."""
+    if "%|" not in text and "[" not in text:
+        return None
     head = _HEAD.search(text)
     if head is not None:
         behind, desc = _BEHIND.fullmatch(text, head.end()), text[: head.start()]
@@ -69,6 +71,8 @@ def read_bar(text: str) -> Bar | None:
 
 def _amount(text: str) -> int:
     """`120`, `1.2k`."""
+    if len(text) > 18:
+        return 0
     scale = text[-1].casefold() if text[-1].isalpha() else ""
     return round(float(text.rstrip("kMGT")) * _SCALES[scale])
 

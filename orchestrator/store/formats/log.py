@@ -30,14 +30,33 @@ _PATTERN_LONGEST = 2000  # characters of a line that a spec's own patterns see
 _MOST_NAMES = 200  # series a log; a program that prints more names prints no metrics
 _MOST_COUNTERS = 16
 _MOST_STEP = 1 << 62
+_NEWLINE = 10
+_PROGRESS = {"progress", "rate"}  # series of the bars themselves
 _LAST = "last"  # memory: name → [step, value] of its last point
 
-# A line without any of these cannot say anything: most of a large log is never decoded.
-_PROMISING = re.compile(
-    rb"\d%\||\d/s[,\]]|s/it|[Ss][Tt][Ee][Pp]|[Ee][Pp][Oo][Cc][Hh]|[Ii]ter|[Bb]atch"
-    rb"|[\w)\]'\"]\s?[=:]\s{0,8}['\"]?(?:[-+]?\.?\d|[-+]?[Nn][Aa][Nn]|[-+]?[Ii][Nn][Ff])"
-    rb"|(?:[Ll]oss|[Aa]cc|[Aa]ccuracy) [-+\dnN]"
+# Only lines with one of these marks are decoded. They are looked for in a whole bite at once, by
+# patterns that begin with what the engine finds quickest; none of them reaches into another line.
+_MARKS = tuple(
+    re.compile(mark)
+    for mark in (
+        rb"[=:](?=[ \t]{0,8}['\"]?[-+]?(?:\.?\d|[Nn][Aa][Nn]|[Ii][Nn][Ff]))(?<!\d\d[=:])",
+        rb"%\|",
+        rb"/s[\],]",
+        rb"s/it[\],]",
+        rb"poch['\" :=\[#]",
+        rb"POCH ",
+        rb"tep['\" :=\[#]",
+        rb"TEP ",
+        rb"ter(?:ation)?['\" :=\[#]",
+        rb"atch['\" :=\[#]",
+        rb"oss [-+.\dn]",
+        rb"cc [.\dn]",
+        rb"acy [.\dn]",
+        rb"\x1b\[",
+    )
 )
+# What may give a step: before the first, values are configuration and need not be read.
+_PLACES = re.compile(rb"(?i)step|epoch|iter|batch|update|\bit ?[=:]|%\||/s|s/it")
 
 
 def decode(cursor: Cursor, data: bytes | None, rules: Rules) -> Iterator[Found]:
@@ -48,7 +67,7 @@ def decode(cursor: Cursor, data: bytes | None, rules: Rules) -> Iterator[Found]:
 
 
 def _pieces(cursor: Cursor, data: bytes, *, every: bool) -> Iterator[tuple[bytes, bool]]:
-    """Promising pieces with their line in the cursor, and whether a newline ends them."""
+    """Pieces that may say something, their line in the cursor; and whether a newline ends them."""
     text = data.replace(b"\r", b"\n")
     at = 0
     if cursor.memory.get("long"):
@@ -60,21 +79,29 @@ def _pieces(cursor: Cursor, data: bytes, *, every: bool) -> Iterator[tuple[bytes
     end = text.rfind(b"\n") + 1
     if end < len(text):
         cursor.memory["long"] = True
+    for start, after in _whole(text, at, end) if every else _marked(text, at, end):
+        cursor.line += text.count(b"\n", at, after)
+        at = after
+        if after - start <= LONGEST:
+            yield text[start : after - 1], data[after - 1] == _NEWLINE
+    cursor.line += text.count(b"\n", at, end)
+
+
+def _whole(text: bytes, at: int, end: int) -> Iterator[tuple[int, int]]:
+    """Every piece, as its begin and the begin of the next one."""
     while at < end:
-        start = at if every else _next_promising(text, at, end)
-        cursor.line += text.count(b"\n", at, start)
-        if start == end:
-            return
-        at = text.index(b"\n", start) + 1
-        cursor.line += 1
-        if at - start <= LONGEST:
-            yield text[start : at - 1], data[at - 1] == 10
+        start, at = at, text.index(b"\n", at) + 1
+        yield start, at
 
 
-def _next_promising(text: bytes, at: int, end: int) -> int:
-    """Where the next line begins that may say something."""
-    match = _PROMISING.search(text, at, end)
-    return end if match is None else text.rfind(b"\n", at, match.start() + 1) + 1 or at
+def _marked(text: bytes, at: int, end: int) -> Iterator[tuple[int, int]]:
+    """Pieces with a mark in them."""
+    marks = (match.start() for mark in _MARKS for match in mark.finditer(text, at, end))
+    for place in sorted(marks):
+        if place >= at:
+            start = text.rfind(b"\n", at, place) + 1 or at
+            at = text.index(b"\n", place) + 1
+            yield start, at
 
 
 class _Reader:
@@ -88,22 +115,17 @@ class _Reader:
 
     def read(self, piece: bytes, *, ends_line: bool) -> Iterator[Found]:
         """Points of one piece, and those that were held until it came."""
+        if not self._patterns and "step" not in self._memory and not _PLACES.search(piece):
+            return
         text = plain_text(piece)
-        named = self._by_patterns(text)
-        if named is not None:
-            yield from self._release()
-            yield from self._line(named)
+        words = self._by_patterns(text)
+        if words is None and (bar := read_bar(text)) is not None:
+            yield from self._draw(bar, ends_line=ends_line)
             return
-        bar = read_bar(text)
-        if bar is None:
-            words = read_line(text)
-            if words.values or words.heading:
-                yield from self._release()
-                yield from self._line(words)
-            return
-        yield from self._draw(bar)
-        if ends_line:
-            yield from self._release()
+        words = words or read_line(text)
+        if words.values or words.heading:
+            step = self._step_of(words)
+            yield from self._offer(step, words.values, "", ends_line=ends_line)
 
     def _by_patterns(self, text: str) -> Words | None:
         for pattern in self._patterns:
@@ -112,14 +134,10 @@ class _Reader:
                 return _words_of(match)
         return None
 
-    def _line(self, words: Words) -> Iterator[Found]:
-        step = self._step_of(words)
-        if step is not None and words.values:
-            yield from self._give(self._cursor.line, step, words.values)
-
     def _step_of(self, words: Words) -> int | None:
         """The step of a line, taken note of for those that come after it."""
         memory = self._memory
+        step: int | None
         if words.step is not None:
             step = self._counted(words.step, words.epoch)
             memory.update(step=step, by="step")
@@ -151,8 +169,8 @@ class _Reader:
         counters[key] = [base, count, total or 0, max(epoch, restarts)]
         return base + count
 
-    def _draw(self, bar: Bar) -> Iterator[Found]:
-        """A bar's values are held until it moves on: the last drawing at a step is the true one."""
+    def _draw(self, bar: Bar, *, ends_line: bool) -> Iterator[Found]:
+        """Values of one drawing of a bar, and how far it is where it counts training."""
         trains = bar.trains and self._is_main(bar)
         step = self._memory.get("step")
         if trains:
@@ -160,19 +178,17 @@ class _Reader:
             if step is None:
                 return
             self._memory.update(step=step, by="step")
-        held = self._memory.get("held")
-        if held is not None and (held[1], held[3]) != (step, bar.key):
-            yield from self._release()
+        values = {name: value for name, value in bar.values.items() if name not in _PROGRESS}
+        yield from self._offer(step, values, bar.key or "bar", ends_line=ends_line)
         if trains and step is not None:
             yield from self._progress(bar, step)
-        if step is not None and bar.values:
-            self._memory["held"] = [self._cursor.line, step, bar.values, bar.key]
 
     def _is_main(self, bar: Bar) -> bool:
         """Whether a bar counts the steps of the run, rather than files or examples."""
-        if bar.values or bar.total == self._rules.planned:
-            return bar.count > 0 or bar.total is not None
-        if bar.total is None or self._rules.planned is not None:
+        planned = self._rules.planned
+        if bar.values or (bar.total is not None and bar.total == planned):
+            return True
+        if bar.total is None or planned is not None:
             return False
         largest: int = max(self._memory.get("largest", 0), bar.total)
         self._memory["largest"] = largest
@@ -187,15 +203,25 @@ class _Reader:
             return
         self._memory["percent"] = [bar.key, percent]
         values = {"progress": bar.count / bar.total}
-        if bar.rate is not None:
-            values["rate"] = bar.rate
+        values |= {} if bar.rate is None else {"rate": bar.rate}
         yield from self._give(self._cursor.line, step, values)
 
-    def _release(self) -> Iterator[Found]:
+    def _offer(
+        self, step: int | None, values: dict[str, float], key: str, *, ends_line: bool
+    ) -> Iterator[Found]:
+        """What is redrawn is held until its line ends or it moves on: the last drawing is true."""
         held = self._memory.pop("held", None)
         if held is not None:
-            line, step, values, _ = held
-            yield from self._give(line, step, values)
+            if (held[1], held[3]) == (step, key):
+                values = {**held[2], **values}
+            else:
+                yield from self._give(*held[:3])
+        if step is None or not values:
+            return
+        if ends_line:
+            yield from self._give(self._cursor.line, step, values)
+        else:
+            self._memory["held"] = [self._cursor.line, step, values, key]
 
     def _give(self, line: int, step: int, values: dict[str, float]) -> Iterator[Found]:
         """Values that are not told already: a bar is drawn many times at one step."""
@@ -225,6 +251,6 @@ def _words_of(match: re.Match[str]) -> Words:
     return Words(step=_whole(found.get("step")), epoch=_whole(found.get("epoch")), values=values)
 
 
-def _whole(text: str | None) -> Count | None:
+def _place(text: str | None) -> Count | None:
     digits = "" if text is None else text.replace(",", "").strip()
     return Count(read_count(digits), None) if digits.isdecimal() else None

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 _NUMBER = r"[+-]?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
-_VALUE = rf"(?:{_NUMBER}|[+-]?(?:nan|inf(?:inity)?)(?![A-Za-z]))"
+_VALUE = rf"(?:{_NUMBER}|[+-]?(?i:nan|inf(?:inity)?)(?![A-Za-z]))"
 _END = r"(?=$|[\s,;|)\]}'\">]|\.(?:\s|$))"
 _COUNT = r"\d{1,3}(?:,\d{3})+(?!\d)|\d+"
-_UNITS = "ms us ns s sec min h B KB MB GB TB KiB MiB GiB TiB W it/s tok/s".split()
-_SPACED = "ms s GB MB GiB MiB it/s tok/s".split()  # others are words too: `loss 0.5 min 0.4`
-_UNIT = rf"(?:%|{'|'.join(_UNITS)}|\s(?:%|{'|'.join(_SPACED)}))"
+# Behind a space only those that are no words too, as in `loss 0.5 min 0.4`.
+_SPACED = r"ms|s|GB|MB|GiB|MiB|it/s|tok/s|%"
+_UNIT = rf"(?:{_SPACED}|us|ns|sec|min|h|B|KB|TB|KiB|TiB|W|\s(?:{_SPACED}))"
 _SPLITS = r"train|training|val|valid|validation|test|eval|evaluation|dev|best|avg|average|mean|ema"
 # Names that may stand before their value without a sign between: `loss 0.5`, `val_loss 0.5`.
 _SPOKEN = (
@@ -28,11 +28,11 @@ _NOISE |= {"id", "eta", "gpu", "gpus", "node", "device", "cuda"}
 
 _PAIR = re.compile(
     rf"""(?<![\w./@%$-])
-    (?:(?P<split>{_SPLITS})\s+)?
-    (?P<quote>['"]?)(?P<key>[A-Za-z][\w./@-]{{0,63}})(?P=quote)
-    (?:\s{{0,2}}(?P<sign>[=:])\s{{0,8}}|\s{{1,8}})
+    (?:(?P<split>(?i:{_SPLITS}))[ ]{{1,4}}+)?
+    (?P<quote>['"]?)(?P<key>[A-Za-z][\w./@-]{{0,63}}+)(?P=quote)
+    (?:\s{{0,2}}+(?P<sign>[=:])\s{{0,8}}+|\s{{1,8}}+)
     ['"]?(?P<value>{_VALUE})(?P<unit>{_UNIT})?['"]?{_END}""",
-    re.VERBOSE | re.IGNORECASE,
+    re.VERBOSE,
 )
 _SPOKEN_KEY = re.compile(_SPOKEN, re.IGNORECASE)
 
