@@ -30,6 +30,7 @@ _PATTERN_LONGEST = 2000  # characters of a line that a spec's own patterns see
 _MOST_NAMES = 200  # series a log; a program that prints more names prints no metrics
 _MOST_COUNTERS = 16
 _MOST_STEP = 1 << 62
+_PLACE_GROUPS = {"step", "epoch"}  # of a spec's own patterns
 _NEWLINE = 10
 _PROGRESS = {"progress", "rate"}  # series of the bars themselves
 _LAST = "last"  # memory: name → [step, value] of its last point
@@ -245,10 +246,9 @@ def _compiled(patterns: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
 def _words_of(match: re.Match[str]) -> Words:
     """What a spec's own pattern found: `step`, `epoch` and values by the names of its groups."""
     found = {name: text for name, text in match.groupdict().items() if text is not None}
-    values = {
-        name: read_value(text) for name, text in found.items() if name not in {"step", "epoch"}
-    }
-    return Words(step=_whole(found.get("step")), epoch=_whole(found.get("epoch")), values=values)
+    read = {name: read_value(text) for name, text in found.items() if name not in _PLACE_GROUPS}
+    values = {name: value for name, value in read.items() if value is not None}
+    return Words(step=_place(found.get("step")), epoch=_place(found.get("epoch")), values=values)
 
 
 def _place(text: str | None) -> Count | None:

@@ -5,7 +5,6 @@ Conservative: a value counts if it is called by a name and stands alone. `85/100
 (`time 30ms` is `time_ms` = 30).
 """
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -34,6 +33,7 @@ _PAIR = re.compile(
     ['"]?(?P<value>{_VALUE})(?P<unit>{_UNIT})?['"]?{_END}""",
     re.VERBOSE,
 )
+_ALONE = re.compile(rf"(?P<value>{_VALUE})\s?(?P<percent>%)?[,;:.]?")
 _SPOKEN_KEY = re.compile(_SPOKEN, re.IGNORECASE)
 
 
@@ -41,7 +41,7 @@ def _counter(names: str) -> re.Pattern[str]:
     """A word and a count: `step 100`, `Step [100/600]`, `'step': 100`, `epoch=3`, `Epoch 3/10:`."""
     return re.compile(
         rf"""(?<![\w./@%$-])(?<!per\s)['"]?(?P<word>{names})['"]?\s{{0,4}}
-        (?P<sign>[=:\#])?\s{{0,4}}[\[(]?\s{{0,4}}
+        (?P<sign>[=:\#])?\s{{0,4}}[\[('"]?\s{{0,4}}
         (?P<count>{_COUNT})(?P<rest>\.\d+)?(?:\s?(?:/|of\s)\s?(?P<total>{_COUNT}))?\s?[\])]?
         (?=$|[\s,;:|)\]}}'">-]|\.(?:\s|$))""",
         re.VERBOSE | re.IGNORECASE,
@@ -131,7 +131,7 @@ def read_values(text: str) -> Iterator[tuple[str, float]]:
             continue
         if key.casefold() in _CONTEXTS or key.casefold() in _NOISE:
             continue
-        value = read_value(match["value"])
+        value = float(match["value"].replace(",", ""))
         if match["split"]:
             key = f"{match['split'].lower()}_{key}"
         if unit == "%":
@@ -141,9 +141,10 @@ def read_values(text: str) -> Iterator[tuple[str, float]]:
         yield key, value
 
 
-def read_value(text: str) -> float:
-    """A number with or without thousands separators, nan or inf."""
-    try:
-        return float(text.replace(",", ""))
-    except ValueError:
-        return math.nan
+def read_value(text: str) -> float | None:
+    """A number with or without thousands separators, a percentage, nan or inf; None for others."""
+    match = _ALONE.fullmatch(text.strip())
+    if match is None:
+        return None
+    value = float(match["value"].replace(",", ""))
+    return value / 100 if match["percent"] else value
