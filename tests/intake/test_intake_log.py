@@ -1,8 +1,8 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from intake.decoding import decoded
+
 from orchestrator.store.formats import LOG, Rules
 from orchestrator.store.formats.log import LONGEST
 
@@ -116,7 +116,7 @@ def test_the_planned_steps_tell_which_bar_trains():
 
 
 def test_a_trainer_that_prints_dicts_between_bars():
-    """Hugging Face's trainer prints epochs; its bar knows the step, its evaluation's bar does not."""
+    """Hugging Face's trainer prints epochs; its training bar knows the step, the other does not."""
     text = bar(50, 1000, more="") + "\n{'loss': 0.7, 'epoch': 0.05}\n"
     text += "".join(bar(c, 8, more="") for c in (4, 8))
     text += "\n{'eval_loss': 0.9, 'epoch': 0.05}\n"

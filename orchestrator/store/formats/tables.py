@@ -68,9 +68,12 @@ def _cells(text: str, separator: str | None) -> list[str]:
 
 
 def _header(text: str) -> tuple[list[str], str]:
-    """Column names, and what stands between them."""
-    separator = max(_SEPARATORS, key=text.count)
-    return [cell.strip() for cell in _cells(text, separator)], separator
+    """Column names, and what stands between them; no names where none is called as a step is."""
+    for separator in _SEPARATORS:
+        names = [cell.strip() for cell in _cells(text, separator)]
+        if _place(names, STEPS) is not None:
+            return names, separator
+    return [], ","
 
 
 def _is_header(cells: list[str]) -> bool:
