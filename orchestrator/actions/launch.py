@@ -190,6 +190,7 @@ def _plan(
         budget=experiment.budget,
         retry=experiment.retry,
         metrics=experiment.metrics,
+        track=experiment.track,
         criteria=criteria_of(document, said_by(experiment.criteria)),
         planned_steps=planned_steps(experiment),
         stop_when=experiment.stop.when,

@@ -8,9 +8,9 @@ from orchestrator.clock import Clock
 from orchestrator.codec import read_record_if_present
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
-from orchestrator.domain.hardware import is_sampled
 from orchestrator.domain.point import Event, Point
 from orchestrator.domain.run import ExitRecord, RunRecord, RunState, RunStatus
+from orchestrator.domain.series import furthest
 from orchestrator.store import Reader
 from orchestrator.watch.checkpoints import CheckpointShelf
 from orchestrator.watch.judging import judge_of
@@ -174,8 +174,7 @@ class Observer:
     def _judge_all(self, newest: RunState, elapsed: float) -> _Known:
         """Judge what is known now, and bring the index up to date where that changed."""
         series = self._reader.series(self._folder.id)
-        logged = (row.max_step for name, row in series.items() if not is_sampled(name))
-        max_step = max(logged, default=None)
+        max_step = furthest({name: row.max_step for name, row in series.items()})
         if newest.status is RunStatus.ENDED:
             # Now that all its points are in, whether that was the plan.
             newest = newest_attempt(self._folder, self._record, max_step=max_step)
@@ -214,8 +213,8 @@ class Observer:
         )
         if result.restarted:
             self._begin()
-        # Samples of the hardware come whether the run does anything or not.
-        self._recorded = grown = result.bytes > result.sampled
+        self._recorded = result.points + result.events > 0
+        grown = result.bytes > 0
         for attempt in self._folder.attempts():
             source = str(attempt.log.relative_to(self._folder.path))
             if attempt.number not in self._logs and attempt.log.exists():
