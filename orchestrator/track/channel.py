@@ -113,16 +113,21 @@ class Channel:
             self._lock.release()
 
     def _keep(self, data: bytes, *, begun: bool = False) -> None:
-        """Put a line behind those that wait; the rest of a line that was cut off goes first."""
+        """Put a line behind those that wait; the rest of a line that was cut off goes first.
+
+        What does not fit into memory pushes the oldest out, but never the first, which may be half
+        written.
+        """
         if begun:
             self._waiting.appendleft(data)
             self._begun = True
-        elif data and self._bytes + len(data) > KEPT:
-            self.lost += 1
-            return
         elif data:
             self._waiting.append(data)
         self._bytes += len(data)
+        while self._bytes > KEPT and len(self._waiting) > 2:
+            self._bytes -= len(self._waiting[1])
+            del self._waiting[1]
+            self.lost += 1
 
     def _write_waiting(self) -> bool:
         """Write the waiting lines, first to last; False if the rest must wait for another time."""
@@ -133,9 +138,10 @@ class Channel:
             self._ensure_file(now)
             while self._waiting:
                 self._write_first()
-                if self.lost and not self._waiting:
-                    lost, self.lost = self.lost, 0
-                    self._keep(event_line("lost", time.time(), None, {"lines": lost}).encode())
+                if self.lost and not self._begun:
+                    event = event_line("lost", time.time(), None, {"lines": self.lost}).encode()
+                    self._waiting.appendleft(event)
+                    self._bytes, self.lost = self._bytes + len(event), 0
         except OSError as error:
             self._retry = now + RETRY
             if error.errno == errno.EBADF:
