@@ -35,8 +35,8 @@ def read_values(data: Mapping[Any, Any]) -> tuple[list[Value], dict[str, Any]]:
         except Exception as error:  # noqa: BLE001 - a foreign value may raise anything
             rest[name] = shown = _shown(value)
             kind = type(value).__name__ if shown is value else shown
-            reason = f"{name!r} is no number ({kind}; {describe(error)})"
-            warn_once(f"value {name}", f"{reason}; kept as a text event")
+            why = "" if isinstance(error, TypeError) else f"; {describe(error)}"
+            warn_once(f"value {name}", f"{name!r} is no number ({kind}{why}); kept as a text event")
         else:
             if read is not None:
                 label = quoted(name)
@@ -48,7 +48,8 @@ def _read(value: Any) -> str | Arriving | None:
     """One value as JSON, the tensor that is still on its way, or None if there is no value.
 
     Raises:
-        TypeError: it is no number; other errors come from the value's own code.
+        TypeError: it is no number.
+        ValueError: it is one, but not to be had here; other errors come from the value's own code.
     """
     if isinstance(value, int | float):
         return number(value)
@@ -86,7 +87,7 @@ def _read_device(tensor: Any) -> str | Arriving:
     if not hasattr(module, "Event"):
         return number(tensor.item())
     if is_capturing(module):
-        raise TypeError("it has no value while a graph is captured")
+        raise ValueError("it has no value while a graph is captured")
     with module.device(tensor.device) if hasattr(module, "device") else nullcontext():
         copy = tensor.detach().to("cpu", non_blocking=True)
         event = module.Event()
@@ -97,7 +98,7 @@ def _read_device(tensor: Any) -> str | Arriving:
 def _local_part(tensor: Any) -> Any:
     """The value of a DTensor as this rank has it; others have to talk to each other for it."""
     if not all(placement.is_replicate() for placement in tensor.placements):
-        raise TypeError("it is spread over the ranks; log tensor.full_tensor() of all of them")
+        raise ValueError("it is spread over the ranks; log tensor.full_tensor() of all of them")
     return tensor.to_local()
 
 
