@@ -161,7 +161,11 @@ class Run:
         What is logged later is kept, and warned of once.
         `exit_code` None means that nobody said; a local run then counts as ended with 0.
         """
-        if self.finished or os.getpid() != self._owner:
+        if os.getpid() != self._owner:  # a forked child ends its own part only
+            if self._channel is not None:
+                self._channel.close()
+            return
+        if self.finished:
             return
         self.finished = True
         self._queue.drain(LAST_WAIT, last=True)
