@@ -92,7 +92,7 @@ def local_place(config: dict[str, Any]) -> Place:
         _describe_run(run, config)
         rank, world_size = ranks()
         if world_size > 1 and rank == 0:
-            replace_json(state / "runs" / _group_name(), run.name)
+            replace_json(state / "runs" / _group_name(os.getppid()), run.name)
     place = Place(run, 1, run / "attempt-1", local=joined is None, named=True)
     os.environ.update(_variables(place))
     return place
@@ -118,9 +118,10 @@ def _variables(place: Place) -> dict[str, str]:
 def _joined(runs: Path) -> Path | None:
     """The run of this process's rank 0, or of the program whose worker it is."""
     rank, world_size = ranks()
-    if world_size > 1 and rank > 0:
-        return _wait_for(runs / _group_name())
     program = _program()
+    if world_size > 1 and rank > 0:
+        launchers = {os.getppid(), _parent(program)}
+        return _wait_for([runs / _group_name(launcher) for launcher in launchers])
     return _run_of(runs, program) if program != os.getpid() else None
 
 
@@ -161,18 +162,18 @@ def _is_workspace(folder: Path) -> bool:
     return any((folder / marker).exists() for marker in MARKERS)
 
 
-def _group_name() -> str:
-    parent = _parent(_program())
+def _group_name(launcher: int) -> str:
     restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    return f".group-{os.uname().nodename}-{parent}-{_start_ticks(parent)}-{restart}.json"
+    return f".group-{os.uname().nodename}-{launcher}-{_start_ticks(launcher)}-{restart}.json"
 
 
-def _wait_for(group: Path) -> Path | None:
+def _wait_for(groups: list[Path]) -> Path | None:
     deadline = time.monotonic() + JOIN_SECONDS
     while time.monotonic() < deadline:
-        if group.exists():
-            name = str(json.loads(group.read_bytes()))
-            return group.parent / name if re.fullmatch(RUN_NAME, name) else None
+        for group in groups:
+            if group.exists():
+                name = str(json.loads(group.read_bytes()))
+                return group.parent / name if re.fullmatch(RUN_NAME, name) else None
         time.sleep(0.05)
     return None
 
@@ -210,7 +211,7 @@ def _describe_run(run: Path, config: dict[str, Any]) -> None:
 
 
 def _identity(pid: int) -> dict[str, Any]:
-    """What tells a process from any other, before and after it."""
+    """What tells a process from any other, also one that gets its pid later."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     return {
         "pid": pid,

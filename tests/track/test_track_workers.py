@@ -301,3 +301,27 @@ def test_threads_that_begin_at_once_begin_one_run(tmp_path, program):
     assert metrics(tmp_path) == {f"t{n}": 50 for n in range(8)}
     (file,) = tmp_path.rglob("events-*.jsonl")
     assert file.read_text().count('"event":"start"') == 1
+
+
+@pytest.mark.timeout(300)
+def test_workers_of_ranks_from_older_fork_servers_join_the_run(tmp_path, program):
+    """Also the workers of a rank above 0, whose run another process made, make no second run."""
+    pytest.importorskip("torch")
+    (tmp_path / "train.py").write_text(
+        "import multiprocessing\n"
+        "from orchestrator import track\n"
+        "def nothing(_): return None\n"
+        "def work(n): track.log({'worker': n}, step=n)\n"
+        "if __name__ == '__main__':\n"
+        "    context = multiprocessing.get_context('forkserver')\n"
+        "    with context.Pool(1) as pool: pool.map(nothing, [0])\n"
+        "    track.init()\n"
+        "    with context.Pool(1) as pool: pool.map(work, range(5))\n"
+    )
+    torchrun = "-m torch.distributed.run --standalone --nproc-per-node 2 train.py"
+    process = program(
+        f"import os, sys\nos.execv(sys.executable, [sys.executable, *{torchrun!r}.split()])"
+    )
+    _, error = process.communicate(timeout=280)
+    assert process.returncode == 0, error
+    assert metrics(tmp_path) == {"worker": 10}
