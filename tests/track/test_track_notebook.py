@@ -1,11 +1,13 @@
 """At a prompt and in a notebook: cells run again, are interrupted, and fail; the run goes on."""
 
+import fcntl
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,12 @@ def logged(run: Path) -> list[float]:
     return values
 
 
+def own_terminal() -> None:
+    """Let ^C on stdin interrupt this process, also where pytest itself ignores SIGINT."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Prompt:
     """An interactive Python on a terminal of its own."""
 
@@ -41,7 +49,7 @@ class Prompt:
             stdout=inner,
             stderr=inner,
             start_new_session=True,
-            preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),  # noqa: PLW1509 - ^C needs a controlling terminal
+            preexec_fn=own_terminal,  # noqa: PLW1509 - ^C needs a controlling terminal
         )
         os.close(inner)
         self.seen = ""
