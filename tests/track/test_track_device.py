@@ -170,7 +170,7 @@ def test_finish_writes_what_has_landed(home, device, loss):
     assert home.points()[0]["metrics"] == {"loss": 1.0}
 
 
-def test_values_that_never_land_cost_bounded_memory_and_no_neighbour(home, loss, monkeypatch):
+def test_values_that_never_land_cost_bounded_memory_only(home, device, loss, monkeypatch):
     """Behind a dead device at most so many points wait; then they go out without its values."""
     monkeypatch.setattr(queue, "MOST_WAITING", 10)
     run = track.init()
@@ -180,6 +180,9 @@ def test_values_that_never_land_cost_bounded_memory_and_no_neighbour(home, loss,
     assert [(point["step"], point["metrics"]) for point in home.points()] == [
         (step, {"lr": 0.5}) for step in range(40)
     ]
+    device.run()
+    run.finish()
+    assert [point["metrics"] for point in home.points()[40:]] == [{"loss": 1.0, "lr": 0.5}] * 10
 
 
 def test_finish_gives_up_a_dead_device_and_keeps_the_rest(home, loss, monkeypatch, capsys):

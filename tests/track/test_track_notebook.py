@@ -126,8 +126,11 @@ def run_cell(client, source: str) -> tuple[str, str]:
         if message["msg_type"] == "stream":
             printed.append(message["content"]["text"])
 
-    reply = client.execute_interactive(source, output_hook=take, timeout=60)
-    return reply["content"]["status"], "".join(printed)
+    status = "aborted"
+    while status == "aborted":  # a kernel passes over what comes close behind an error
+        reply = client.execute_interactive(source, output_hook=take, timeout=60)
+        status = reply["content"]["status"]
+    return status, "".join(printed)
 
 
 INIT = "from orchestrator import track\nrun = track.init(config={'lr': 1})\nprint(run.id)"
