@@ -15,12 +15,13 @@ from orchestrator.track.channel import Channel
 from orchestrator.track.checkpoints import step_folder, write_manifest
 from orchestrator.track.lines import event_line, number, plain, point_line, quoted
 from orchestrator.track.mappings import Config, Summary
-from orchestrator.track.place import Place, Ranks, close_place, hidden
-from orchestrator.track.values import Queue, read_values
+from orchestrator.track.place import Place, Ranks, close_place, hidden, withdraw
+from orchestrator.track.queue import Queue
+from orchestrator.track.values import read_values
 from orchestrator.track.warning import describe, harmless, warn_once
 
 STOP_LOOK = 0.5  # seconds between looks at stop.json
-LAST_WAIT = 10.0  # seconds that finish() waits for values still on a GPU
+LAST_WAIT = 10.0  # seconds that checkpoint() and finish() wait for values still on a GPU
 
 _terminated = False
 
@@ -51,7 +52,7 @@ class Run:
         Values are numbers: Python's, numpy's, or tensors of one element. Names of nested mappings
         are joined by `/`. With `commit=False` the next call without a step stays at this step.
         A tensor on a GPU is never waited for: its line, and those behind it, follow when its copy
-        has landed, at a later `log` or at `finish`.
+        has landed, at a later call, at a checkpoint or at `finish`.
         """
         now = time.time()
         if type(step) is not int:
@@ -115,10 +116,12 @@ class Run:
     ) -> Path | None:
         """Seal a saved file or folder: sync, hash, manifest last. Call it on one rank only.
 
-        Returns the manifest, or None if the checkpoint could not be sealed.
+        What was logged before is written first, values still on a GPU included. Returns the
+        manifest, or None if the checkpoint could not be sealed.
         """
         if self._place is None:
             return None
+        self._queue.drain(LAST_WAIT)
         folder = step_folder(self.dir / "checkpoints", step)
         about = {"step": int(step), "attempt": self._place.attempt, "meta": meta or {}}
         manifest = write_manifest(folder, Path(path), about)
@@ -135,6 +138,8 @@ class Run:
         Looks at the disk at most twice a second. The first call installs a SIGTERM handler if the
         program has none: by asking, the program says that it ends by itself.
         """
+        if self._queue.waiting:
+            self._queue.drain()
         now = time.monotonic()
         if not self._looked:
             self._looked = now
@@ -153,17 +158,25 @@ class Run:
     def finish(self, exit_code: int | None = 0, error: str | None = None) -> None:
         """Write what is still under way and the `finish` event; only the first call counts.
 
+        What is logged later is kept, and warned of once.
         `exit_code` None means that nobody said; a local run then counts as ended with 0.
         """
-        if self.finished or os.getpid() != self._owner:
+        if os.getpid() != self._owner:  # a forked child ends its own part only
+            if self._channel is not None:
+                self._channel.close()
+            return
+        if self.finished:
             return
         self.finished = True
-        self._queue.drain(LAST_WAIT)
+        self._queue.drain(LAST_WAIT, last=True)
         self.write_event("finish", {"code": exit_code, "error": error})
-        if self._place is not None and self._place.local:
-            harmless(close_place)(self._place, self._started, exit_code or 0, error)
+        if self._place is not None:
+            withdraw(self._place)
+            if self._place.local:
+                harmless(close_place)(self._place, self._started, exit_code or 0, error)
         if self._channel is not None:
             self._channel.close()
+            self._channel.ended = True
 
     def __enter__(self) -> Self:
         return self
@@ -185,6 +198,8 @@ class Run:
     @harmless
     def write_event(self, name: str, data: Mapping[str, Any], step: int | None = None) -> None:
         """Write an event of any name; readers ignore names they do not know."""
+        if self._queue.waiting:
+            self._queue.drain()
         if self._channel is not None:
             self._channel.write(event_line(name, time.time(), step, data))
 
@@ -208,9 +223,16 @@ class Run:
 
     def after_fork(self) -> None:
         """In the child: a file of its own; what the parent still has to write is the parent's."""
-        self._queue.waiting.clear()
+        self._queue.forget()
         if self._channel is not None:
             self._channel.forget()
+
+    def take_rank(self, rank: Ranks) -> None:
+        """In a forked child that a launcher made a rank of its own: a file of that rank's name."""
+        if self._place is not None and os.getpid() != self._owner and rank.rank != self.rank:
+            self.rank = rank.rank
+            self._channel = channel_of(self._place, rank.rank)
+            self.describe_start({}, rank.world_size)
 
     def _read_step(self, step: Any) -> int:
         """A step of another type: numpy's, a tensor, a float; the next step if it is no number."""
@@ -223,11 +245,11 @@ class Run:
     @harmless
     def _log_slowly(self, data: Mapping[Any, Any], step: int, now: float) -> None:
         numbers, rest = read_values(data)
-        if numbers or not rest:
+        texts = [value for value in numbers if isinstance(value, str)]
+        if self._queue.waiting or len(texts) < len(numbers):
             self._queue.add(step, now, numbers)
-        for name, value in rest.items():
-            kind = type(value).__name__
-            warn_once(f"value {name}", f"{name!r} is no number ({kind}); kept as a text event")
+        elif texts or not rest:
+            self._write_line(point_line(step, now, texts))
         if rest:
             self.write_event("text", rest, step)
 
