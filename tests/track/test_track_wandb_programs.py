@@ -97,11 +97,11 @@ def flat(items):
     row, media = {}, set()
     for item in items:
         names = list(item.nested_key) or [item.key]
-        value = json.loads(item.value_json)
-        if names[-1] == "_type":
-            media.add(names[0])
-        elif isinstance(value, int | float) and not names[0].startswith("_"):
-            row["/".join(names)] = value
+        for name, value in flatten({"/".join(names): json.loads(item.value_json)}):
+            if name.endswith("/_type"):
+                media.add(names[0])
+            elif isinstance(value, int | float) and not name.startswith("_"):
+                row[name] = value
     return {name: value for name, value in row.items() if name.split("/")[0] not in media}
 
 
