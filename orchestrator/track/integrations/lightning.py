@@ -28,6 +28,7 @@ class ExpLogger(Logger):
     def __init__(self, **labels: Any) -> None:
         super().__init__()
         self._labels = labels
+        self._step: int | None = None
 
     @property
     def experiment(self) -> track.Run:
@@ -52,7 +53,11 @@ class ExpLogger(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Write a point."""
-        self.experiment.log(metrics, step=step)
+        # Each log of a step repeats the epoch; the same step twice would look like a new beginning.
+        again = {"epoch"} if step is not None and step == self._step else set()
+        self._step = step
+        named = {key: value for key, value in metrics.items() if key not in again}
+        self.experiment.log(named, step=step)
 
     @rank_zero_only
     def log_hyperparams(

@@ -10,8 +10,6 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from orchestrator import track
 from orchestrator.track.integrations.accelerate import Stop
 
-FINAL = ("train_runtime", "train_samples_per_second", "train_steps_per_second", "train_loss")
-
 
 class ExpCallback(TrainerCallback):
     """Logs and evaluations become points at the global step, checkpoints are sealed.
@@ -23,6 +21,7 @@ class ExpCallback(TrainerCallback):
     def __init__(self, **labels: Any) -> None:
         self._labels = labels
         self._stop = Stop()
+        self._step = -1
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, _control: TrainerControl, **given: Any
@@ -43,12 +42,17 @@ class ExpCallback(TrainerCallback):
         logs: Mapping[str, Any],
         **_given: Any,
     ) -> None:
-        """Write a point; what is told once at the end goes into the summary."""
-        if state.is_world_process_zero:
-            run = track.current()
-            final = {name: value for name, value in logs.items() if name in FINAL}
-            run.log(_named(logs.keys() - final.keys(), logs), step=state.global_step)
-            run.summary.update(final)
+        """Write a point; what is told of the whole training at its end goes into the summary."""
+        if not state.is_world_process_zero:
+            return
+        if "train_runtime" in logs:
+            track.current().summary.update(logs)
+            return
+        # Each log of a step repeats the epoch; the same step twice would look like a new beginning.
+        again = {"epoch"} if state.global_step == self._step else set()
+        self._step = state.global_step
+        named = {_named(key): value for key, value in logs.items() if key not in again}
+        track.log(named, step=state.global_step)
 
     def on_predict(
         self,
@@ -60,7 +64,7 @@ class ExpCallback(TrainerCallback):
     ) -> None:
         """Write the metrics of `trainer.predict`, which no log tells."""
         if state.is_world_process_zero:
-            track.log(_named(metrics, metrics), step=state.global_step)
+            track.log({_named(key): metrics[key] for key in metrics}, step=state.global_step)
 
     def on_step_end(
         self, _args: TrainingArguments, _state: TrainerState, control: TrainerControl, **_given: Any
@@ -79,11 +83,7 @@ class ExpCallback(TrainerCallback):
             track.checkpoint(folder, state.global_step)
 
 
-def _named(names: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-    """`eval_loss` as `eval/loss`, `loss` as `train/loss`, as the other trackers call them."""
-    named = {}
-    for name in names:
-        group, _, rest = name.partition("_")
-        split = group in {"eval", "test"} and rest
-        named[f"{group}/{rest}" if split else f"train/{name}"] = values[name]
-    return named
+def _named(name: str) -> str:
+    """`eval_loss` as `eval/loss`, `loss` as `train/loss`, as other trackers call them."""
+    group, _, rest = name.partition("_")
+    return f"{group}/{rest}" if group in {"eval", "test"} and rest else f"train/{name}"
