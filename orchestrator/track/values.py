@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from orchestrator.track.lines import number, quoted
+from orchestrator.track.media import left_out
 from orchestrator.track.queue import Arriving, Value, is_capturing
 from orchestrator.track.warning import describe, warn_once
 
@@ -25,7 +26,7 @@ def flatten(data: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, An
 def read_values(data: Mapping[Any, Any]) -> tuple[list[Value], dict[str, Any]]:
     """Split `data` into numbers and the rest, which is kept as text and warned of once a name.
 
-    None, and a masked value, say that there is no value: they are in neither.
+    None, and a masked value, say that there is no value: they are in neither, nor is media.
     """
     numbers: list[Value] = []
     rest: dict[str, Any] = {}
@@ -33,6 +34,8 @@ def read_values(data: Mapping[Any, Any]) -> tuple[list[Value], dict[str, Any]]:
         try:
             read = _read(value)
         except Exception as error:  # noqa: BLE001 - a foreign value may raise anything
+            if left_out(name, value):
+                continue
             rest[name] = shown = _shown(value)
             kind = type(value).__name__ if shown is value else shown
             why = "" if isinstance(error, TypeError) else f"; {describe(error)}"
