@@ -7,6 +7,7 @@ import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ class Reaped:
     survivors: int = 0
 
 
+@cache
 def boot_id() -> str:
     """Identity of the kernel's present boot."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
