@@ -30,7 +30,7 @@ _TAIL = 60  # log lines that are searched for an error
 _SHORT = 90  # characters of a cause in a title
 _ERROR = re.compile(r"(?:[\w.]+\.)?(?P<name>\w*(?:Error|Exception|Interrupt)): ?(?P<what>.*)")
 _LOUD = {"warn": NoticeLevel.WARN, "warning": NoticeLevel.WARN, "error": NoticeLevel.ERROR}
-_UNSET = "is not set"  # what a queued run says that lacks a variable
+_LACKS = "in the environment"  # what a queued run says that needs a variable of a shell
 _ENDED_BADLY = {Outcome.FAILED: "crashed", Outcome.LOST: "was lost", Outcome.INCOMPLETE: "ended"}
 
 
@@ -84,7 +84,7 @@ def news_of_life(seen: Observation) -> Iterator[News]:
     """What happened to a run that has not ended."""
     yield from _alerts(seen)
     yield from _alarms(seen)
-    if seen.state.status is RunStatus.QUEUED and _UNSET in seen.state.why:
+    if seen.state.status is RunStatus.QUEUED and _LACKS in seen.state.why:
         yield _unset(seen)
     if seen.state.status is not RunStatus.RUNNING:
         return
