@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.codec import encode
-from orchestrator.domain.attempt import Cause, Failure
+from orchestrator.domain.attempt import Failure
 from orchestrator.domain.facts import RunFacts
+from orchestrator.domain.retry import Cause
 from orchestrator.domain.run import (
     AttemptState,
     ExitRecord,
@@ -103,7 +104,7 @@ def test_the_recorded_cause_is_the_evidence(tmp_path):
 
 def test_a_queued_run_that_lacks_a_variable_waits_for_a_person(tmp_path):
     """Nobody else can export it."""
-    why = "env.KEY = '$KEY': KEY is not set"
+    why = "needs KEY in the environment: exp run resume R-000007 in a shell that has it"
     seen = observation(tmp_path)
     state = RunState(status=RunStatus.QUEUED, outcome=None, attempt=seen.state.attempt, why=why)
     (news,) = news_of_life(replace(seen, state=state))
