@@ -31,17 +31,6 @@ class Reaped:
     survivors: int = 0
 
 
-def own_identity() -> Identity:
-    """The identity of this process."""
-    pid = os.getpid()
-    return Identity(
-        pid=pid,
-        start_ticks=start_ticks(pid) or 0,
-        boot_id=boot_id(),
-        host=socket.gethostname(),
-    )
-
-
 @cache
 def boot_id() -> str:
     """Identity of the kernel's present boot."""

@@ -11,6 +11,7 @@ from orchestrator.ids import RUN_ID, run_id, run_number
 
 _ROTATED = re.compile(r"out\.log([.-][0-9]+)?")
 MARKERS = (".exp", "exp.toml", "tickets")
+_EVENTS = re.compile(r"events-.*\.jsonl|telemetry\.jsonl", re.DOTALL)
 
 
 def _modified(path: Path) -> float:
@@ -36,6 +37,16 @@ class AttemptFolder:
     def lease_file(self) -> Path:
         """The GPUs and CPU slots the attempt was given."""
         return self.path / "lease.json"
+
+    @property
+    def waiting_file(self) -> Path:
+        """What a queued attempt waits for."""
+        return self.path / "waiting.json"
+
+    @property
+    def config_file(self) -> Path:
+        """Resolved parameters, if they differ from the run's."""
+        return self.path / "config.json"
 
     @property
     def failure_file(self) -> Path:
@@ -76,8 +87,12 @@ class AttemptFolder:
         return sorted(found, key=lambda path: (_modified(path), path.name))
 
     def event_files(self) -> list[Path]:
-        """Files of points and events, in name order."""
-        return sorted(self.path.glob("events-*.jsonl"))
+        """Files of points and events, in name order; the samples of the hardware last."""
+        try:
+            names = sorted(os.listdir(self.path))  # noqa: PTH208 - a tenth of the time, every tick
+        except FileNotFoundError:
+            return []
+        return [self.path / name for name in names if _EVENTS.fullmatch(name)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +135,11 @@ class RunFolder:
     def ticked_file(self) -> Path:
         """ticked.json: keys of the boxes that this run has ticked."""
         return self.path / "ticked.json"
+
+    @property
+    def notices_file(self) -> Path:
+        """notices.jsonl: what people were told of this run, and what came of it."""
+        return self.path / "notices.jsonl"
 
     def attempt(self, number: int) -> AttemptFolder:
         """Folder of attempt `number`, counted from 1."""
@@ -185,6 +205,11 @@ class Workspace:
     def watcher_log(self) -> Path:
         """What the watcher had to say."""
         return self.state / "watcher.log"
+
+    @property
+    def unsent_file(self) -> Path:
+        """Exists while a notice is still to be sent."""
+        return self.state / "unsent"
 
     def lock_file(self, name: str) -> Path:
         """A lock named after what it guards."""
