@@ -19,12 +19,36 @@ class GitConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueueConfig:
+    """[queue]: `cpus` is how many CPU slots the runs of this workspace share; None is no limit."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    cpus: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetryConfig:
+    """[telemetry]: seconds between two samples of the hardware; 0 takes none."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    interval: float = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceConfig:
-    """exp.toml; every key has a default, the file may be absent."""
+    """exp.toml; every key has a default, the file may be absent.
+
+    `notify` is read by orchestrator.notify, which also knows the user's own file.
+    """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     git: GitConfig = field(default_factory=GitConfig)
+    queue: QueueConfig = field(default_factory=QueueConfig)
+    telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
+    notify: dict[str, Any] = field(default_factory=dict)
 
 
 def load_config(root: Path) -> WorkspaceConfig:
@@ -36,7 +60,13 @@ def load_config(root: Path) -> WorkspaceConfig:
     path = root / "exp.toml"
     if not path.exists():
         return WorkspaceConfig()
-    return decode(WorkspaceConfig, read_toml(path), source=str(path))
+    config = decode(WorkspaceConfig, read_toml(path), source=str(path))
+    if config.queue.cpus is not None and config.queue.cpus < 1:
+        raise InvalidFileError(
+            f"{path}: queue.cpus = {config.queue.cpus}: no run could ever start",
+            hint="set it to 1 or more, or remove it",
+        )
+    return config
 
 
 def read_toml(path: Path) -> dict[str, Any]:

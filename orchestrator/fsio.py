@@ -4,12 +4,15 @@ import fcntl
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import ConflictError, EnvironmentFailure, InvalidFileError
+
+_LOCK_POLL = 0.01  # seconds
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -135,14 +138,22 @@ def locked(path: Path, *, busy: str, wait: bool = False) -> Iterator[None]:
         os.close(descriptor)
 
 
-def try_lock(path: Path, *, wait: bool = False) -> int | None:
-    """Take an exclusive lock and return its descriptor (close it to release), or None if held."""
+def try_lock(path: Path, *, wait: bool = False, patience: float = 0.0) -> int | None:
+    """Take an exclusive lock and return its descriptor (close it to release), or None if held.
+
+    With `wait` it waits as long as it takes, else `patience` seconds.
+    """
     with _failing_as_environment(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                os.close(descriptor)
+                return None
+            time.sleep(_LOCK_POLL)
+        else:
+            return descriptor

@@ -1,7 +1,7 @@
 """The tiny parent of a run's programs: `python -I shim.py RUN_DIR ATTEMPT_NUMBER`.
 
-Starts the commands of run.json in order, forwards signals, leaves nobody behind, writes exit.json
-exactly once. Imports nothing of ours; signals are blocked and taken one by one, without handlers.
+Starts the commands of request.json in order, forwards signals, leaves nobody behind, writes one
+exit.json. Imports nothing of ours; signals are blocked and taken one by one, without handlers.
 """
 
 import ctypes
@@ -114,7 +114,6 @@ class Attempt:
 
     def claim(self) -> None:
         """Write proc.json and set the bytes of exit.json aside; OSError if another shim did so."""
-        self.folder.mkdir(exist_ok=True)
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         pid, ticks = os.getpid(), (stat_of(os.getpid()) or (0, 0))[1]
         own = {"pid": pid, "start_ticks": ticks, "boot_id": boot, "host": os.uname().nodename}
@@ -233,6 +232,7 @@ def main(run: Path, number: int) -> int:
             os.set_inheritable(int(name), int(name) <= 2)
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: orphans become our children
     record = json.loads((run / "run.json").read_bytes())
+    record |= json.loads((run / f"attempt-{number}" / "request.json").read_bytes())
     attempt = Attempt(run, number, record)
     attempt.claim()
     try:

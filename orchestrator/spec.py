@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from orchestrator.codec import decode
 from orchestrator.config import read_toml
 from orchestrator.domain.experiment import Experiment
+from orchestrator.domain.run import Track
 from orchestrator.errors import InvalidFileError, NotFoundError, RefusedError, UsageError
 from orchestrator.workspace import Workspace
 
@@ -18,9 +20,11 @@ _DURATIONS = {
     ("stop", "grace"),
     ("budget", "wall"),
     ("budget", "idle"),
+    ("retry", "backoff"),
+    ("retry", "max_backoff"),
 }
 # Sections whose keys are read and recorded, but that no code acts on yet.
-RECORDED_ONLY = ("retry", "rehearse", "mirror")
+RECORDED_ONLY = ("rehearse", "mirror")
 
 
 def load_experiment(workspace: Workspace, path: str, settings: tuple[str, ...] = ()) -> Experiment:
@@ -52,7 +56,9 @@ def load_experiment(workspace: Workspace, path: str, settings: tuple[str, ...] =
             f"{path}: budget.gpu_hours = {experiment.budget.gpu_hours}: the run has no GPU",
             hint="set resources.gpus, or use budget.wall",
         )
-    params = {**experiment.params, **_read_settings(settings, experiment)}
+    _check_retry(experiment, data.get("retry"))
+    _check_track(experiment.track, path)
+    params = {**experiment.params, **read_settings(settings, experiment.params, path)}
     return replace(experiment, params=params)
 
 
@@ -119,16 +125,82 @@ def _read_durations(data: dict[str, Any], path: str) -> None:
             ) from error
 
 
-def _read_settings(settings: tuple[str, ...], experiment: Experiment) -> dict[str, Any]:
+def _check_retry(experiment: Experiment, written: dict[str, Any] | None) -> None:
+    """Refuse what would look like a retry policy and be none."""
+    retry, path = experiment.retry, experiment.path
+    if written and (retry.attempts < 1 or "attempts" not in written):
+        raise InvalidFileError(
+            f"{path}: retry.attempts = {written.get('attempts')}: nothing would be tried again",
+            hint="write attempts = 3: the first one and two more",
+        )
+    if min(retry.backoff, retry.max_backoff) < 0:
+        raise InvalidFileError(
+            f"{path}: retry.backoff = {retry.backoff}, max_backoff = {retry.max_backoff}: negative",
+            hint='write backoff = "10s"',
+        )
+    programs = (experiment.train, *((experiment.evaluate,) if experiment.evaluate else ()))
+    words = [word for program in programs for word in program.command]
+    for key in retry.oom.settings:
+        if key not in experiment.params:
+            close = get_close_matches(key, experiment.params, n=1)
+            raise InvalidFileError(
+                f"{path}: retry.oom.settings.{key}: there is no parameter {key!r}",
+                hint=f"did you mean {close[0]!r}?" if close else f"add {key} under [params]",
+            )
+        if any(f"{{params.{key}}}" in word for word in words):
+            raise InvalidFileError(
+                f"{path}: retry.oom.settings.{key}: {{params.{key}}} stands in a command, which is "
+                "the same in every attempt",
+                hint=f"let the program read {key} from its configuration (run.config)",
+            )
+
+
+def _check_track(track: Track, path: str) -> None:
+    """Refuse what would read outside the workspace, nothing at all, or name no value."""
+    for pattern in track.files:
+        parts = pattern.split("/")
+        wrong = None
+        if pattern.startswith(("/", "~")) or ".." in parts or "\\" in pattern:
+            wrong = "leaves the workspace"
+        elif not all(parts) or parts[-1] == "**":
+            wrong = "names no file"
+        if wrong:
+            raise InvalidFileError(
+                f"{path}: track.files = {pattern!r}: {wrong}",
+                hint='write it from the root, like "runs/**/events.out.tfevents.*"',
+            )
+    for pattern in track.patterns:
+        _check_pattern(pattern, path)
+
+
+def _check_pattern(pattern: str, path: str) -> None:
+    hint = r"write it like 'iter (?P<step>\d+).*?loss (?P<loss>\S+)'"
+    key = f"{path}: track.patterns = {pattern!r}"
+    try:
+        groups = set(re.compile(pattern).groupindex)
+    except re.error as error:
+        raise InvalidFileError(f"{key}: no regular expression: {error}", hint=hint) from error
+    if not groups - {"step", "epoch"}:
+        raise InvalidFileError(f"{key}: no group names a metric", hint=hint)
+
+
+def read_settings(
+    settings: tuple[str, ...], params: Mapping[str, Any], where: str
+) -> dict[str, Any]:
+    """Read `key=value` settings of parameters that are there.
+
+    Raises:
+        UsageError: a setting is malformed or names no parameter.
+    """
     resolved = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
             raise UsageError(f"--set {setting}: no '='", hint="write --set lr=3e-4")
-        if key not in experiment.params:
-            close = get_close_matches(key, experiment.params, n=1)
+        if key not in params:
+            close = get_close_matches(key, params, n=1)
             raise UsageError(
-                f"--set {setting}: {experiment.path} has no parameter {key!r}",
+                f"--set {setting}: {where} has no parameter {key!r}",
                 hint=f"did you mean {close[0]!r}?" if close else f"add {key} under [params]",
             )
         resolved[key] = _read_value(text)

@@ -29,6 +29,16 @@ class AttemptFolder:
         return self.path / "lease.json"
 
     @property
+    def waiting_file(self) -> Path:
+        """What a queued attempt waits for."""
+        return self.path / "waiting.json"
+
+    @property
+    def config_file(self) -> Path:
+        """Resolved parameters, if they differ from the run's."""
+        return self.path / "config.json"
+
+    @property
     def failure_file(self) -> Path:
         """Why the attempt did not complete, and whether another one follows."""
         return self.path / "failure.json"
@@ -59,8 +69,10 @@ class AttemptFolder:
         return self.path / "out.log"
 
     def event_files(self) -> list[Path]:
-        """Files of points and events, in name order."""
-        return sorted(self.path.glob("events-*.jsonl"))
+        """Files of points and events, in name order; the samples of the hardware last."""
+        samples = self.telemetry_file
+        logged = sorted(self.path.glob("events-*.jsonl"))
+        return [*logged, samples] if samples.exists() else logged
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +115,11 @@ class RunFolder:
     def ticked_file(self) -> Path:
         """ticked.json: keys of the boxes that this run has ticked."""
         return self.path / "ticked.json"
+
+    @property
+    def notices_file(self) -> Path:
+        """notices.jsonl: what people were told of this run, and what came of it."""
+        return self.path / "notices.jsonl"
 
     def attempt(self, number: int) -> AttemptFolder:
         """Folder of attempt `number`, counted from 1."""
@@ -163,6 +180,11 @@ class Workspace:
     def watcher_log(self) -> Path:
         """What the watcher had to say."""
         return self.state / "watcher.log"
+
+    @property
+    def unsent_file(self) -> Path:
+        """Exists while a notice is still to be sent."""
+        return self.state / "unsent"
 
     def lock_file(self, name: str) -> Path:
         """A lock named after what it guards."""

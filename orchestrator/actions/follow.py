@@ -50,8 +50,11 @@ def log_lines(folder: RunFolder, *, attempt: int | None = None, last: int | None
     return "".join(f"{line}\n" for line in last_lines(chosen.log, last))
 
 
-def follow_log(workspace: Workspace, folder: RunFolder) -> Iterator[str]:
-    """Yield the log as it grows, over all attempts, until the run has ended."""
+def follow_log(workspace: Workspace, folder: RunFolder, *, first: int = 1) -> Iterator[str]:
+    """Yield the log as it grows, over all attempts from the `first`, until the run has ended.
+
+    While nothing is new it yields an empty text a few times a second.
+    """
     readers: dict[int, _Growing] = {}
     record = require_record(folder)
     keep_watcher = watcher_keeper(workspace)
@@ -59,7 +62,7 @@ def follow_log(workspace: Workspace, folder: RunFolder) -> Iterator[str]:
         ended = state_of(folder, record).status is RunStatus.ENDED
         keep_watcher()
         grown = False
-        for attempt in folder.attempts():
+        for attempt in folder.attempts()[first - 1 :]:
             reader = readers.setdefault(attempt.number, _Growing(attempt.log))
             for text in reader.read():
                 grown = True
@@ -67,6 +70,7 @@ def follow_log(workspace: Workspace, folder: RunFolder) -> Iterator[str]:
         if ended:
             return
         if not grown:
+            yield ""
             time.sleep(_POLL)
 
 

@@ -1,5 +1,7 @@
 """`exp ticket start`: from a ticket to a run that lives on its own."""
 
+import getpass
+import os
 import socket
 import time
 from dataclasses import dataclass, replace
@@ -7,58 +9,69 @@ from dataclasses import dataclass, replace
 from orchestrator import tickets
 from orchestrator.actions.last_run import LastRun, last_run
 from orchestrator.actions.programs import commands_of
+from orchestrator.actions.queueing import check_capacity, mark_ongoing, runs_before, take_turn
 from orchestrator.actions.specs import check_lines, checked_experiment
 from orchestrator.codec import encode
 from orchestrator.config import load_config
+from orchestrator.domain.attempt import AttemptRequest
 from orchestrator.domain.experiment import Experiment
-from orchestrator.domain.run import GitState, RunRecord, TicketRef
-from orchestrator.domain.ticket import Ticket, TicketPhase, TicketStatus
+from orchestrator.domain.run import GitState, RunRecord, RunState, TicketRef
+from orchestrator.domain.ticket import Ticket, TicketStatus
 from orchestrator.errors import ConflictError, InvalidFileError, RefusedError
-from orchestrator.executors import executor_for
-from orchestrator.executors.local import child_environment
+from orchestrator.executors.environment import kept_variables, missing_variables
 from orchestrator.fsio import locked, to_json, write_atomic, write_once
 from orchestrator.git import Repository
+from orchestrator.notify import load_settings
 from orchestrator.spec import RECORDED_ONLY, planned_steps
 from orchestrator.store import Reader
+from orchestrator.watch.attempts import request_attempt
 from orchestrator.watch.baselines import find_baselines
 from orchestrator.watch.bindings import freeze
 from orchestrator.watch.claims import criteria_of, said_by
 from orchestrator.watch.daemon import ensure_watcher, watcher_command
-from orchestrator.watch.live import live_runs
+from orchestrator.watch.dispatch import queue_lock
+from orchestrator.watch.live import live_runs, state_of
 from orchestrator.workspace import RunFolder, Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchOptions:
-    """What `exp ticket start` may be told beside the ticket."""
+    """What `exp ticket start` may be told beside the ticket.
+
+    `after` names runs, or tickets that stand for their newest live run.
+    """
 
     settings: tuple[str, ...] = ()
     force: bool = False
     git: bool = True
+    priority: int = 0
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launched:
-    """A run that lives; `warnings` are for the person who started it.
+    """A run that lives or waits for its turn; `warnings` are for the person who started it.
 
     `known` names the series of the ticket's last run, which the criteria were bound to.
     """
 
     run: RunFolder
     record: RunRecord
+    state: RunState
     known: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
 def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions) -> Launched:
-    """Launch the ticket's experiment; return once its shim lives.
+    """Launch the ticket's experiment; return once its shim lives, or its turn has not come yet.
 
     Raises:
         NotFoundError: ticket, experiment or program is missing.
         InvalidFileError: ticket or spec is malformed.
         RefusedError: dependencies are open, the ticket is done, or git is in the middle of a merge.
         ConflictError: the ticket has a live run already, or is just being started.
-        EnvironmentFailure: the run folder cannot be written, or the shim did not come up.
+        EnvironmentFailure: the run folder cannot be written, the shim did not come up, or the
+            machine has fewer GPUs than the spec asks for.
     """
     document = _readable(tickets.find(workspace.tickets, ticket_text))
     ticket = document.ticket
@@ -75,20 +88,19 @@ def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions)
         record = _plan(workspace, document, experiment, commit=repository is not None)
         record, missing = _bound_to(workspace, record, known)
         warnings += missing
+        warnings += check_capacity(workspace, record)
+        request = _request(record, options, runs_before(workspace, options.after))
+        _refuse_missing_variables(record, request)
         run = workspace.create_run()
-        try:
-            record = _write_run(run, record, repository)
+        record = _prepare(run, record, request, repository)
+        with queue_lock(workspace, wait=True):
             _submit(workspace, run, record, ticket)
-        except BaseException:
-            # Nothing runs. Without run.json the folder is no run; it stays, so that its number is
-            # never given to another one, which a watcher might take for this one.
-            run.record_file.unlink(missing_ok=True)
-            raise
+        state = state_of(run, record)
     ensure_watcher(workspace)
-    warnings += _unsupported(experiment)
+    warnings += (*_unsupported(experiment), *load_settings(workspace).problems)
     if not any(criterion.required for criterion in record.criteria):
         warnings += (f"{ticket.id} has no acceptance criteria: nothing will be decided",)
-    return Launched(run=run, record=record, known=known.series, warnings=warnings)
+    return Launched(run=run, record=record, state=state, known=known.series, warnings=warnings)
 
 
 def _readable(document: tickets.Document) -> tickets.Document:
@@ -176,13 +188,16 @@ def _plan(
             "time_limit": experiment.resources.time_limit,
         },
         budget=experiment.budget,
+        retry=experiment.retry,
         metrics=experiment.metrics,
+        track=experiment.track,
         criteria=criteria_of(document, said_by(experiment.criteria)),
         planned_steps=planned_steps(experiment),
         stop_when=experiment.stop.when,
         grace=experiment.stop.grace,
         seed=seed if isinstance(seed, int) else None,
         env=experiment.env,
+        environment=kept_variables(os.environ),
         commit_policy=policy if commit else "never",
         on_exit=tuple(watcher_command(workspace)),
     )
@@ -198,36 +213,56 @@ def _bound_to(
     return replace(record, criteria=criteria, baselines=found.values), found.missing
 
 
-def _write_run(run: RunFolder, record: RunRecord, repository: Repository | None) -> RunRecord:
-    """Write the folder; run.json last, since a folder without it is no run yet."""
+def _request(record: RunRecord, options: LaunchOptions, after: tuple[str, ...]) -> AttemptRequest:
+    return AttemptRequest(
+        by=getpass.getuser(),
+        why="exp ticket start",
+        time=record.created,
+        commands=record.commands,
+        priority=options.priority,
+        after=after,
+    )
+
+
+def _refuse_missing_variables(record: RunRecord, request: AttemptRequest) -> None:
+    for name in missing_variables(record, request):
+        raise RefusedError(
+            f"{record.experiment}: [env] refers to ${name}, which is not set",
+            hint=f"export {name}=...",
+        )
+
+
+def _prepare(
+    run: RunFolder, record: RunRecord, request: AttemptRequest, repository: Repository | None
+) -> RunRecord:
+    """Write the folder but for run.json: until that is there it is no run."""
     state = GitState(commit=None, branch=None, patch=False)
     if repository is not None:
         state = repository.snapshot(run.patch)
     record = replace(record, id=run.id, git=state)
     write_atomic(run.config_file, to_json(record.params))
-    run.attempt(1).path.mkdir()
-    write_once(run.record_file, encode(record))
+    request_attempt(run, record, request)
     return record
 
 
 def _submit(workspace: Workspace, run: RunFolder, record: RunRecord, ticket: Ticket) -> None:
-    """Mark the ticket ONGOING and start the shim; neither stays if the other fails."""
+    """Make it a run, mark the ticket ONGOING, start what may start; none stays if one fails.
+
+    Without run.json the folder is no run; it stays, so that its number is never given to another
+    one, which a watcher might take for this one.
+    """
     path = workspace.root / ticket.path
-    tickets.edit_file(path, _mark_ongoing)
     try:
-        attempt = run.attempt(1)
-        env = child_environment(run, attempt, record, workspace=workspace.root)
-        executor_for(record.executor).submit(run, attempt, env)
+        write_once(run.record_file, encode(record))
+        tickets.edit_file(path, mark_ongoing)
+        try:
+            take_turn(workspace, run)
+        except BaseException:
+            tickets.edit_file(path, lambda document: _unmark(document, ticket))
+            raise
     except BaseException:
-        tickets.edit_file(path, lambda document: _unmark(document, ticket))
+        run.record_file.unlink(missing_ok=True)
         raise
-
-
-def _mark_ongoing(document: tickets.Document) -> tickets.Document:
-    document = document.set_field("Status", TicketStatus.ONGOING)
-    if document.ticket.phase not in set(TicketPhase):
-        document = document.set_field("Phase", TicketPhase.IMPLEMENTING)
-    return document
 
 
 def _unmark(document: tickets.Document, before: Ticket) -> tickets.Document:

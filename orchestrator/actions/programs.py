@@ -3,6 +3,7 @@
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.domain.experiment import Experiment, Program
@@ -11,6 +12,8 @@ from orchestrator.errors import InvalidFileError, NotFoundError
 from orchestrator.spec import planned_steps
 from orchestrator.workspace import Workspace
 
+_TORCHRUN = ("-m", "torch.distributed.run", "--standalone")
+_WORKERS = "--nproc-per-node="
 _PLACEHOLDER = re.compile(r"\{([a-zA-Z_][\w.]*)\}")
 
 
@@ -35,7 +38,7 @@ def _command(
     section = "train" if phase is Phase.TRAIN else "evaluate"
     key = f"{experiment.path}: {section}.command"
     argv = [_fill(word, experiment, key) for word in program.command]
-    _check_program(workspace, argv, key)
+    check_program(workspace, argv, key)
     if nproc > 1:
         argv = _under_torchrun(argv, nproc, key)
     return Command(phase=phase, argv=tuple(argv))
@@ -60,7 +63,12 @@ def _fill(word: str, experiment: Experiment, key: str) -> str:
     return _PLACEHOLDER.sub(value, word)
 
 
-def _check_program(workspace: Workspace, argv: list[str], key: str) -> None:
+def check_program(workspace: Workspace, argv: Sequence[str], key: str) -> None:
+    """See that a program is there, and the script that a Python is to run.
+
+    Raises:
+        NotFoundError: one is not; `key` says whose command it is.
+    """
     program = argv[0]
     in_workspace = str(workspace.root / program) if "/" in program else program
     if shutil.which(in_workspace) is None:
@@ -68,10 +76,11 @@ def _check_program(workspace: Workspace, argv: list[str], key: str) -> None:
             f"{key}: no program {program!r} (looked on PATH and from {workspace.root})",
             hint='install it, or write its path; "{python}" is the interpreter that runs exp',
         )
-    if _is_python(program) and len(argv) > 1 and argv[1].endswith(".py"):
-        script = workspace.root / argv[1]
+    words = [word for word in argv[1:] if not _is_torchrun(word)]
+    if _is_python(program) and words and words[0].endswith(".py"):
+        script = workspace.root / words[0]
         if not script.is_file():
-            raise NotFoundError(f"{key}: no script {script}", hint=f"create {argv[1]}")
+            raise NotFoundError(f"{key}: no script {script}", hint=f"create {words[0]}")
 
 
 def _under_torchrun(argv: list[str], nproc: int, key: str) -> list[str]:
@@ -84,8 +93,11 @@ def _under_torchrun(argv: list[str], nproc: int, key: str) -> list[str]:
             f"{key}: nproc = {nproc} needs a Python program, not {argv[0]!r}",
             hint="start the workers yourself and set nproc = 1, or begin the command with {python}",
         )
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={nproc}"]
-    return [argv[0], *launcher, *argv[1:]]
+    return [argv[0], *_TORCHRUN, f"{_WORKERS}{nproc}", *argv[1:]]
+
+
+def _is_torchrun(word: str) -> bool:
+    return word in _TORCHRUN or word.startswith(_WORKERS)
 
 
 def _is_python(program: str) -> bool:

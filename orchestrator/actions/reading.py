@@ -15,7 +15,8 @@ from orchestrator.store import Reader
 from orchestrator.store.rows import LatestValue, RunRow
 from orchestrator.watch.claims import criteria_of
 from orchestrator.watch.lifecycle import read_run
-from orchestrator.watch.live import state_of
+from orchestrator.watch.live import is_finished, state_of
+from orchestrator.watch.stories import AttemptStory, stories
 from orchestrator.workspace import RunFolder, Workspace
 
 
@@ -79,6 +80,7 @@ class RunDetail:
     planned_steps: int | None
     started: float | None
     ended: float | None
+    story: tuple[AttemptStory, ...]
     params: dict[str, object]
     commands: tuple[str, ...]
     criteria: tuple[CriterionRow, ...]
@@ -124,7 +126,8 @@ def list_runs(
     rows = []
     for folder in reversed(list(workspace.run_folders())):
         row = known.get(folder.id)
-        summary = _known(row) if row is not None and row.status == "ended" else _live(folder, row)
+        finished = row is not None and is_finished(folder, row)
+        summary = _known(row) if row is not None and finished else _live(folder, row)
         if summary is not None and (ticket is None or summary.ticket == ticket):
             rows.append(summary)
         if limit is not None and len(rows) == limit:
@@ -337,10 +340,12 @@ def run_detail(workspace: Workspace, text: str) -> RunDetail:
     with Reader(workspace.database) as reader:
         row = reader.run(folder.id)
         latest = reader.latest([folder.id]).get(folder.id, {})
+        story = stories(folder, record, reader)
     summary = _summary(folder, record, row)
     published = read_record_if_present(Published, folder.published_file)
     ticket = _ticket_now(workspace, record.ticket.id) if record.ticket else None
     attempts = folder.attempts()
+    request = state_of(folder, record).attempt.request
     return RunDetail(
         id=folder.id,
         ticket=record.ticket.id if record.ticket else None,
@@ -354,7 +359,8 @@ def run_detail(workspace: Workspace, text: str) -> RunDetail:
         planned_steps=record.planned_steps,
         started=summary.started,
         ended=summary.ended,
-        params=record.params,
+        story=story,
+        params=record.params | (request.settings if request else {}),
         commands=tuple(" ".join(command.argv) for command in record.commands),
         criteria=_criterion_rows(workspace, record.criteria, folder.id, ticket),
         latest=latest,

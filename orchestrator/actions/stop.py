@@ -1,14 +1,18 @@
 """`exp run stop`: ask a run to end, and see that it does."""
 
 import getpass
+import os
 import time
 from dataclasses import dataclass
 
 from orchestrator.actions.follow import require_record, wait_until_published
-from orchestrator.domain.run import RunState, RunStatus, StopRequest
+from orchestrator.domain.run import RunRecord, RunState, RunStatus, StopRequest
+from orchestrator.fsio import try_lock
 from orchestrator.store import Reader
+from orchestrator.watch.attempts import end_unstarted
 from orchestrator.watch.daemon import ensure_watcher
-from orchestrator.watch.live import live_runs, pending, state_of
+from orchestrator.watch.dispatch import queue_lock
+from orchestrator.watch.live import Finished, live_runs, pending, state_of
 from orchestrator.watch.stopping import request_stop
 from orchestrator.workspace import RunFolder, Workspace
 
@@ -33,15 +37,46 @@ def stop_run(workspace: Workspace, folder: RunFolder, *, why: str) -> Stopped:
         if not folder.published_file.exists():
             finish(workspace, folder)
         return Stopped(run=folder, asked=False, state=before)
-    request_stop(folder, record, StopRequest(by=getpass.getuser(), why=why, time=time.time()))
+    request = StopRequest(by=getpass.getuser(), why=why, time=time.time())
+    # Whether another attempt follows an end is the watcher's to say.
+    ensure_watcher(workspace)
+    asked = _stop_unstarted(workspace, folder, record, request)
+    asked = asked or request_stop(folder, record, request)
     deadline = time.monotonic() + record.grace + _MARGIN
     while True:
         state = state_of(folder, record)
         if state.status is RunStatus.ENDED or time.monotonic() > deadline:
             break
+        if state.attempt.stop is None:
+            # It went on in the moment of asking.
+            before, asked = state, _stop_unstarted(workspace, folder, record, request)
+        if not asked and before.attempt.process is None:
+            # Its shim was just coming up: it can be asked a moment later.
+            asked = request_stop(folder, record, request)
         time.sleep(0.05)
-    ensure_watcher(workspace)
     return Stopped(run=folder, asked=True, state=state)
+
+
+def _stop_unstarted(
+    workspace: Workspace, folder: RunFolder, record: RunRecord, request: StopRequest
+) -> bool:
+    """End a run that waits for its turn; False if something of it was started, or is just being."""
+    state = state_of(folder, record)
+    if state.attempt.request is None or state.attempt.process is not None:
+        return False
+    attempt = folder.attempt(state.attempt.number)
+    with queue_lock(workspace, wait=True):
+        # Whoever starts an attempt locks its request, and so does its shim from then on.
+        lock = try_lock(attempt.request_file)
+        if lock is None:
+            return False
+        try:
+            if attempt.process_file.exists():
+                return False
+            end_unstarted(folder, attempt, request)
+        finally:
+            os.close(lock)
+    return True
 
 
 def finish(workspace: Workspace, folder: RunFolder) -> None:
@@ -53,7 +88,7 @@ def finish(workspace: Workspace, folder: RunFolder) -> None:
 def stop_all(workspace: Workspace, *, why: str) -> list[Stopped]:
     """Stop every live run of the workspace; what lost runs left behind ends too."""
     with Reader(workspace.database) as reader:
-        lost = [f for f in pending(workspace, reader, set()) if _has_ended(f)]
+        lost = [f for f in pending(workspace, reader, Finished()) if _has_ended(f)]
     for folder in lost:
         finish(workspace, folder)
     return [stop_run(workspace, folder, why=why) for folder, _, _ in list(live_runs(workspace))]

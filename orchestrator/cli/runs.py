@@ -46,6 +46,22 @@ def show(run: str = RUN, as_json: bool = AS_JSON) -> None:
         out().print(views.run_detail(detail))
 
 
+@app.command("explain")
+def explain(run: str = RUN, as_json: bool = AS_JSON) -> None:
+    """Tell the story of a run's attempts, with the arithmetic behind each decision"""
+    from orchestrator.actions.explaining import explain_run
+    from orchestrator.cli import views
+    from orchestrator.cli.console import out, show_json
+    from orchestrator.workspace import find_workspace
+
+    workspace = find_workspace()
+    told = explain_run(workspace, workspace.run(run))
+    if as_json:
+        show_json(told)
+    else:
+        out().print(views.run_story(told))
+
+
 @app.command("logs")
 def logs(
     run: str = RUN,
@@ -97,3 +113,34 @@ def stop(
         )
     if not stopped:
         note("no live runs")
+
+
+@app.command("resume")
+def resume(
+    run: str = RUN,
+    settings: list[str] = typer.Option([], "--set", help="Override a parameter: --set lr=3e-4"),
+    priority: int = typer.Option(0, "--priority", help="Larger goes first in the queue"),
+    force: bool = typer.Option(False, "--force", help="Do a completed run again"),
+    follow: bool = typer.Option(False, "--follow", "-f", help="Show the log until the run ends"),
+) -> None:
+    """Go on with a run that has ended: what it has done is not done again"""
+    from orchestrator.actions.resume import ResumeOptions, resume_run
+    from orchestrator.cli.console import hint, note, warn
+    from orchestrator.cli.following import follow_run
+    from orchestrator.domain.run import RunStatus
+    from orchestrator.workspace import find_workspace
+
+    workspace = find_workspace()
+    options = ResumeOptions(settings=tuple(settings), priority=priority, force=force)
+    resumed = resume_run(workspace, workspace.run(run), options)
+    for warning in resumed.warnings:
+        warn(warning)
+    name, state = resumed.run.id, resumed.state
+    what = f"attempt {state.attempt.number}: {', '.join(c.phase for c in resumed.commands)}"
+    if state.status is RunStatus.QUEUED:
+        note(f"queued {name}, {what}: {state.why}")
+    else:
+        note(f"resumed {name}, {what}")
+    hint(f"exp run logs -f {name}   exp run stop {name}")
+    if follow:
+        follow_run(workspace, resumed.run, first=state.attempt.number)

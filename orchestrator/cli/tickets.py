@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from orchestrator.domain.run import RunStatus
 from orchestrator.domain.ticket import TicketStatus
 
 if TYPE_CHECKING:
@@ -173,6 +174,10 @@ def start(
     follow: bool = typer.Option(False, "--follow", "-f", help="Show the log until the run ends"),
     settings: list[str] = typer.Option([], "--set", help="Override a parameter: --set lr=3e-4"),
     force: bool = typer.Option(False, "--force", help="Start a DONE ticket, or out of order"),
+    priority: int = typer.Option(0, "--priority", help="Larger goes first in the queue"),
+    after: list[str] = typer.Option(
+        [], "--after", help="Start when this run has completed: R-12, or T-3 for its live run"
+    ),
     git: bool = typer.Option(
         True, "--git/--no-git", help="Snapshot the code and commit the report"
     ),
@@ -185,7 +190,9 @@ def start(
     from orchestrator.workspace import find_workspace
 
     workspace = find_workspace()
-    options = LaunchOptions(settings=tuple(settings), force=force, git=git)
+    options = LaunchOptions(
+        settings=tuple(settings), force=force, git=git, priority=priority, after=tuple(after)
+    )
     launched = start_ticket(workspace, ticket, options)
     with leaving_it_alone(launched.run):
         if as_json:
@@ -203,8 +210,12 @@ def _announce(workspace: "Workspace", launched: "Launched") -> None:
         warn(warning)
     record, run = launched.record, launched.run
     name = f"{record.ticket.id}: {record.ticket.title}" if record.ticket else run.id
-    note(f"started {run.id} for {name}")
+    if launched.state.status is RunStatus.QUEUED:
+        note(f"queued {run.id} for {name}: {launched.state.why}")
+    else:
+        note(f"started {run.id} for {name}")
     note(f"  run folder {run.path.relative_to(workspace.root)}")
     if record.criteria:
         err().print(views.start_readings(record, launched.known))
-    hint(f"exp run logs -f {run.id}   exp status --watch   exp run stop {run.id}")
+    look = "exp queue" if launched.state.status is RunStatus.QUEUED else "exp status --watch"
+    hint(f"exp run logs -f {run.id}   {look}   exp run stop {run.id}")

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from orchestrator.domain.run import STRICT, Budget, MetricSpec
+from orchestrator.domain.retry import Retry
+from orchestrator.domain.run import Budget, MetricSpec, Track
+from orchestrator.domain.strict import STRICT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +69,11 @@ class Experiment:
     executor: ExecutorChoice = field(default_factory=ExecutorChoice)
     params: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, MetricSpec] = field(default_factory=dict)
+    track: Track = field(default_factory=Track)
     criteria: dict[str, str] = field(default_factory=dict)
     stop: Stop = field(default_factory=Stop)
     budget: Budget = field(default_factory=Budget)
     env: dict[str, str] = field(default_factory=dict)
-    retry: dict[str, Any] = field(default_factory=dict)
+    retry: Retry = field(default_factory=Retry)
     rehearse: dict[str, Any] = field(default_factory=dict)
     mirror: dict[str, Any] = field(default_factory=dict)

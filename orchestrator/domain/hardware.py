@@ -5,6 +5,29 @@ None always means unknown: not supported, not allowed, or not answered in time.
 
 from dataclasses import dataclass
 
+SAMPLED = "system/"  # series that the watcher samples; no program's own begin like this
+_UNITS = {
+    "cpu": "share",
+    "utilization": "share",
+    "throttled": "share",
+    "memory_used": "B",
+    "disk_free": "B",
+    "tree_memory": "B",
+}
+
+
+def is_sampled(series: str) -> bool:
+    """Whether a series holds samples of the hardware, and nothing that a program logged."""
+    return series.startswith(SAMPLED)
+
+
+def sampled_unit(series: str) -> str | None:
+    """`B` or `share` for samples of bytes and of shares of 1; None for every other series."""
+    name = series.removeprefix(SAMPLED)
+    if name == series:
+        return None
+    return _UNITS.get(name.rpartition(".")[2] if name.startswith("gpu.") else name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuProcess:
@@ -44,10 +67,11 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuReading:
-    """All GPUs of this machine at one moment.
+    """All GPUs of this machine at one moment, MIG instances behind their whole.
 
     `gpus` is None if nobody can tell (no driver, a driver that does not match, no answer);
-    `problem` then says why. `driver` is its version.
+    `problem` then says why. With `gpus`, `problem` tells of GPUs that never said who they are.
+    `driver` is its version.
     """
 
     time: float
@@ -58,9 +82,9 @@ class GpuReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostReading:
-    """The machine, and the process tree of one run, at one moment.
+    """The machine at one moment; disk and inodes are those of one folder's file system.
 
-    `cpu` is the share of all cores in use since the reading before; `tree_cpu` counts cores.
+    `cpu` is the share of all cores in use since the reading before.
     """
 
     time: float
@@ -69,6 +93,16 @@ class HostReading:
     memory_available: int | None = None
     disk_free: int | None = None
     inodes_free: int | None = None
-    tree_processes: int | None = None
-    tree_memory: int | None = None
-    tree_cpu: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeReading:
+    """A process and its descendants at one moment.
+
+    `memory` is the sum of their resident sets: pages that they share count once for each. `cpu` is
+    the number of cores in use since the reading before.
+    """
+
+    processes: int
+    memory: int
+    cpu: float | None = None

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from orchestrator.domain.criterion import Criterion
+from orchestrator.domain.retry import Retry
+from orchestrator.domain.strict import STRICT
 
-# What people write themselves is checked for unknown keys; records of ours ignore them, so that
-# an older reader can read what a newer writer wrote.
-STRICT = {"extra": "forbid"}
+if TYPE_CHECKING:
+    from orchestrator.domain.attempt import AttemptRequest, Failure, Lease
 
 
 class RunStatus(StrEnum):
@@ -169,12 +170,28 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """[track]: what is read beside the files of the tracking SDK.
+
+    `files` are patterns of paths below the workspace, `patterns` regular expressions for lines of
+    the log whose named groups are `step`, `epoch` and metrics; `log` false leaves the log unread.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+
+    files: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    log: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """run.json: everything fixed at launch.
 
-    `env` holds what the spec itself sets; a value `$NAME` is taken from the caller's environment
-    at launch, so that a secret is never written here. `baselines` holds what other runs had
-    measured by then, by `RUN:SERIES` as it stands in a predicate.
+    `env` holds what the spec itself sets; a value `$NAME` is taken from the environment of whoever
+    starts an attempt, so that a secret is never written here. `environment` holds those variables
+    of the launching shell that decide what runs; none of them is a secret. `baselines` holds what
+    other runs had measured by then, by `RUN:SERIES` as it stands in a predicate.
     """
 
     id: str
@@ -189,7 +206,9 @@ class RunRecord:
     params: dict[str, Any] = field(default_factory=dict)
     resources: dict[str, Any] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
+    retry: Retry = field(default_factory=Retry)
     metrics: dict[str, MetricSpec] = field(default_factory=dict)
+    track: Track = field(default_factory=Track)
     criteria: tuple[Criterion, ...] = ()
     baselines: dict[str, float] = field(default_factory=dict)
     planned_steps: int | None = None
@@ -197,6 +216,7 @@ class RunRecord:
     grace: float = 30.0
     seed: int | None = None
     env: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
     git: GitState | None = None
     commit_policy: str = "milestones"
     on_exit: tuple[str, ...] = ()
@@ -214,13 +234,21 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptState:
-    """One attempt as its files tell it."""
+    """One attempt as its files tell it; a local run's has no `request`.
+
+    `waits_for` says what a queued one waits for, in words; `failure` why it did not complete, once
+    that has been looked at.
+    """
 
     number: int
+    request: "AttemptRequest | None" = None
+    lease: "Lease | None" = None
+    waits_for: str | None = None
     started: float | None = None
     process: Identity | None = None
     exit: ExitRecord | None = None
     stop: StopRequest | None = None
+    failure: "Failure | None" = None
     alive: bool = False
 
 

@@ -1,5 +1,6 @@
 """Where attempts execute. The folder on disk is the state; an executor only acts on it."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from orchestrator.domain.run import Identity
@@ -10,8 +11,13 @@ from orchestrator.workspace import AttemptFolder, RunFolder
 class Executor(Protocol):
     """What a place that runs attempts must be able to do."""
 
-    def submit(self, run: RunFolder, attempt: AttemptFolder, env: dict[str, str]) -> None:
-        """Start the attempt's shim; return once it has recorded its identity."""
+    def submit(
+        self, run: RunFolder, attempt: AttemptFolder, env: dict[str, str], locks: Sequence[int]
+    ) -> None:
+        """Start the attempt's shim; return once it has recorded its identity.
+
+        The shim holds the descriptors `locks` as long as it lives.
+        """
 
     def is_alive(self, process: Identity) -> bool:
         """Whether the shim still runs."""

@@ -1,16 +1,16 @@
 """This machine: one detached shim an attempt."""
 
-import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator import procs, shim
 from orchestrator.codec import read_record_if_present
-from orchestrator.domain.run import Identity, RunRecord
-from orchestrator.errors import EnvironmentFailure, RefusedError
+from orchestrator.domain.run import Identity
+from orchestrator.errors import EnvironmentFailure
 from orchestrator.workspace import AttemptFolder, RunFolder
 
 _START_LIMIT = 20.0  # seconds; a shim needs 50 ms, a machine that swaps much longer
@@ -19,8 +19,13 @@ _START_LIMIT = 20.0  # seconds; a shim needs 50 ms, a machine that swaps much lo
 class LocalExecutor:
     """Starts shims in sessions of their own; they outlive every `exp` process."""
 
-    def submit(self, run: RunFolder, attempt: AttemptFolder, env: dict[str, str]) -> None:
+    def submit(
+        self, run: RunFolder, attempt: AttemptFolder, env: dict[str, str], locks: Sequence[int]
+    ) -> None:
         """Start the attempt's shim; return once it has recorded its identity.
+
+        The shim inherits the descriptors `locks` and keeps them to itself: what they lock is free
+        again when the shim is gone, however it went.
 
         Raises:
             EnvironmentFailure: the shim did not come up; quotes what it said.
@@ -40,6 +45,7 @@ class LocalExecutor:
                 stderr=errors,
                 cwd="/",
                 env=env,
+                pass_fds=locks,
                 start_new_session=True,
             )
         try:
@@ -79,35 +85,3 @@ def _await_identity(
                 hint=f"df -h {run.path}; cat {complaint}",
             )
         time.sleep(0.005)
-
-
-def child_environment(
-    run: RunFolder, attempt: AttemptFolder, record: RunRecord, *, workspace: Path
-) -> dict[str, str]:
-    """The caller's environment, what the spec sets, and which run it is.
-
-    Raises:
-        RefusedError: the spec asks for a variable that the caller does not have.
-    """
-    return {
-        **os.environ,
-        "PYTHONUNBUFFERED": "1",  # a log that lags behind hides the crash
-        **{name: _value(name, value) for name, value in record.env.items()},
-        "EXP_RUN_ID": run.id,
-        "EXP_RUN_DIR": str(run.path),
-        "EXP_ATTEMPT": str(attempt.number),
-        "EXP_ATTEMPT_DIR": str(attempt.path),
-        "EXP_CONFIG": str(run.config_file),
-        "EXP_WORKSPACE": str(workspace),
-    }
-
-
-def _value(name: str, value: str) -> str:
-    if not value.startswith("$"):
-        return value
-    try:
-        return os.environ[value[1:]]
-    except KeyError as error:
-        raise RefusedError(
-            f"env.{name} = {value!r}: {value[1:]} is not set", hint=f"export {value[1:]}=..."
-        ) from error

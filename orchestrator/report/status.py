@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import InvalidFileError
+from orchestrator.redact import redact, redacted
 from orchestrator.report import markdown
 from orchestrator.report.curves import charts_of, draw, span_of
 from orchestrator.report.facts import ReportFacts
-from orchestrator.report.redact import redact, redacted
 from orchestrator.report.view import Row, view_of
 from orchestrator.templates import sandbox
 

@@ -33,6 +33,7 @@ _RULE_WORDS = STATE_WORDS | {
     State.PENDING: "↪ rule: not so far",
 }
 _STATUS_WORDS = {
+    RunStatus.QUEUED: "Queued",
     RunStatus.STARTING: "Starting",
     RunStatus.RUNNING: "Running",
     RunStatus.STOPPING: "Stopping",

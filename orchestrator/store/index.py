@@ -16,6 +16,7 @@ from orchestrator.domain.run import RunRecord, RunState
 from orchestrator.store import encode, schema
 from orchestrator.store import ingest as files
 from orchestrator.store.database import connect_writer, explained, swap, transaction
+from orchestrator.store.finding import Finder
 from orchestrator.store.migrations import migrate
 from orchestrator.store.progress import refresh_phase, refresh_step
 from orchestrator.store.replay import replay
@@ -40,6 +41,7 @@ class Index:
             EnvironmentFailure: also for a database of a newer version.
         """
         self.path = path
+        self._finders: dict[str, Finder] = {}
         with explained(path):
             self._connection = connect_writer(path)
             try:
@@ -83,7 +85,7 @@ class Index:
         on_point: Callable[[Point], None] | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> IngestResult:
-        """Take in what a run's event files have grown by.
+        """Take in what a run's files have grown by: event files, and what its record declares.
 
         New points of the `wanted` metrics (names, or a function that says yes) and new events go
         to the callbacks, in line order, after they are committed. If the result names `restarted`
@@ -91,11 +93,14 @@ class Index:
         came in before it is stored but was not reported.
 
         Raises:
-            EnvironmentFailure: also for an event file that cannot be read.
+            EnvironmentFailure: also for a file that cannot be read.
         """
         with explained(self.path):
             hears = files.listener(wanted, on_point, on_event)
-            return files.ingest(self._connection, folder, hears)
+            finder = self._finders.get(folder.id)
+            if finder is None or finder.folder != folder:
+                finder = self._finders[folder.id] = Finder(folder)
+            return files.ingest(self._connection, finder, hears)
 
     def replay(
         self,

@@ -3,6 +3,9 @@
 import json
 import sqlite3
 
+from orchestrator.domain.hardware import SAMPLED
+from orchestrator.domain.series import furthest
+
 _LAST = """SELECT event.data, event.time FROM event JOIN source ON source.id = event.source
     WHERE source.run = :run AND event.name = :name
       AND source.attempt = (SELECT max(attempt) FROM source WHERE run = :run)
@@ -10,11 +13,24 @@ _LAST = """SELECT event.data, event.time FROM event JOIN source ON source.id = e
 
 
 def max_step(connection: sqlite3.Connection, run: str) -> int | None:
-    """The largest step of any metric of any attempt; None without points."""
-    step: int | None = connection.execute(
-        "SELECT max(max_step) FROM series WHERE run = ?", (run,)
-    ).fetchone()[0]
-    return step
+    """The largest step of any metric that a program logged, in any attempt; None without points."""
+    rows = connection.execute("SELECT name, max_step FROM series WHERE run = ?", (run,))
+    return furthest(dict(rows.fetchall()))
+
+
+def attempt_steps(
+    connection: sqlite3.Connection, run: str, attempt: int
+) -> tuple[int | None, int | None]:
+    """The first and the largest step that the programs of an attempt logged."""
+    # The key of `point` begins with the stream and the line: one look-up a stream.
+    first, last = connection.execute(
+        """SELECT min((SELECT step FROM point WHERE point.stream = stream.id
+            ORDER BY point.line LIMIT 1)), max(stream.max_step)
+        FROM stream JOIN source ON source.id = stream.source
+        WHERE source.run = ? AND source.attempt = ? AND stream.name NOT GLOB ?""",
+        (run, attempt, f"{SAMPLED}*"),
+    ).fetchone()
+    return first, last
 
 
 def phase(connection: sqlite3.Connection, run: str) -> str | None:

@@ -38,7 +38,10 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRow:
-    """One attempt; `max_rss` in bytes, `ended` is None while no exit record exists."""
+    """One attempt; `max_rss` in bytes, `ended` is None while no exit record exists.
+
+    `first_step` and `step` are the first and the largest one that its programs logged, None before.
+    """
 
     run: str
     number: int
@@ -53,6 +56,8 @@ class AttemptRow:
     error: str | None
     stop_by: str | None
     stop_why: str | None
+    first_step: int | None
+    step: int | None
 
 
 class LatestValue(NamedTuple):
@@ -135,6 +140,8 @@ class CachedTicket:
 class IngestResult:
     """What one look at a run's event files brought.
 
+    What counts is what programs wrote: samples of the hardware come whether a run does anything or
+    not, and are counted in `sampled` (bytes) alone.
     `restarted` names files that were cut short, replaced or removed: what had been taken from them
     is forgotten and they were read again from their start, so whoever accumulates points must
     begin again from a replay.
@@ -144,4 +151,5 @@ class IngestResult:
     events: int = 0
     broken: int = 0
     bytes: int = 0
+    sampled: int = 0
     restarted: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from orchestrator.track import dropin
@@ -46,6 +47,7 @@ summary: Summary
 run: Run | None
 
 _current: Run | None = None
+_beginning = RLock()  # threads that begin at once begin one run
 
 
 def init(config: Any = None, **labels: Any) -> Run:
@@ -56,26 +58,19 @@ def init(config: Any = None, **labels: Any) -> Run:
     `tags`, ...) are kept as labels. Without `exp` around it, a local run is made; with
     `mode="disabled"` nothing is recorded. Never raises.
     """
-    global _current  # noqa: PLW0603 - one run per process, as the module functions expect
-    defaults = as_mapping(config)
-    if _current is not None and not _current.finished:
-        if not dropin.begins_anew(labels):
-            _current.config.update(defaults)
-            return _current
-        _current.finish()
-    merged = _merge(defaults, _given_config())
-    rank = ranks()
-    if _current is None:
-        atexit.register(_at_exit)
-        os.register_at_fork(after_in_child=_after_fork)
-    _current = Run(None if dropin.switched_off(labels) else _find_place(merged), rank, merged)
-    _current.describe_start(labels, rank.world_size)
-    return _current
+    with _beginning:
+        if _current is not None and not _current.finished:
+            if not dropin.begins_anew(labels):
+                _current.config.update(as_mapping(config))
+                _current.take_rank(ranks())
+                return _current
+            _current.finish()
+        return _begin(config, labels)
 
 
 def current() -> Run:
-    """The run of this process; it is begun if nobody did."""
-    return _current if _current is not None and not _current.finished else init()
+    """The run of this process, also when it is finished; it is begun if nobody did."""
+    return init() if _current is None else _current
 
 
 def resume_path() -> Path | None:
@@ -140,6 +135,18 @@ def __getattr__(name: str) -> Any:
     return dropin.named(name, (*__all__, "config", "run", "summary"))
 
 
+def _begin(config: Any, labels: Mapping[str, Any]) -> Run:
+    global _current  # noqa: PLW0603 - one run per process, as the module functions expect
+    merged = _merge(as_mapping(config), _given_config())
+    rank = ranks()
+    if _current is None:
+        atexit.register(_at_exit)
+        os.register_at_fork(after_in_child=_after_fork)
+    _current = Run(None if dropin.switched_off(labels) else _find_place(merged), rank, merged)
+    _current.describe_start(labels, rank.world_size)
+    return _current
+
+
 def _resume_path() -> Path | None:
     run = _current.dir if _current is not None else os.environ.get("EXP_RUN_DIR")
     return newest_valid(Path(run) / "checkpoints") if run else None
@@ -174,14 +181,19 @@ def _merge(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _at_exit() -> None:
-    """Close a run that nobody finished; an unhandled exception is part of how it ended."""
+    """Close a run that nobody finished; an unhandled exception is part of how it ended.
+
+    In a notebook or at a prompt it is not: there an error ends a cell, and the work goes on.
+    """
     raised = getattr(sys, "last_value", None)
-    if raised is None:
+    if raised is None or hasattr(sys, "ps1"):
         finish(None)
     else:
         finish(1, describe(raised))
 
 
 def _after_fork() -> None:
+    global _beginning  # noqa: PLW0603 - another thread of the parent may hold the old one
+    _beginning = RLock()
     if _current is not None:
         _current.after_fork()

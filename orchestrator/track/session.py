@@ -18,13 +18,13 @@ from orchestrator.track.dropin import Compatible
 from orchestrator.track.latest import last_value
 from orchestrator.track.lines import event_line, number, plain, point_line, quoted
 from orchestrator.track.mappings import Config, Summary
-from orchestrator.track.media import left_out
-from orchestrator.track.place import Place, Ranks, close_place, hidden
-from orchestrator.track.values import Queue, read_values
+from orchestrator.track.place import Place, Ranks, close_place, hidden, withdraw
+from orchestrator.track.queue import Queue
+from orchestrator.track.values import read_values
 from orchestrator.track.warning import describe, harmless, warn_once
 
 STOP_LOOK = 0.5  # seconds between looks at stop.json
-LAST_WAIT = 10.0  # seconds that finish() waits for values still on a GPU
+LAST_WAIT = 10.0  # seconds that checkpoint() and finish() wait for values still on a GPU
 
 _terminated = False
 
@@ -69,7 +69,7 @@ class Run(Compatible):
         Values are numbers: Python's, numpy's, or tensors of one element. Names of nested mappings
         are joined by `/`. With `commit=False` the next call without a step stays at this step.
         A tensor on a GPU is never waited for: its line, and those behind it, follow when its copy
-        has landed, at a later `log` or at `finish`.
+        has landed, at a later call, at a checkpoint or at `finish`.
         """
         now = time.time()
         if type(step) is not int:
@@ -155,10 +155,12 @@ class Run(Compatible):
     ) -> Path | None:
         """Seal a saved file or folder: sync, hash, manifest last. Call it on one rank only.
 
-        Returns the manifest, or None if the checkpoint could not be sealed.
+        What was logged before is written first, values still on a GPU included. Returns the
+        manifest, or None if the checkpoint could not be sealed.
         """
         if self._place is None:
             return None
+        self._queue.drain(LAST_WAIT)
         folder = step_folder(self.dir / "checkpoints", step)
         about = {"step": int(step), "attempt": self._place.attempt, "meta": meta or {}}
         manifest = write_manifest(folder, Path(path), about)
@@ -175,6 +177,8 @@ class Run(Compatible):
         Looks at the disk at most twice a second. The first call installs a SIGTERM handler if the
         program has none: by asking, the program says that it ends by itself.
         """
+        if self._queue.waiting:
+            self._queue.drain()
         now = time.monotonic()
         if not self._looked:
             self._looked = now
@@ -208,19 +212,27 @@ class Run(Compatible):
     def finish(self, exit_code: int | None = 0, error: str | None = None, **_wandb: Any) -> None:
         """Write what is still under way and the `finish` event; only the first call counts.
 
+        What is logged later is kept, and warned of once.
         `exit_code` None means that nobody said; a local run then counts as ended with 0.
         """
-        if self.finished or os.getpid() != self._owner:
+        if os.getpid() != self._owner:  # a forked child ends its own part only
+            if self._channel is not None:
+                self._channel.close()
+            return
+        if self.finished:
             return
         self.finished = True
-        self._queue.drain(LAST_WAIT)
+        self._queue.drain(LAST_WAIT, last=True)
         if self._definitions is not None and self._definitions.summary:
             self.write_event("summary", self._definitions.summary)
         self.write_event("finish", {"code": exit_code, "error": error})
-        if self._place is not None and self._place.local:
-            harmless(close_place)(self._place, self._started, exit_code or 0, error)
+        if self._place is not None:
+            withdraw(self._place)
+            if self._place.local:
+                harmless(close_place)(self._place, self._started, exit_code or 0, error)
         if self._channel is not None:
             self._channel.close()
+            self._channel.ended = True
 
     def __enter__(self) -> Self:
         return self
@@ -242,6 +254,8 @@ class Run(Compatible):
     @harmless
     def write_event(self, name: str, data: Mapping[str, Any], step: int | None = None) -> None:
         """Write an event of any name; readers ignore names they do not know."""
+        if self._queue.waiting:
+            self._queue.drain()
         if self._channel is not None:
             self._channel.write(event_line(name, time.time(), step, data))
 
@@ -267,9 +281,16 @@ class Run(Compatible):
 
     def after_fork(self) -> None:
         """In the child: a file of its own; what the parent still has to write is the parent's."""
-        self._queue.waiting.clear()
+        self._queue.forget()
         if self._channel is not None:
             self._channel.forget()
+
+    def take_rank(self, rank: Ranks) -> None:
+        """In a forked child that a launcher made a rank of its own: a file of that rank's name."""
+        if self._place is not None and os.getpid() != self._owner and rank.rank != self.rank:
+            self.rank = rank.rank
+            self._channel = channel_of(self._place, rank.rank)
+            self.describe_start({}, rank.world_size)
 
     def _read_step(self, step: Any) -> int:
         """A step of another type: numpy's, a tensor, a float; the next step if it is no number."""
@@ -282,12 +303,11 @@ class Run(Compatible):
     @harmless
     def _log_slowly(self, data: Mapping[Any, Any], step: int, now: float) -> None:
         numbers, rest = read_values(data)
-        if numbers or not rest:
+        texts = [value for value in numbers if isinstance(value, str)]
+        if self._queue.waiting or len(texts) < len(numbers):
             self._queue.add(step, now, numbers)
-        rest = {name: value for name, value in rest.items() if not left_out(name, value)}
-        for name, value in rest.items():
-            kind = type(value).__name__
-            warn_once(f"value {name}", f"{name!r} is no number ({kind}); kept as a text event")
+        elif texts:
+            self._write_line(point_line(step, now, texts))
         if rest:
             self.write_event("text", rest, step)
 

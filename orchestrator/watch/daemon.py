@@ -12,7 +12,7 @@ from types import FrameType
 from orchestrator.errors import ConflictError
 from orchestrator.fsio import try_lock
 from orchestrator.store import Reader
-from orchestrator.watch.live import pending
+from orchestrator.watch.live import Finished, pending
 from orchestrator.workspace import Workspace
 
 TICK = 0.75  # seconds between two looks: a verdict is due within 1 s of its point
@@ -96,7 +96,7 @@ def run_watcher(workspace: Workspace, *, forever: bool = False) -> None:
 
 def _work_left(workspace: Workspace, given_up: frozenset[str]) -> bool:
     with Reader(workspace.database) as reader:
-        return any(folder.id not in given_up for folder in pending(workspace, reader, set()))
+        return any(folder.id not in given_up for folder in pending(workspace, reader, Finished()))
 
 
 def _loop(workspace: Workspace, stop: list[int], *, forever: bool) -> frozenset[str]:

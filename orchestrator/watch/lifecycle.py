@@ -3,8 +3,11 @@
 import signal
 
 from orchestrator.codec import encode, read_record, read_record_if_present
+from orchestrator.domain.attempt import AttemptRequest, Failure, Lease, Waiting
 from orchestrator.domain.run import (
+    BY_US,
     AttemptState,
+    Command,
     ExitRecord,
     Identity,
     Outcome,
@@ -19,7 +22,7 @@ from orchestrator.fsio import write_once
 from orchestrator.workspace import AttemptFolder, RunFolder
 
 REQUEUE = 75  # the program saved a checkpoint and asks to be started again
-_LAUNCH_LIMIT = 60.0  # seconds from run.json to proc.json, after which the launch has died
+BY_QUEUE = "queue"  # who recorded the end of an attempt that never started
 
 
 def read_run(folder: RunFolder) -> RunRecord | None:
@@ -36,13 +39,18 @@ def attempt_state(folder: AttemptFolder, executor: Executor) -> AttemptState:
     # Liveness before the exit record: a shim that ends between the two looks is seen as ended.
     alive = process is not None and executor.is_alive(process)
     exit_record = read_record_if_present(ExitRecord, folder.exit_file)
+    waiting = read_record_if_present(Waiting, folder.waiting_file) if process is None else None
     return AttemptState(
         number=folder.number,
+        request=read_record_if_present(AttemptRequest, folder.request_file),
+        lease=read_record_if_present(Lease, folder.lease_file),
+        waits_for=waiting.why if waiting else None,
         process=process,
         alive=alive,
         exit=exit_record,
         started=exit_record.started if exit_record else _modified(folder),
         stop=read_record_if_present(StopRequest, folder.stop_file),
+        failure=read_record_if_present(Failure, folder.failure_file),
     )
 
 
@@ -53,27 +61,58 @@ def _modified(folder: AttemptFolder) -> float | None:
         return None
 
 
-def run_state(
-    record: RunRecord, attempt: AttemptState, *, now: float, max_step: int | None
-) -> RunState:
+def run_state(record: RunRecord, attempt: AttemptState, *, max_step: int | None) -> RunState:
     """Derive status and outcome. `max_step` is the largest step logged so far.
 
     A run whose shim is gone without an exit record is LOST, whatever anybody believed before.
     """
+    outcome = None
     if attempt.exit is not None:
+        status = RunStatus.ENDED
         outcome, why = _outcome(record, attempt, attempt.exit, max_step)
-        return RunState(status=RunStatus.ENDED, outcome=outcome, attempt=attempt, why=why)
-    if attempt.alive:
-        if attempt.stop is not None:
-            why = f"stopping: {attempt.stop.why}"
-            return RunState(status=RunStatus.STOPPING, outcome=None, attempt=attempt, why=why)
-        return RunState(status=RunStatus.RUNNING, outcome=None, attempt=attempt, why="running")
-    if attempt.process is None and now - record.created < _LAUNCH_LIMIT:
-        return RunState(status=RunStatus.STARTING, outcome=None, attempt=attempt, why="starting")
-    why = "the process that watched the programs vanished without an exit record"
+    elif attempt.process is None and attempt.request is not None:
+        status, why = _before_the_start(attempt, attempt.request)
+    elif not attempt.alive:
+        status, outcome, why = RunStatus.ENDED, Outcome.LOST, _loss(attempt)
+    elif attempt.stop is not None:
+        status, why = RunStatus.STOPPING, f"stopping: {attempt.stop.why}"
+    else:
+        status, why = RunStatus.RUNNING, "running"
+    return RunState(status=status, outcome=outcome, attempt=attempt, why=why)
+
+
+def may_go_on(record: RunRecord, state: RunState) -> bool:
+    """Whether another attempt can still follow an end, as far as is written down.
+
+    It can from an end other than exit code 0, until somebody has looked at why; and for a moment
+    after that, if it was decided to try again.
+    """
+    attempt = state.attempt
+    if state.status is not RunStatus.ENDED or record.recorded_by != BY_US:
+        return False
+    if attempt.exit is not None and attempt.exit.code == 0:
+        return False
+    return attempt.failure is None or attempt.failure.retry
+
+
+def commands_of(record: RunRecord, attempt: AttemptState) -> tuple[Command, ...]:
+    """What an attempt executes: fewer commands than the run's, if some are done already."""
+    return attempt.request.commands if attempt.request is not None else record.commands
+
+
+def _before_the_start(attempt: AttemptState, request: AttemptRequest) -> tuple[RunStatus, str]:
+    """An attempt that is asked for waits until it is given its resources; then it starts."""
+    if attempt.stop is not None:
+        return RunStatus.STOPPING, f"stopping: {attempt.stop.why}"
+    if attempt.lease is not None:
+        return RunStatus.STARTING, "starting"
+    return RunStatus.QUEUED, attempt.waits_for or f"asked for by {request.by}: {request.why}"
+
+
+def _loss(attempt: AttemptState) -> str:
     if attempt.process is None:
-        why = "the launch died before any program started"
-    return RunState(status=RunStatus.ENDED, outcome=Outcome.LOST, attempt=attempt, why=why)
+        return "the launch died before any program started"
+    return "the process that watched the programs vanished without an exit record"
 
 
 def _outcome(
@@ -82,13 +121,13 @@ def _outcome(
     last = ended.phases[-1].phase if ended.phases else None
     if ended.code is None and ended.signal is None:
         return Outcome.LOST, ended.error or "no exit status is known"
-    if attempt.stop is not None and not _ran_to_the_end(record, ended, max_step):
+    if attempt.stop is not None and not _ran_to_the_end(record, attempt, ended, max_step):
         return Outcome.STOPPED, attempt.stop.why
     if ended.code == REQUEUE:
         return Outcome.INCOMPLETE, "saved a checkpoint and asks to be resumed (exit 75)"
     if ended.code != 0:
         return Outcome.FAILED, _failure(ended, last)
-    missing = [command.phase for command in record.commands[len(ended.phases) :]]
+    missing = [command.phase for command in commands_of(record, attempt)[len(ended.phases) :]]
     if missing:
         return Outcome.INCOMPLETE, f"{missing[0]} did not run"
     if record.planned_steps is not None and (max_step or 0) < record.planned_steps:
@@ -97,10 +136,12 @@ def _outcome(
     return Outcome.COMPLETED, "all programs ended as intended"
 
 
-def _ran_to_the_end(record: RunRecord, ended: ExitRecord, max_step: int | None) -> bool:
+def _ran_to_the_end(
+    record: RunRecord, attempt: AttemptState, ended: ExitRecord, max_step: int | None
+) -> bool:
     """Whether a stop came too late to matter; unless the plan says so, nobody can tell."""
     done = record.planned_steps is not None and (max_step or 0) >= record.planned_steps
-    return done and len(ended.phases) == len(record.commands) and ended.code == 0
+    return done and len(ended.phases) == len(commands_of(record, attempt)) and ended.code == 0
 
 
 def _failure(ended: ExitRecord, phase: Phase | None) -> str:

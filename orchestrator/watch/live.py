@@ -1,22 +1,56 @@
 """Which runs still need somebody, found from files; the index only spares reading ended ones."""
 
-import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 from orchestrator.domain.run import RunRecord, RunState, RunStatus
 from orchestrator.errors import InvalidFileError
 from orchestrator.executors import executor_for
 from orchestrator.store import Reader
-from orchestrator.watch.lifecycle import attempt_state, read_run, run_state
+from orchestrator.store.rows import RunRow
+from orchestrator.watch.lifecycle import attempt_state, may_go_on, read_run, run_state
 from orchestrator.workspace import RunFolder, Workspace
+
+
+class Finished:
+    """Runs that nobody has to look at again: ended, judged, published, and not resumed.
+
+    What is finished stays so until .exp/runs changes: a new run, or a new attempt of one.
+    """
+
+    def __init__(self) -> None:
+        self._runs: set[str] = set()
+        self._stamp: int | None = None
+
+    def among(self, workspace: Workspace, reader: Reader, folders: list[RunFolder]) -> set[str]:
+        """Ids of the finished ones."""
+        try:
+            stamp = workspace.runs.stat().st_mtime_ns
+        except FileNotFoundError:
+            return set()
+        if stamp != self._stamp:
+            self._stamp, self._runs = stamp, set()
+        unknown = [folder for folder in folders if folder.id not in self._runs]
+        if unknown:
+            ended = {row.id: row for row in reader.runs(status=RunStatus.ENDED)}
+            self._runs |= {f.id for f in unknown if f.id in ended and is_finished(f, ended[f.id])}
+        return self._runs
+
+
+def is_finished(folder: RunFolder, row: RunRow) -> bool:
+    """Whether a run's end is both in the index and published, and no attempt came after it."""
+    return (
+        row.status == RunStatus.ENDED
+        and folder.published_file.exists()
+        and not folder.attempt(row.attempts + 1).path.exists()
+    )
 
 
 def live_runs(workspace: Workspace) -> Iterator[tuple[RunFolder, RunRecord, RunState]]:
     """Runs that have not ended, oldest first, whatever the index still says of them."""
-    ended = _ended(workspace)
-    for folder in workspace.run_folders():
-        if folder.id in ended:
-            continue
+    with Reader(workspace.database) as reader:
+        folders = pending(workspace, reader, Finished())
+    for folder in folders:
         try:
             record = read_run(folder)
         except InvalidFileError:
@@ -28,32 +62,41 @@ def live_runs(workspace: Workspace) -> Iterator[tuple[RunFolder, RunRecord, RunS
             yield folder, record, state
 
 
-def pending(workspace: Workspace, reader: Reader, finished: set[str]) -> list[RunFolder]:
-    """Runs whose end is not yet both in the index and published: the watcher's work.
-
-    `finished` remembers the others from one call to the next: what is finished stays so.
-    """
-    unknown = [folder for folder in workspace.run_folders() if folder.id not in finished]
-    if not unknown:
-        return []
-    ended = {row.id for row in reader.runs(status=RunStatus.ENDED)}
-    finished |= {f.id for f in unknown if f.id in ended and f.published_file.exists()}
-    return [f for f in unknown if f.id not in finished and f.record_file.exists()]
+def pending(workspace: Workspace, reader: Reader, finished: Finished) -> list[RunFolder]:
+    """Runs whose end is not yet both in the index and published: the watcher's work."""
+    folders = list(workspace.run_folders())
+    done = finished.among(workspace, reader, folders)
+    return [f for f in folders if f.id not in done and f.record_file.exists()]
 
 
 def has_pending(workspace: Workspace) -> bool:
-    """Whether there is work for a watcher."""
+    """Whether there is work for a watcher: a run, or a notice that nobody has got yet."""
+    if workspace.unsent_file.exists():
+        return True
     with Reader(workspace.database) as reader:
-        return bool(pending(workspace, reader, set()))
-
-
-def _ended(workspace: Workspace) -> set[str]:
-    with Reader(workspace.database) as reader:
-        return {row.id for row in reader.runs(status=RunStatus.ENDED)}
+        return bool(pending(workspace, reader, Finished()))
 
 
 def state_of(folder: RunFolder, record: RunRecord, *, max_step: int | None = None) -> RunState:
     """The state of a run at this moment."""
+    return as_run(folder, record, newest_attempt(folder, record, max_step=max_step))
+
+
+def as_run(folder: RunFolder, record: RunRecord, state: RunState) -> RunState:
+    """The state of a run by that of its newest attempt, whose end is the run's if none follows."""
+    if not may_go_on(record, state) or folder.published_file.exists():
+        return state
+    what = f"attempt {state.attempt.number} ended: {state.why}"
+    if state.attempt.failure is not None:
+        return replace(state, status=RunStatus.QUEUED, outcome=None, why=f"{what}; goes on")
+    why = f"{what}; whether it goes on is not decided yet"
+    return replace(state, status=RunStatus.STOPPING, outcome=None, why=why)
+
+
+def newest_attempt(
+    folder: RunFolder, record: RunRecord, *, max_step: int | None = None
+) -> RunState:
+    """The state of the newest attempt alone, whatever may follow it."""
     attempts = folder.attempts() or [folder.attempt(1)]
     attempt = attempt_state(attempts[-1], executor_for(record.executor))
-    return run_state(record, attempt, now=time.time(), max_step=max_step)
+    return run_state(record, attempt, max_step=max_step)

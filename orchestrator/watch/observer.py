@@ -5,26 +5,41 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.clock import Clock
+from orchestrator.codec import read_record_if_present
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
-from orchestrator.domain.point import Point
-from orchestrator.domain.run import RunRecord, RunState, RunStatus
+from orchestrator.domain.point import Event, Point
+from orchestrator.domain.run import ExitRecord, RunRecord, RunState, RunStatus
+from orchestrator.domain.series import furthest
 from orchestrator.store import Reader
 from orchestrator.watch.checkpoints import CheckpointShelf
 from orchestrator.watch.judging import judge_of
-from orchestrator.watch.live import state_of
+from orchestrator.watch.live import as_run, newest_attempt
 from orchestrator.watch.logs import LogCursor
 from orchestrator.workspace import RunFolder, Workspace
 
 if TYPE_CHECKING:
     from orchestrator.store import Index
 
-_OURS = {"run.json", "config.json", "proc.json", "exit.json", "stop.json", "ticked.json"} | {
+_OURS = {
+    "request.json",
+    "lease.json",
+    "waiting.json",
+    "run.json",
+    "config.json",
+    "proc.json",
+    "exit.json",
+    "failure.json",
+    "stop.json",
+    "ticked.json",
     "published.json",
+    "notices.jsonl",
     "out.log",
     "snapshot.patch",
+    "telemetry.jsonl",
 }
-_Judged = tuple[RunState, RunFacts, tuple[Verdict, ...]]
+_BEFORE = {RunStatus.QUEUED, RunStatus.STARTING}
+_ALERTS = 50  # of one run that are heard
 _REJUDGE = 5.0  # seconds after which files are looked for, and verdicts that moved are written
 
 
@@ -32,18 +47,34 @@ _REJUDGE = 5.0  # seconds after which files are looked for, and verdicts that mo
 class Observation:
     """What one look at a run showed.
 
-    `elapsed` is the time since its attempt began, `idle` that without a new record; in seconds.
-    `changed` says that a verdict has turned since the look before.
+    `end` is how its newest attempt ended, None while that lives or waits. The run itself has ended
+    (`state`) once it is decided that no other attempt follows. `elapsed` is the time since the
+    attempt began, `idle` that without a new record or log line, `quiet` that without a new record;
+    in seconds. `changed` says that a verdict has turned since the look before. `alerts` are the
+    first ones that its programs raised.
     """
 
     folder: RunFolder
     record: RunRecord
     state: RunState
+    end: RunState | None
     facts: RunFacts
     verdicts: tuple[Verdict, ...]
     elapsed: float
     idle: float
     changed: bool
+    quiet: float
+    alerts: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What the last judgement rested on, and what it was."""
+
+    newest: RunState
+    state: RunState
+    facts: RunFacts
+    verdicts: tuple[Verdict, ...]
 
 
 class Observer:
@@ -64,22 +95,31 @@ class Observer:
         self._record = record
         self._checkpoints = CheckpointShelf()
         self._active_at: float | None = None
-        self._began_at: float | None = None
+        self._began: tuple[int, float] | None = None  # attempt, monotonic
+        self._recorded_at: float | None = None
+        self._recorded = False
+        self._alerts: tuple[Event, ...] = ()
         self._judged_at = 0.0
         self._verdicts_at = 0.0
-        self._last: _Judged | None = None
+        self._last: _Known | None = None
         self._begin()
 
     def _begin(self) -> None:
         """Judge from the start: all that the index holds, and the logs from their first line."""
         self._judge = judge_of(self._record, self._history)
         self._logs: dict[int, LogCursor] = {}
+        self._alerts = ()
         self._index.replay(
             self._folder.id,
             wanted=self._judge.wants,
             on_point=self._judge.observe_point,
-            on_event=self._judge.observe_event,
+            on_event=self._hear,
         )
+
+    def _hear(self, event: Event) -> None:
+        self._judge.observe_event(event)
+        if event.name == "alert" and len(self._alerts) < _ALERTS:
+            self._alerts += (event,)
 
     def _history(self, metric: str) -> list[Point]:
         """All points of a series that the index holds."""
@@ -90,63 +130,77 @@ class Observer:
     def look(self, clock: Clock) -> Observation:
         """Read what is new, judge, and write what changed to the index."""
         # State before files: what an ended run wrote is all there when its files are read.
-        state = state_of(self._folder, self._record)
-        ended = state.status is RunStatus.ENDED
+        newest = newest_attempt(self._folder, self._record)
+        ended = newest.status is RunStatus.ENDED
         grown = self._read(whole=ended)
         now = clock.monotonic()
-        if grown or self._active_at is None:
+        if grown or self._active_at is None or newest.status in _BEFORE:
             self._active_at = now
+        if self._recorded or self._recorded_at is None or newest.status in _BEFORE:
+            self._recorded_at = now
         before = last = self._last
-        if ended or grown or last is None or last[0] != state or now > self._judged_at + _REJUDGE:
+        if (
+            ended
+            or grown
+            or last is None
+            or last.newest != newest
+            or now > self._judged_at + _REJUDGE
+        ):
             self._judged_at = now
-            last = self._judge_all(state, self._elapsed(state, clock))
-        state, facts, verdicts = last
+            last = self._judge_all(newest, self._elapsed(newest, clock))
         return Observation(
             folder=self._folder,
             record=self._record,
-            state=state,
-            facts=facts,
-            verdicts=verdicts,
-            elapsed=self._elapsed(state, clock),
+            state=last.state,
+            end=last.newest if last.newest.status is RunStatus.ENDED else None,
+            facts=last.facts,
+            verdicts=last.verdicts,
+            elapsed=self._elapsed(newest, clock),
             idle=now - self._active_at,
-            changed=before is None or _turns(before[2]) != _turns(verdicts),
+            changed=before is None or _turns(before.verdicts) != _turns(last.verdicts),
+            quiet=now - self._recorded_at,
+            alerts=self._alerts,
         )
 
     def _elapsed(self, state: RunState, clock: Clock) -> float:
         """Time since the attempt began; once known, a jump of the wall clock does not change it."""
-        if self._began_at is None:
-            started = state.attempt.started
-            age = clock.wall() - (self._record.created if started is None else started)
-            self._began_at = clock.monotonic() - max(0.0, age)
-        return clock.monotonic() - self._began_at
+        number, started = state.attempt.number, state.attempt.started
+        if started is None:
+            return 0.0
+        if self._began is None or self._began[0] != number:
+            self._began = (number, clock.monotonic() - max(0.0, clock.wall() - started))
+        return clock.monotonic() - self._began[1]
 
-    def _judge_all(self, state: RunState, elapsed: float) -> _Judged:
+    def _judge_all(self, newest: RunState, elapsed: float) -> _Known:
         """Judge what is known now, and bring the index up to date where that changed."""
         series = self._reader.series(self._folder.id)
-        max_step = max((row.max_step for row in series.values()), default=None)
-        if state.status is RunStatus.ENDED:
-            state = state_of(self._folder, self._record, max_step=max_step)
+        max_step = furthest({name: row.max_step for name, row in series.items()})
+        if newest.status is RunStatus.ENDED:
+            # Now that all its points are in, whether that was the plan.
+            newest = newest_attempt(self._folder, self._record, max_step=max_step)
+        state = as_run(self._folder, self._record, newest)
         facts = replace(self._facts(state, max_step, tuple(series)), elapsed=elapsed)
         verdicts = self._judge.verdicts(facts)
-        self._write(state, facts, verdicts)
-        self._last = (state, facts, verdicts)
-        return self._last
+        known = _Known(newest=newest, state=state, facts=facts, verdicts=verdicts)
+        self._write(known)
+        self._last = known
+        return known
 
-    def _write(self, state: RunState, facts: RunFacts, verdicts: tuple[Verdict, ...]) -> None:
+    def _write(self, known: _Known) -> None:
         """Write what changed since the last look; of verdicts that only moved on, every few looks.
 
         A latest value moves with every point; writing it each time would be most of the watcher's
         work. A verdict that turns is written at once.
         """
         before = self._last
-        if before is None or before[0] != state:
-            self._index.put_run(self._record, state, folder=self._folder)
-        if before is None or before[1].checkpoints != facts.checkpoints:
-            self._index.put_checkpoints(self._folder.id, facts.checkpoints)
-        turned = before is None or _turns(before[2]) != _turns(verdicts)
+        if before is None or before.state != known.state:
+            self._index.put_run(self._record, known.state, folder=self._folder)
+        if before is None or before.facts.checkpoints != known.facts.checkpoints:
+            self._index.put_checkpoints(self._folder.id, known.facts.checkpoints)
+        turned = before is None or _turns(before.verdicts) != _turns(known.verdicts)
         due = self._judged_at > self._verdicts_at + _REJUDGE
-        if turned or due or facts.ended:
-            self._index.put_verdicts(self._folder.id, self._record.criteria, verdicts)
+        if turned or due or known.facts.ended:
+            self._index.put_verdicts(self._folder.id, self._record.criteria, known.verdicts)
             self._verdicts_at = self._judged_at
 
     def _read(self, *, whole: bool) -> bool:
@@ -155,10 +209,11 @@ class Observer:
             self._folder,
             wanted=self._judge.wants,
             on_point=self._judge.observe_point,
-            on_event=self._judge.observe_event,
+            on_event=self._hear,
         )
         if result.restarted:
             self._begin()
+        self._recorded = result.points + result.events > 0
         grown = result.bytes > 0
         for attempt in self._folder.attempts():
             source = str(attempt.log.relative_to(self._folder.path))
@@ -172,12 +227,19 @@ class Observer:
         return grown
 
     def _facts(self, state: RunState, max_step: int | None, series: tuple[str, ...]) -> RunFacts:
+        attempts = self._folder.attempts()
+        exits = (
+            read_record_if_present(ExitRecord, attempt.exit_file)
+            for attempt in attempts
+            if attempt.number < state.attempt.number
+        )
         return RunFacts(
             run=self._folder.id,
             ended=state.status is RunStatus.ENDED,
             outcome=state.outcome,
             exit=state.attempt.exit,
-            attempts=len(self._folder.attempts()),
+            attempts=len(attempts),
+            earlier=tuple(exit_ for exit_ in exits if exit_ is not None),
             planned_steps=self._record.planned_steps,
             checkpoints=self._checkpoints.of(self._folder),
             metrics=self._record.metrics,
@@ -211,7 +273,8 @@ class Observer:
 
 def _is_theirs(path: Path) -> bool:
     """Whether the programs of the run made a file of its folder, and not exp."""
-    return path.name not in _OURS and not path.name.startswith("events-") and path.is_file()
+    ours = path.name in _OURS or path.name.startswith(("events-", "stacks-"))
+    return not ours and path.is_file()
 
 
 def _turns(verdicts: tuple[Verdict, ...]) -> list[tuple[State, bool]]:

@@ -23,8 +23,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def publish_end(workspace: Workspace, seen: Observation, *, now: float) -> Published:
+def publish_end(
+    workspace: Workspace, seen: Observation, tell: Callable[[Published], None], *, now: float
+) -> Published:
     """Write an ended run into its ticket and its report, commit both, and note that it is done.
+
+    `tell` hears of it before the note: after that nobody looks at this run again.
 
     What stands in the way (a hook, a rebase, a missing ticket) is recorded and not raised: the
     run's own facts are safe, and `exp report --commit` can be asked again.
@@ -42,6 +46,7 @@ def publish_end(workspace: Workspace, seen: Observation, *, now: float) -> Publi
     published = Published(
         time=now, commit=commit, report=paths[0] if paths else None, problems=tuple(problems)
     )
+    tell(published)
     write_atomic(seen.folder.published_file, encode(published))
     return published
 

@@ -5,18 +5,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator import report, tickets
+from orchestrator.domain.hardware import is_sampled
 from orchestrator.domain.point import Event
 from orchestrator.domain.run import Command, Outcome, RunRecord, RunState, RunStatus
+from orchestrator.domain.series import furthest, plain_name, surest
 from orchestrator.domain.ticket import Ticket
-from orchestrator.executors import executor_for
 from orchestrator.fsio import write_atomic
 from orchestrator.store import Reader
 from orchestrator.store.rows import VerdictRow
 from orchestrator.watch.checkpoints import CheckpointShelf
-from orchestrator.watch.lifecycle import attempt_state, read_run
+from orchestrator.watch.lifecycle import read_run
 from orchestrator.watch.live import state_of
 from orchestrator.watch.logs import last_lines
 from orchestrator.watch.policy import saved_words
+from orchestrator.watch.stories import AttemptStory, stories
 from orchestrator.workspace import RunFolder, Workspace
 
 _TAIL = 15  # log lines quoted after a failure
@@ -105,7 +107,7 @@ def _facts_of_run(
         criteria=_criteria(ticket, record, verdicts),
         metrics=_metrics(reader, folder, record),
         timeline=_timeline(reader, folder, record, ended),
-        attempts=_attempts(folder, record),
+        attempts=tuple(_attempt(told) for told in stories(folder, record, reader)),
         checkpoints=CheckpointShelf().of(folder),
         configuration=record.params,
         log_tail=tuple(last_lines(folder.attempt(state.attempt.number).log, _TAIL))
@@ -183,17 +185,21 @@ def _progress(
     reader: Reader, folder: RunFolder, record: RunRecord, *, now: float
 ) -> report.Progress:
     """Pace from the densest series: training logs more often than evaluation."""
-    series = list(reader.series(folder.id).values())
+    series = [row for row in reader.series(folder.id).values() if not is_sampled(row.name)]
     if not series:
         return report.Progress(planned=record.planned_steps)
-    densest = max(series, key=lambda row: (row.count, row.name))
+    steps = {row.name: row.max_step for row in series}
+    surer = surest(steps)
+    densest = max(
+        (row for row in series if row.name in surer), key=lambda row: (row.count, row.name)
+    )
     history = reader.history(folder.id, densest.name)
     measured = report.pace(
         list(zip(history.steps, history.times, strict=True)), record.planned_steps
     )
     return replace(
         measured,
-        step=max(row.max_step for row in series),
+        step=furthest(steps),
         elapsed=now - record.created,
         eval_share=_eval_share(reader.events(folder.id, "phase"), now - record.created),
     )
@@ -236,12 +242,14 @@ def _metrics(
     specs = {spec.key or name: spec for name, spec in record.metrics.items()}
     found = []
     for row in reader.series(folder.id).values():
+        if is_sampled(row.name):
+            continue  # dozens of curves of hardware would drown what the run is about
         history = reader.history(folder.id, row.name)
         found.append(
             report.metric_facts(
                 row.name,
                 list(zip(history.steps, history.values, strict=True)),
-                spec=specs.get(row.name),
+                spec=specs.get(row.name) or specs.get(plain_name(row.name)),
                 criteria=record.criteria,
             )
         )
@@ -266,6 +274,10 @@ def _timeline(
 def _told(event: Event) -> str | None:
     """An event as a line of the timeline; most are too small for one."""
     data = event.data
+    if event.name == "gpu_lost":
+        return f"GPU {data.get('ordinal')} lost: {data.get('why')}"
+    if event.name == "gpu_recovered":
+        return f"GPU {data.get('ordinal')} recovered"
     if event.name == "process" and data.get("state") == "begin":
         return f"{data.get('phase')} started"
     if event.name == "process" and data.get("state") == "end":
@@ -278,23 +290,17 @@ def _told(event: Event) -> str | None:
     return None
 
 
-def _attempts(folder: RunFolder, record: RunRecord) -> tuple[report.AttemptFacts, ...]:
-    facts = []
-    for attempt in folder.attempts():
-        state = attempt_state(attempt, executor_for(record.executor))
-        ending = "running" if state.alive else "no exit record"
-        if state.exit is not None:
-            cause = f"signal {state.exit.signal}" if state.exit.signal else None
-            ending = state.exit.error or cause or f"exit code {state.exit.code}"
-        facts.append(
-            report.AttemptFacts(
-                number=attempt.number,
-                started=state.started,
-                ended=state.exit.ended if state.exit else None,
-                ending=ending,
-            )
-        )
-    return tuple(facts)
+def _attempt(told: AttemptStory) -> report.AttemptFacts:
+    return report.AttemptFacts(
+        number=told.number,
+        started=told.started,
+        ended=told.ended,
+        ending=told.ending,
+        first_step=told.first_step,
+        last_step=told.last_step,
+        cause=f"{told.cause}: {told.evidence}" if told.cause else None,
+        decision=told.decision,
+    )
 
 
 def _notes(page: Path) -> str:

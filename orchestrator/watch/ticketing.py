@@ -1,20 +1,25 @@
 """What a run writes into its ticket: boxes, machine blocks, status. People's words stay theirs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from orchestrator import tickets
+from orchestrator import report, tickets
 from orchestrator.clock import format_duration, format_utc
 from orchestrator.domain.criterion import Criterion, State, Verdict
-from orchestrator.domain.run import Outcome, TicketRef
+from orchestrator.domain.retry import Cause
+from orchestrator.domain.run import AttemptState, Outcome, TicketRef
 from orchestrator.domain.ticket import TicketPhase, TicketStatus
 from orchestrator.errors import InvalidFileError
+from orchestrator.executors import executor_for
 from orchestrator.fsio import read_json, to_json, write_atomic
 from orchestrator.tickets import Document
 from orchestrator.watch.claims import criteria_of
 from orchestrator.watch.evidence import evidence_lines, tally
+from orchestrator.watch.lifecycle import attempt_state, run_state
 from orchestrator.watch.observer import Observation
 from orchestrator.watch.policy import is_decided, saved_words
 from orchestrator.workspace import RunFolder, Workspace
+
+_TROUBLES = {Outcome.FAILED, Outcome.LOST, Outcome.INCOMPLETE}
 
 
 def tick_boxes(workspace: Workspace, ticket: TicketRef, seen: Observation) -> list[str]:
@@ -115,11 +120,36 @@ def _with_end(document: Document, seen: Observation, before: frozenset[str]) -> 
     run = seen.folder.id
     evidence = evidence_lines(document.ticket, seen, _ticked_by_runs(seen, document.ticket.id))
     document = document.set_block("Evidence", f"evidence-{run}", evidence)
-    if seen.state.outcome in {Outcome.FAILED, Outcome.LOST, Outcome.INCOMPLETE}:
-        trouble = f"{run} {seen.state.outcome}: {seen.state.why} (`exp run logs {run}`)"
-        document = document.set_block("Obstacles", f"obstacle-{run}", trouble)
+    trouble = list(_troubles(seen))
+    if trouble:
+        document = document.set_block("Obstacles", f"obstacle-{run}", "\n".join(trouble))
     document = document.set_block("Outcome", f"outcome-{run}", _outcome(seen))
     return _with_status(document, seen)
+
+
+def _troubles(seen: Observation) -> Iterator[str]:
+    """What went wrong, in every attempt: what was resumed since has been an obstacle too."""
+    run, attempts = seen.folder.id, seen.folder.attempts()
+    for attempt in attempts[:-1]:
+        past = attempt_state(attempt, executor_for(seen.record.executor))
+        state = run_state(seen.record, past, max_step=seen.facts.max_step)
+        requeued = past.failure is not None and past.failure.cause is Cause.REQUEUE
+        if state.outcome in _TROUBLES and not requeued:
+            log = f"exp run logs {run} --attempt {attempt.number}"
+            words = f"{run}, attempt {attempt.number}, {state.outcome}: {state.why} (`{log}`)"
+            yield f"{words}{_cause(past)}  "
+    if seen.state.outcome in _TROUBLES:
+        words = f"{run} {seen.state.outcome}: {seen.state.why} (`exp run logs {run}`)"
+        yield f"{words}{_cause(seen.state.attempt)}"
+
+
+def _cause(attempt: AttemptState) -> str:
+    """Why an attempt failed, with the evidence, and whether it was tried again."""
+    failure = attempt.failure
+    if failure is None:
+        return ""
+    decision = "Tried again" if failure.retry else "Not tried again"
+    return f". Cause: {failure.cause}. {report.code(failure.evidence)}. {decision}: {failure.why}"
 
 
 def _outcome(seen: Observation) -> str:
@@ -128,7 +158,9 @@ def _outcome(seen: Observation) -> str:
     saved = f" {spared[0].upper()}{spared[1:]}." if spared and _stopped(seen) else ""
     when = format_utc(ended.ended) if ended else "at an unknown time"
     took = f" after {format_duration(ended.ended - ended.started)}" if ended else ""
-    end = f"{seen.folder.id} {seen.state.outcome} on {when}{took}: {seen.state.why}."
+    number = seen.state.attempt.number
+    tried = f" in attempt {number}" if number > 1 else ""
+    end = f"{seen.folder.id} {seen.state.outcome} on {when}{took}{tried}: {seen.state.why}."
     return f"{end} {tally(seen)}.{saved}"
 
 

@@ -5,20 +5,26 @@ Crash-only: killed between any two lines, the next watcher does the rest from th
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 from orchestrator.clock import Clock, SystemClock
-from orchestrator.domain.run import BY_US, Outcome, RunStatus, StopRequest
+from orchestrator.domain.run import BY_US, RunRecord, RunState, RunStatus, StopRequest
 from orchestrator.errors import ExpError
 from orchestrator.executors import executor_for
 from orchestrator.store import Reader
 from orchestrator.store.index import Index
+from orchestrator.watch.dispatch import Dispatcher, queue_lock
 from orchestrator.watch.lifecycle import read_run, record_loss
-from orchestrator.watch.live import pending
+from orchestrator.watch.live import Finished, pending
 from orchestrator.watch.observer import Observation, Observer
 from orchestrator.watch.policy import stop_reason, time_left
 from orchestrator.watch.publish import publish_end
+from orchestrator.watch.settling import settle
+from orchestrator.watch.spending import spent
 from orchestrator.watch.stopping import request_stop
+from orchestrator.watch.telemetry import Telemetry
+from orchestrator.watch.telling import Teller
 from orchestrator.watch.ticket_index import index_tickets
 from orchestrator.watch.ticketing import tick_boxes
 from orchestrator.workspace import RunFolder, Workspace
@@ -45,15 +51,19 @@ class Watcher:
         self._clock = clock or SystemClock()
         self._index = Index(workspace.database)
         self._reader = Reader(workspace.database)
+        self._teller = Teller(workspace, self._reader, self._clock)
         self._observers: dict[str, Observer] = {}
-        self._finished: set[str] = set()
+        self._finished = Finished()
+        self._dispatcher = Dispatcher(workspace, self._reader, self._clock)
         self._troubles: dict[str, _Trouble] = {}
         self._tickets_due = 0.0
+        self._telemetry = Telemetry(workspace, self._reader)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        self._teller.close()
         self._reader.close()
         self._index.close()
 
@@ -76,10 +86,21 @@ class Watcher:
         present = {folder.id for folder in folders}
         # A run whose folder lost its run.json was never launched.
         self._observers = {run: o for run, o in self._observers.items() if run in present}
+        self._dispatch(folders)
         waiting = False
+        self._telemetry.turn(self._clock)
         for folder in folders:
             waiting |= self._look_at(folder)
-        return waiting
+        return bool(self._teller.step()) or waiting
+
+    def _dispatch(self, folders: list[RunFolder]) -> None:
+        """Start what waits and may start; not while a command is starting something itself."""
+        try:
+            with queue_lock(self._workspace, wait=False) as held:
+                if held:
+                    self._dispatcher.dispatch(folders)
+        except Exception:
+            log.exception("queued runs could not be started")
 
     def _look_at(self, folder: RunFolder) -> bool:
         """Tend one run; its trouble must not hide the others. False if it is given up."""
@@ -109,15 +130,22 @@ class Watcher:
         if observer is None:
             return
         seen = observer.look(self._clock)
-        if seen.state.status is not RunStatus.ENDED:
+        if seen.end is None:
+            self._telemetry.record(seen)
             self._steer(seen)
+            self._teller.live(seen)
             return
-        if seen.state.outcome is Outcome.LOST and seen.state.attempt.exit is None:
-            self._bury(seen)
+        if seen.end.attempt.exit is None:
+            self._bury(seen.folder, seen.record, seen.end)
             seen = observer.look(self._clock)
+        if settle(seen, self._reader, self._clock):
+            return
+        seen = observer.look(self._clock)
         if not folder.published_file.exists():
             log.info("%s %s: %s", folder.id, seen.state.outcome, seen.state.why)
-            publish_end(self._workspace, seen, now=self._clock.wall())
+            publish_end(
+                self._workspace, seen, partial(self._teller.ended, seen), now=self._clock.wall()
+            )
         self._index.put_run(seen.record, seen.state, folder=folder)
         self._observers.pop(folder.id, None)
 
@@ -134,10 +162,11 @@ class Watcher:
     def _steer(self, seen: Observation) -> None:
         """Stop a run whose end is decided; tick what is met for good."""
         if seen.state.status is RunStatus.RUNNING:
-            reason = stop_reason(seen.record, seen.verdicts, elapsed=seen.elapsed, idle=seen.idle)
+            used = spent(seen.folder, seen.record, seen.state.attempt.number, seen.elapsed)
+            reason = stop_reason(seen.record, seen.verdicts, used=used, idle=seen.idle)
             if reason is not None:
                 log.info("stopping %s: %s", seen.folder.id, reason)
-                left = time_left(seen.record, seen.facts.max_step, seen.elapsed)
+                left = time_left(seen.record, seen.facts.max_step, used.wall)
                 request = StopRequest(by=BY_US, why=reason, time=self._clock.wall(), saved=left)
                 request_stop(seen.folder, seen.record, request)
         ticket = seen.record.ticket
@@ -148,13 +177,10 @@ class Watcher:
                 # The ticket is gone or locked: the run's end will write it, or say why not.
                 log.warning("%s: boxes not ticked: %s", seen.folder.id, error)
 
-    def _bury(self, seen: Observation) -> None:
+    def _bury(self, folder: RunFolder, record: RunRecord, end: RunState) -> None:
         """End what a lost shim left behind, then write the exit record it could not write."""
-        attempts = seen.folder.attempts()
-        killed = 0
-        if attempts:
-            killed = executor_for(seen.record.executor).reap(seen.folder, attempts[-1])
-        log.warning("%s: %s; %d processes ended", seen.folder.id, seen.state.why, killed)
-        record_loss(
-            seen.folder.attempt(seen.state.attempt.number), seen.state, now=self._clock.wall()
-        )
+        attempt, killed = folder.attempt(end.attempt.number), 0
+        if attempt.path.is_dir():
+            killed = executor_for(record.executor).reap(folder, attempt)
+        log.warning("%s: %s; %d processes ended", folder.id, end.why, killed)
+        record_loss(attempt, end, now=self._clock.wall())

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.domain.run import Command, Phase
+from orchestrator.redact import is_secret_name, redact, redacted
 from orchestrator.report import render_status
-from orchestrator.report.redact import is_secret_name, redact, redacted
 
 HOSTS = ("gpu07.cluster.example.org", "localhost", "trainbox")
 

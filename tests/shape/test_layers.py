@@ -10,8 +10,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "orchestrator"
 
 BASE = {"errors", "clock", "fsio", "ids", "codec", "config", "workspace", "templates", "trust"}
+BASE |= {"redact"}
 PEERS = {"criteria", "diagnose", "report", "tickets", "store", "gpus", "git", "rehearsal"}
-PEERS |= {"spec", "procs"}
+PEERS |= {"spec", "procs", "host", "leases", "notify"}
 STANDALONE = {"track", "shim"}
 RANK = (
     dict.fromkeys(BASE, 0)

@@ -43,6 +43,8 @@ class Shim:
             "grace": grace,
             "on_exit": list(on_exit),
         }
+        self.attempt.mkdir(exist_ok=True)
+        (self.attempt / "request.json").write_text(json.dumps({"commands": record["commands"]}))
         (self.run / "run.json").write_text(json.dumps(record))
         variables = {**os.environ, "EXP_RUN_ID": self.run.name, "EXP_RUN_DIR": str(self.run)}
         self.process = subprocess.Popen(

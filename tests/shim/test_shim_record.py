@@ -86,7 +86,7 @@ def test_record_of_somebody_else_stands(shim, source):
 def test_unwritable_folder_starts_nothing(shim, source, tmp_path):
     """Where proc.json cannot be written no command runs: a run nobody can identify is worse."""
     one = shim()
-    one.attempt.write_text("a file in the way")
+    (one.attempt / "proc.json").mkdir(parents=True)
     mark = tmp_path / "mark"
     one.start(source(f"open({str(mark)!r}, 'w')"))
     _, said = one.process.communicate(timeout=60)

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from orchestrator import procs
+from orchestrator.domain.attempt import AttemptRequest, Lease
 from orchestrator.domain.run import (
     AttemptState,
     Command,
@@ -26,6 +27,9 @@ from orchestrator.workspace import AttemptFolder
 
 BOTH = (Phase.TRAIN, Phase.EVAL)
 HERE = Identity(pid=1, start_ticks=1, boot_id="b", host="h")
+ASKED = AttemptRequest(
+    by="ada", why="w", time=1.0, commands=(Command(phase=Phase.EVAL, argv=("true",)),)
+)
 STOP = StopRequest(by="ada", why="enough", time=5.0)
 
 
@@ -69,32 +73,43 @@ def ended(code, *, ran=BOTH, number=None, **more):
 def test_outcomes(exit_record, stop, steps, max_step, outcome, why):
     """Each way to end has its outcome, and a sentence that says why."""
     attempt = AttemptState(number=1, process=HERE, exit=exit_record, stop=stop)
-    state = run_state(record(steps=steps), attempt, now=9.0, max_step=max_step)
+    state = run_state(record(steps=steps), attempt, max_step=max_step)
     assert (state.status, state.outcome) == (RunStatus.ENDED, outcome)
     assert why in state.why
 
 
 @pytest.mark.parametrize(
-    ("attempt", "now", "status"),
+    ("attempt", "status"),
     [
-        (AttemptState(number=1), 1.0, RunStatus.STARTING),
-        (AttemptState(number=1), 1000.0, RunStatus.ENDED),
-        (AttemptState(number=1, process=HERE, alive=True), 1e9, RunStatus.RUNNING),
-        (AttemptState(number=1, process=HERE, alive=True, stop=STOP), 1.0, RunStatus.STOPPING),
-        (AttemptState(number=1, process=HERE), 1.0, RunStatus.ENDED),
+        (AttemptState(number=1), RunStatus.ENDED),
+        (AttemptState(number=1, request=ASKED), RunStatus.QUEUED),
+        (AttemptState(number=1, request=ASKED, lease=Lease(time=1.0)), RunStatus.STARTING),
+        (AttemptState(number=1, request=ASKED, stop=STOP), RunStatus.STOPPING),
+        (AttemptState(number=1, process=HERE, alive=True), RunStatus.RUNNING),
+        (AttemptState(number=1, process=HERE, alive=True, stop=STOP), RunStatus.STOPPING),
+        (AttemptState(number=1, process=HERE), RunStatus.ENDED),
+        (AttemptState(number=1, request=ASKED, process=HERE), RunStatus.ENDED),
     ],
 )
-def test_nothing_stays_running_without_a_process(attempt, now, status):
+def test_nothing_stays_running_without_a_process(attempt, status):
     """A run is running only while its shim lives; a launch that died ends as lost."""
-    state = run_state(record(), attempt, now=now, max_step=None)
+    state = run_state(record(), attempt, max_step=None)
     assert state.status is status
     assert (state.outcome is Outcome.LOST) == (status is RunStatus.ENDED)
+
+
+def test_an_attempt_has_run_what_it_was_asked_to_run():
+    """A second attempt that only evaluates completes the run without training again."""
+    attempt = AttemptState(number=2, request=ASKED, process=HERE, exit=ended(0, ran=BOTH[1:]))
+    assert run_state(record(), attempt, max_step=None).outcome is Outcome.COMPLETED
+    alone = AttemptState(number=2, process=HERE, exit=ended(0, ran=BOTH[1:]))
+    assert run_state(record(), alone, max_step=None).outcome is Outcome.INCOMPLETE
 
 
 def test_a_loss_is_recorded_once(tmp_path):
     """The watcher's exit record never replaces the shim's."""
     folder = AttemptFolder(tmp_path, 1)
-    state = run_state(record(), AttemptState(number=1, process=HERE), now=1.0, max_step=None)
+    state = run_state(record(), AttemptState(number=1, process=HERE), max_step=None)
     folder.exit_file.write_text("the shim was first")
     record_loss(folder, state, now=2.0)
     assert folder.exit_file.read_text() == "the shim was first"

@@ -8,8 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.actions.reading import RunDetail, RunSummary
+from orchestrator.cli.views.attempts import attempts_table
 from orchestrator.cli.views.criteria import criteria_table
 from orchestrator.cli.views.words import ago, number, plain, progress, took, word
+from orchestrator.domain.hardware import is_sampled
 
 
 def run_table(rows: Sequence[RunSummary]) -> RenderableType:
@@ -75,7 +77,9 @@ def run_detail(detail: RunDetail) -> RenderableType:
         facts.add_row(name, plain(value))
     head = Text.assemble((detail.id, "bold"), " ", word(detail.outcome or detail.status))
     parts: list[RenderableType] = [head, facts]
-    if detail.latest:
+    if any(told.cause is not None for told in detail.story):
+        parts.append(attempts_table(detail.story))
+    if not all(map(is_sampled, detail.latest)):
         parts.append(_metrics(detail))
     if detail.criteria:
         parts.append(criteria_table(detail.criteria))
@@ -88,5 +92,7 @@ def _metrics(detail: RunDetail) -> Table:
     table.add_column("latest", justify="right")
     table.add_column("step", justify="right")
     for name, latest in sorted(detail.latest.items()):
+        if is_sampled(name):
+            continue  # dozens; --json has them
         table.add_row(plain(name), number(latest.value), f"{latest.step:,}")
     return table

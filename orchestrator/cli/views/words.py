@@ -34,6 +34,7 @@ _STYLE = {
     "IDEA": "dim",
     "completed": "green",
     "running": "cyan",
+    "queued": "yellow",
     "starting": "cyan",
     "stopping": "yellow",
     "stopped": "yellow",

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from fnmatch import fnmatchcase
 
-from orchestrator.criteria.judging.binding import is_glob, names_of, target_of
+from orchestrator.criteria.judging.binding import in_glob, is_glob, names_of, target_of
 from orchestrator.criteria.judging.bound import Bound
 from orchestrator.criteria.judging.folds import Extent, Fold
 from orchestrator.criteria.judging.lanes import Ask
@@ -31,6 +30,7 @@ from orchestrator.criteria.predicates.expression import (
 )
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
+from orchestrator.domain.series import surest
 
 Make = Callable[[Comparison | Pointwise, Setting], Watch]
 
@@ -55,7 +55,7 @@ class FamilyTest:
         return self._is_member(series) or any(other.wants(series) for other in self._others)
 
     def _is_member(self, series: str) -> bool:
-        return fnmatchcase(series.casefold(), self._glob)
+        return in_glob(series, self._glob)
 
     def asks(self, series: str) -> Iterable[tuple[str, Ask[Fold]]]:
         """What the member needs; of a series that stands beside all, its points."""
@@ -75,7 +75,7 @@ class FamilyTest:
 
     def verdict(self, facts: RunFacts) -> Verdict:
         """What the members logged so far say; another may appear until the run ends."""
-        names = sorted(filter(self._is_member, self._setting.board.lanes))
+        names = sorted(surest(filter(self._is_member, self._setting.board.lanes)))
         if not names:
             return open_or(State.NO_DATA, facts, f"no series matches {self._name.text}")
         members = {name: self._member(name).verdict(facts) for name in names}

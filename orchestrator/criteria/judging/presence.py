@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from fnmatch import fnmatchcase
 
+from orchestrator.criteria.judging.binding import in_glob
 from orchestrator.criteria.judging.counts import Slope
 from orchestrator.criteria.judging.folds import MOST_KEPT, Extent, Fold, Hazard
 from orchestrator.criteria.judging.lanes import Ask, Lane
@@ -70,7 +70,7 @@ class CleanTest:
 
     def wants(self, series: str) -> bool:
         """Whether the series is searched."""
-        return fnmatchcase(series.casefold(), self._glob)
+        return in_glob(series, self._glob)
 
     def asks(self, series: str) -> Iterable[tuple[str, Ask[Fold]]]:
         """Its first bad point."""

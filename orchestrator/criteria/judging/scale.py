@@ -8,9 +8,15 @@ from orchestrator.criteria.judging.bound import Bound
 from orchestrator.criteria.judging.folds import Extent
 from orchestrator.criteria.lines.vocabulary import measured_in_percent, words_of
 from orchestrator.criteria.values import FRACTIONS, PERCENT, shown
+from orchestrator.domain.hardware import sampled_unit
 from orchestrator.domain.run import MetricSpec
 
 # Units that are logged in more than one size: a bound in one of them needs a declaration.
+_BYTES = {
+    "B": 1.0,
+    **{f"{prefix}B": 1e3 ** (at + 1) for at, prefix in enumerate("kMGT")},
+    **{f"{prefix}iB": 2.0 ** (10 * (at + 1)) for at, prefix in enumerate("kMGT")},
+}
 SIZED = words_of("ms s min h days B kB MB GB TB kiB MiB GiB TiB nats bits")
 
 
@@ -28,6 +34,9 @@ class Scale:
     @classmethod
     def of(cls, bound: Bound, unit: str | None, name: str, spec: MetricSpec | None) -> "Scale":
         """The scale of one bound against one series."""
+        sampled = _sampled_factor(name, unit)
+        if sampled is not None:
+            return cls(bound, unit, name, spec, sampled, certain=True)
         declared = is_scaled(spec)
         percent = unit == PERCENT
         factor = spec.scale if spec is not None and percent and declared else 1.0
@@ -61,6 +70,8 @@ class Scale:
         if self.unit is None and self.spec is None and (odd := _other_scale(self, extent)):
             return odd
         if self.unit is not None:
+            if _sampled_factor(self.name, self.unit) is not None:
+                return None
             return unit_question(self.name, self.spec, self.unit)
         bound = abs(self.bound.value)
         if self.spec is not None and self.spec.scale == 100 and 0 < bound <= 1:
@@ -68,6 +79,14 @@ class Scale:
                 f"{self.name} is logged in percent: does {shown(bound)} mean {shown(bound, '%')}?"
             )
         return None
+
+
+def _sampled_factor(series: str, unit: str | None) -> float | None:
+    """How many of its own unit a sampled series logs for one of the bound's; None if none fits."""
+    logged = sampled_unit(series)
+    if logged == "share" and unit == PERCENT:
+        return 1.0
+    return _BYTES.get(unit or "") if logged == "B" else None
 
 
 def one_unit(unit: str | None) -> str | None:
