@@ -306,7 +306,7 @@ class Run(Compatible):
         texts = [value for value in numbers if isinstance(value, str)]
         if self._queue.waiting or len(texts) < len(numbers):
             self._queue.add(step, now, numbers)
-        elif texts:
+        elif texts or not rest:
             self._write_line(point_line(step, now, texts))
         if rest:
             self.write_event("text", rest, step)
