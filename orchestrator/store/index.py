@@ -13,6 +13,7 @@ from orchestrator.domain.criterion import Criterion, Verdict
 from orchestrator.domain.facts import Checkpoint
 from orchestrator.domain.point import Event, Point
 from orchestrator.domain.run import RunRecord, RunState
+from orchestrator.errors import DamagedIndexError
 from orchestrator.store import encode, schema
 from orchestrator.store import ingest as files
 from orchestrator.store.database import connect_writer, explained, swap, transaction
@@ -23,6 +24,7 @@ from orchestrator.store.replay import replay
 from orchestrator.store.rows import CachedTicket, IngestResult
 from orchestrator.workspace import RunFolder
 
+_HEADER = b"SQLite format 3\0"
 _STARTED = """UPDATE run SET started =
     (SELECT started FROM attempt WHERE run = run.id ORDER BY number LIMIT 1) WHERE id = ?"""
 
@@ -31,7 +33,8 @@ class Index:
     """The database, open for writing; every method commits all it does, or nothing.
 
     Every method raises EnvironmentFailure when the disk is full (and works again when it is not),
-    InvalidFileError for a damaged or foreign file, and ConflictError when the file stays locked.
+    DamagedIndexError for a damaged file, InvalidFileError for a foreign one, and ConflictError when
+    the file stays locked.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,6 +52,7 @@ class Index:
             except BaseException:
                 self._connection.close()
                 raise
+            self._file = _file_of(path)
 
     @classmethod
     @contextmanager
@@ -72,6 +76,15 @@ class Index:
 
     def __exit__(self, *_exception: object) -> None:
         self.close()
+
+    def check_place(self) -> None:
+        """See that the open file still is the one at its path, and a database.
+
+        Raises:
+            DamagedIndexError: it was removed, replaced or overwritten.
+        """
+        if _file_of(self.path) != self._file or not _is_database(self.path):
+            raise DamagedIndexError(f"{self.path} was removed, replaced or overwritten")
 
     def close(self) -> None:
         """Write the log back into the database and let go of it."""
@@ -186,6 +199,19 @@ def _upsert(table: type[schema.Table]) -> str:
     fields = {name: insert.excluded[name] for name in others}
     statement = insert.on_conflict_do_update(index_elements=sorted(keys), set_=fields)
     return str(statement.compile(dialect=sqlite.dialect(paramstyle="named")))
+
+
+def _file_of(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _is_database(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_HEADER)) == _HEADER
 
 
 def _remove(path: Path) -> None:

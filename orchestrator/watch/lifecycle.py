@@ -2,6 +2,7 @@
 
 import signal
 
+from orchestrator import procs
 from orchestrator.codec import encode, read_record, read_record_if_present
 from orchestrator.domain.attempt import AttemptRequest, Failure, Lease, Waiting
 from orchestrator.domain.run import (
@@ -22,6 +23,7 @@ from orchestrator.fsio import write_once
 from orchestrator.workspace import AttemptFolder, RunFolder
 
 REQUEUE = 75  # the program saved a checkpoint and asks to be started again
+_TORCHRUN = "torch.distributed.run"
 BY_QUEUE = "queue"  # who recorded the end of an attempt that never started
 
 
@@ -70,6 +72,7 @@ def run_state(record: RunRecord, attempt: AttemptState, *, max_step: int | None)
     if attempt.exit is not None:
         status = RunStatus.ENDED
         outcome, why = _outcome(record, attempt, attempt.exit, max_step)
+        why += _unkillable(record, attempt.exit)
     elif attempt.process is None and attempt.request is not None:
         status, why = _before_the_start(attempt, attempt.request)
     elif not attempt.alive:
@@ -77,22 +80,31 @@ def run_state(record: RunRecord, attempt: AttemptState, *, max_step: int | None)
     elif attempt.stop is not None:
         status, why = RunStatus.STOPPING, f"stopping: {attempt.stop.why}"
     else:
-        status, why = RunStatus.RUNNING, "running"
+        status, why = RunStatus.RUNNING, _alive(attempt)
     return RunState(status=status, outcome=outcome, attempt=attempt, why=why)
 
 
 def may_go_on(record: RunRecord, state: RunState) -> bool:
     """Whether another attempt can still follow an end, as far as is written down.
 
-    It can from an end other than exit code 0, until somebody has looked at why; and for a moment
-    after that, if it was decided to try again.
+    It can if the spec has a retry policy or the program asked for it, until somebody has looked at
+    why it ended; and for a moment after that, if it was decided to try again.
     """
     attempt = state.attempt
     if state.status is not RunStatus.ENDED or record.recorded_by != BY_US:
         return False
-    if attempt.exit is not None and attempt.exit.code == 0:
+    if attempt.failure is not None:
+        return attempt.failure.retry
+    code = attempt.exit.code if attempt.exit is not None else None
+    if code == 0:
         return False
-    return attempt.failure is None or attempt.failure.retry
+    return record.retry.attempts > 1 or code == REQUEUE or (code == 1 and _by_torchrun(attempt))
+
+
+def _by_torchrun(attempt: AttemptState) -> bool:
+    """Whether the codes of the programs are hidden behind a launcher that always ends with 1."""
+    commands = attempt.request.commands if attempt.request is not None else ()
+    return any(_TORCHRUN in command.argv for command in commands)
 
 
 def commands_of(record: RunRecord, attempt: AttemptState) -> tuple[Command, ...]:
@@ -107,6 +119,12 @@ def _before_the_start(attempt: AttemptState, request: AttemptRequest) -> tuple[R
     if attempt.lease is not None:
         return RunStatus.STARTING, "starting"
     return RunStatus.QUEUED, attempt.waits_for or f"asked for by {request.by}: {request.why}"
+
+
+def _alive(attempt: AttemptState) -> str:
+    if attempt.process is not None and procs.is_elsewhere(attempt.process):
+        return f"unknown: on host {attempt.process.host}, which cannot be asked from here"
+    return "running"
 
 
 def _loss(attempt: AttemptState) -> str:
@@ -136,6 +154,14 @@ def _outcome(
     return Outcome.COMPLETED, "all programs ended as intended"
 
 
+def _unkillable(record: RunRecord, ended: ExitRecord) -> str:
+    count = ended.survivors
+    if not count:
+        return ""
+    which = f"{count} processes" if count > 1 else "1 process"
+    return f"; {which} could not be killed: host {record.host} needs attention"
+
+
 def _ran_to_the_end(
     record: RunRecord, attempt: AttemptState, ended: ExitRecord, max_step: int | None
 ) -> bool:
@@ -162,7 +188,9 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def record_loss(folder: AttemptFolder, state: RunState, *, now: float) -> None:
+def record_loss(
+    folder: AttemptFolder, state: RunState, *, reaped: procs.Reaped, now: float
+) -> None:
     """Write the exit record that a lost shim could not write; whoever links first wins."""
     attempt = state.attempt
     record = ExitRecord(
@@ -171,6 +199,8 @@ def record_loss(folder: AttemptFolder, state: RunState, *, now: float) -> None:
         started=attempt.started if attempt.started is not None else now,
         ended=now,
         recorded_by="watcher",
+        leftovers=reaped.ended + reaped.survivors,
+        survivors=reaped.survivors,
         error=state.why,
     )
     write_once(folder.exit_file, encode(record))

@@ -15,7 +15,7 @@ from orchestrator.domain.notice import NoticeKind, NoticeLevel
 from orchestrator.domain.point import Event
 from orchestrator.domain.run import BY_US, Outcome, Published, RunStatus
 from orchestrator.domain.ticket import TicketStatus
-from orchestrator.errors import ExpError
+from orchestrator.errors import ExpError, InvalidFileError
 from orchestrator.executors.environment import missing_variables
 from orchestrator.watch.evidence import one_line, tally
 from orchestrator.watch.logs import last_lines
@@ -242,9 +242,11 @@ def _after(seen: Observation) -> str:
 
 
 def _failure(seen: Observation) -> Failure | None:
-    return read_record_if_present(
-        Failure, seen.folder.attempt(seen.state.attempt.number).failure_file
-    )
+    file = seen.folder.attempt(seen.state.attempt.number).failure_file
+    try:
+        return read_record_if_present(Failure, file)
+    except InvalidFileError:
+        return None  # a torn record must not silence the crash
 
 
 def _verdict_on_retry(seen: Observation) -> tuple[str, ...]:

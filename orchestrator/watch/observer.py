@@ -34,7 +34,6 @@ _OURS = {
     "ticked.json",
     "published.json",
     "notices.jsonl",
-    "out.log",
     "snapshot.patch",
     "telemetry.jsonl",
 }
@@ -50,8 +49,9 @@ class Observation:
     `end` is how its newest attempt ended, None while that lives or waits. The run itself has ended
     (`state`) once it is decided that no other attempt follows. `elapsed` is the time since the
     attempt began, `idle` that without a new record or log line, `quiet` that without a new record;
-    in seconds. `changed` says that a verdict has turned since the look before. `alerts` are the
-    first ones that its programs raised.
+    in seconds. `changed` says that a verdict has turned since the look before, `behind` that there
+    is more in the logs than one look takes in. `alerts` are the first ones that its programs
+    raised.
     """
 
     folder: RunFolder
@@ -63,6 +63,7 @@ class Observation:
     elapsed: float
     idle: float
     changed: bool
+    behind: bool
     quiet: float
     alerts: tuple[Event, ...]
 
@@ -107,7 +108,7 @@ class Observer:
     def _begin(self) -> None:
         """Judge from the start: all that the index holds, and the logs from their first line."""
         self._judge = judge_of(self._record, self._history)
-        self._logs: dict[int, LogCursor] = {}
+        self._logs: dict[tuple[int, int], LogCursor] = {}  # by number of attempt and of file
         self._alerts = ()
         self._index.replay(
             self._folder.id,
@@ -127,12 +128,16 @@ class Observer:
         self._index.replay(self._folder.id, wanted={metric}, on_point=points.append)
         return points
 
-    def look(self, clock: Clock) -> Observation:
-        """Read what is new, judge, and write what changed to the index."""
+    def look(self, clock: Clock, *, pieces: int | None = None) -> Observation:
+        """Read what is new, judge, and write what changed to the index.
+
+        At most so many `pieces` of each log are read: a caller with other runs to look at goes on
+        while the observation is `behind`.
+        """
         # State before files: what an ended run wrote is all there when its files are read.
         newest = newest_attempt(self._folder, self._record)
         ended = newest.status is RunStatus.ENDED
-        grown = self._read(whole=ended)
+        grown = self._read(ended=ended, pieces=pieces)
         now = clock.monotonic()
         if grown or self._active_at is None or newest.status in _BEFORE:
             self._active_at = now
@@ -158,6 +163,7 @@ class Observer:
             elapsed=self._elapsed(newest, clock),
             idle=now - self._active_at,
             changed=before is None or _turns(before.verdicts) != _turns(last.verdicts),
+            behind=any(cursor.behind for cursor in self._logs.values()),
             quiet=now - self._recorded_at,
             alerts=self._alerts,
         )
@@ -203,7 +209,7 @@ class Observer:
             self._index.put_verdicts(self._folder.id, self._record.criteria, known.verdicts)
             self._verdicts_at = self._judged_at
 
-    def _read(self, *, whole: bool) -> bool:
+    def _read(self, *, ended: bool, pieces: int | None) -> bool:
         """Take in new points, events and log lines; say whether there were any."""
         result = self._index.ingest(
             self._folder,
@@ -216,15 +222,23 @@ class Observer:
         self._recorded = result.points + result.events > 0
         grown = result.bytes > 0
         for attempt in self._folder.attempts():
-            source = str(attempt.log.relative_to(self._folder.path))
-            if attempt.number not in self._logs and attempt.log.exists():
-                # A program that prints nothing has a log all the same, with nothing wrong in it.
-                self._judge.observe_log(source, 1, "")
-            cursor = self._logs.setdefault(attempt.number, LogCursor())
-            for first_line, text in cursor.read(attempt.log, whole=whole):
-                self._judge.observe_log(source, first_line, text)
-                grown = True
+            for log in attempt.logs():
+                grown |= self._read_log(attempt.number, log, ended=ended, pieces=pieces)
         return grown
+
+    def _read_log(self, attempt: int, log: Path, *, ended: bool, pieces: int | None) -> bool:
+        source = str(log.relative_to(self._folder.path))
+        try:
+            key = (attempt, log.stat().st_ino)  # a file that somebody renames is read on
+        except FileNotFoundError:
+            return False  # removed by whoever rotates it
+        if key not in self._logs:
+            # A program that prints nothing has a log all the same, with nothing wrong in it.
+            self._judge.observe_log(source, 1, "")
+        cursor = self._logs.setdefault(key, LogCursor())
+        for first_line, text in cursor.read(log, ended=ended, pieces=pieces):
+            self._judge.observe_log(source, first_line, text)
+        return cursor.grown
 
     def _facts(self, state: RunState, max_step: int | None, series: tuple[str, ...]) -> RunFacts:
         attempts = self._folder.attempts()
@@ -273,7 +287,7 @@ class Observer:
 
 def _is_theirs(path: Path) -> bool:
     """Whether the programs of the run made a file of its folder, and not exp."""
-    ours = path.name in _OURS or path.name.startswith(("events-", "stacks-"))
+    ours = path.name in _OURS or path.name.startswith(("events-", "stacks-", "out.log"))
     return not ours and path.is_file()
 
 

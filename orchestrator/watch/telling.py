@@ -66,17 +66,17 @@ class Teller:
     @_harmless
     def live(self, seen: Observation) -> None:
         """Tell what is new of a run that has not ended."""
-        news = [*news_of_life(seen), *self._disk(seen)]
+        self._tell(seen, news_of_life(seen))
         if seen.state.status is RunStatus.RUNNING:
-            news += self._hang(seen)
-        self._tell(seen, news)
+            self._tell(seen, self._hang(seen))
+        self._tell(seen, self._disk(seen))
 
     @_harmless
     def ended(self, seen: Observation, published: Published) -> None:
         """Tell how a run ended; written down when this returns."""
+        self._tell(seen, news_of_life(seen))
         phases = self._reader.events(seen.folder.id, "phase")
-        news = [*news_of_life(seen), *news_of_end(self._workspace, seen, published, phases)]
-        self._tell(seen, news)
+        self._tell(seen, news_of_end(self._workspace, seen, published, phases))
         for memory in (self._floors, self._stalls, self._disk_due):
             memory.pop(seen.folder.id, None)
 
@@ -125,13 +125,14 @@ class Teller:
 
     def _clean(self, text: str) -> str:
         """Without secrets, home folders and control characters: it leaves the machine."""
+        # First what could cut a secret in two.
+        kept = (c for c in text if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cf", "Cs"})
+        text = "".join(kept)
         for name, value in os.environ.items():
             if is_secret_name(name) and len(value) >= _SHORTEST_SECRET:
                 text = text.replace(value, SECRET)
         text = text.replace(f"{self._workspace.root}/", "")
-        text = redact(text, home=os.path.expanduser("~"))  # noqa: PTH111 - a text, not a path
-        kept = (c for c in text if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cf", "Cs"})
-        return "".join(kept)
+        return redact(text, home=os.path.expanduser("~"))  # noqa: PTH111 - a text, not a path
 
     def _hang(self, seen: Observation) -> list[News]:
         run = seen.folder.id

@@ -10,13 +10,14 @@ from typing import Self
 
 from orchestrator.clock import Clock, SystemClock
 from orchestrator.domain.run import BY_US, RunRecord, RunState, RunStatus, StopRequest
-from orchestrator.errors import ExpError
+from orchestrator.errors import DamagedIndexError, ExpError
 from orchestrator.executors import executor_for
 from orchestrator.store import Reader
 from orchestrator.store.index import Index
 from orchestrator.watch.dispatch import Dispatcher, queue_lock
 from orchestrator.watch.lifecycle import read_run, record_loss
 from orchestrator.watch.live import Finished, pending
+from orchestrator.watch.logs import PIECES
 from orchestrator.watch.observer import Observation, Observer
 from orchestrator.watch.policy import stop_reason, time_left
 from orchestrator.watch.publish import publish_end
@@ -75,10 +76,17 @@ class Watcher:
         )
 
     def tick(self) -> bool:
-        """Look at everything once; True if there is something left to wait for."""
+        """Look at everything once; True if there is something left to wait for.
+
+        Raises:
+            DamagedIndexError: the index has to be made again, by another watcher.
+        """
+        self._index.check_place()
         try:
             self._index_tickets()
             folders = pending(self._workspace, self._reader, self._finished)
+        except DamagedIndexError:
+            raise
         except Exception:
             # A ticket that cannot be read or a full disk: the runs need their watcher all the same.
             log.exception("tickets and runs could not be listed")
@@ -109,6 +117,8 @@ class Watcher:
             return trouble.failures < _PATIENCE
         try:
             self._tend(folder)
+        except DamagedIndexError:
+            raise
         except Exception:
             log.exception("%s could not be looked at", folder.id)
             trouble.failures += 1
@@ -129,12 +139,14 @@ class Watcher:
         observer = self._observer(folder)
         if observer is None:
             return
-        seen = observer.look(self._clock)
+        seen = observer.look(self._clock, pieces=PIECES)
         if seen.end is None:
             self._telemetry.record(seen)
             self._steer(seen)
             self._teller.live(seen)
             return
+        if seen.behind:
+            return  # a log of gigabytes: the other runs are looked at meanwhile
         if seen.end.attempt.exit is None:
             self._bury(seen.folder, seen.record, seen.end)
             seen = observer.look(self._clock)
@@ -179,8 +191,7 @@ class Watcher:
 
     def _bury(self, folder: RunFolder, record: RunRecord, end: RunState) -> None:
         """End what a lost shim left behind, then write the exit record it could not write."""
-        attempt, killed = folder.attempt(end.attempt.number), 0
-        if attempt.path.is_dir():
-            killed = executor_for(record.executor).reap(folder, attempt)
-        log.warning("%s: %s; %d processes ended", folder.id, end.why, killed)
-        record_loss(attempt, end, now=self._clock.wall())
+        attempt = folder.attempt(end.attempt.number)
+        reaped = executor_for(record.executor).reap(folder, attempt)
+        log.warning("%s: %s; %s", folder.id, end.why, reaped)
+        record_loss(attempt, end, reaped=reaped, now=self._clock.wall())

@@ -1,5 +1,6 @@
 """Attempts of real runs: what is tried again, what is not, and what is kept of each."""
 
+import json
 import os
 import signal
 
@@ -7,6 +8,8 @@ import pytest
 from attempts.logs import OOM_NOW, SEED_VALIDATION
 from attempts.programs import RETRY, resuming
 from conftest import PATIENT, wait_for
+
+from orchestrator.store.index import Index
 
 CRITERIA = "- [ ] train/loss < 0.2"
 ALWAYS_75 = "save() if step % 2 == 0 else None\nif step % 2 == 0 and step < 6: sys.exit(75)"
@@ -191,8 +194,76 @@ def test_a_crash_loop_ends_after_three_attempts_alike(lab):
     assert "the same failure 3 times" in report
 
 
+def test_a_run_of_many_attempts_is_rebuilt_from_its_files(lab):
+    """The index that grew over several attempts equals the one made anew, verdicts included."""
+    body = "save()\nif step == 2 * attempt and step < 6: os.kill(os.getpid(), signal.SIGKILL)"
+    criteria = f"{CRITERIA}\n- [ ] No crashes\n- [ ] Training completes without error"
+    done = started(lab, resuming(body), RETRY.format(attempts=4), criteria)
+    assert done.returncode == 0, done.stderr
+    wait_for(lambda: not lab.processes(), what="the watcher to leave")
+    with Index(lab.root / ".exp/exp.db") as index:
+        grown = index.dump()
+    assert lab.exp("db", "rebuild").returncode == 0
+    with Index(lab.root / ".exp/exp.db") as index:
+        rebuilt = index.dump()
+    for dump in (grown, rebuilt):
+        dump.pop("ticket")
+    assert len(grown["attempt"]) == 3
+    assert rebuilt == grown
+
+
+def test_attempts_are_shown(lab):
+    """`exp run show` and `exp run explain` tell cause, evidence, steps and decision of each."""
+    body = KILLED_ONCE.format(save="save()")
+    started(lab, resuming(body), RETRY.format(attempts=2))
+    detail = json.loads(lab.exp("run", "show", "1", "--json").stdout)
+    first, second = detail["story"]
+    assert (first["first_step"], first["last_step"], first["cause"]) == (1, 3, "killed")
+    assert (second["first_step"], second["last_step"], second["cause"]) == (4, 6, None)
+    assert first["retried"] is True
+    assert "SIGKILL" in lab.exp("run", "show", "1").stdout
+    told = lab.exp("run", "explain", "1").stdout
+    assert "cause      killed: killed by SIGKILL in train" in told
+    assert "none at its start, step 3 at its end" in told
+    assert "tried again: failure 1 of 2, it got from no checkpoint" in told
+    assert "pause" in told
+    report = (lab.root / "experiments/e/reports/T-0001/report.md").read_text()
+    assert "| 1 to 3 | SIGKILL |" in report
+    assert "| 4 to 6 | exit code 0 |" in report
+    obstacle = lab.text().split("## Obstacles")[1]
+    assert "R-000001, attempt 1, failed: killed by SIGKILL in train" in obstacle
+    assert "Tried again: failure 1 of 2" in obstacle
+
+
+@pytest.mark.parametrize(
+    ("body", "verdict"),
+    [
+        ("save()\nif attempt == 1 and step == 2: sys.exit(75)", "[x]"),
+        ("save()\nif attempt == 1 and step == 2: os.kill(os.getpid(), signal.SIGTERM)", "[x]"),
+        ("save()\nif attempt == 1 and step == 2: raise ConnectionError('away')", "[ ]"),
+    ],
+)
+def test_a_crash_counts_although_it_was_tried_again(lab, body, verdict):
+    """A claim that there was no error is about every attempt; requeues and preemptions are none."""
+    criteria = "- [ ] Training completes without error\n- [ ] train/loss < 0.2"
+    done = started(lab, resuming(body), RETRY.format(attempts=2), criteria)
+    assert done.returncode == 0, done.stderr
+    assert len(attempts(lab)) == 2
+    assert f"- {verdict} Training completes without error" in lab.text()
+    assert "- [x] train/loss < 0.2" in lab.text()
+
+
+def test_secrets_in_a_traceback_stay_out_of_the_records(lab):
+    """What a program prints as it dies is quoted in git: not what looks like a secret."""
+    token = "hf_" + "a1B2c3D4" * 4
+    body = f"raise ConnectionError('denied for token={token}')"
+    started(lab, resuming(body))
+    assert failure(lab)["cause"] == "network"
+    assert token not in (lab.run() / "attempt-1/failure.json").read_text() + lab.text()
+
+
 def test_a_run_that_is_stopped_stays_stopped(lab):
-    """`exp run stop` is the end, whatever the policy allows; so is a budget."""
+    """`exp run stop` is the end, whatever the policy allows."""
     lab.ticket()
     lab.experiment(PATIENT.replace("not run.should_stop() and", ""), RETRY.format(attempts=5))
     lab.commit()

@@ -68,8 +68,8 @@ def test_globs_do_not_mean_samples_unless_they_name_them(point, judged):
     """`no nan` of a run that logged nothing finds nothing, however much was sampled."""
     records = [point(MEMORY, 0, 1.0, 1), point(OTHER, 0, 2.0, 2)]
     assert judged("no nan", records, ended=True).state == "no_data"
-    assert judged("each(*memory*) < 3 all", records, ended=True).state == "no_data"
-    assert judged("each(system/gpu.*.memory_used) < 3 all", records, ended=True).state == "met"
+    assert judged("each `*memory*` < 3 all", records, ended=True).state == "no_data"
+    assert judged("each system/gpu.*.memory_used < 3 all", records, ended=True).state == "met"
 
 
 def test_every_sample_of_a_step_counts(point, judged):

@@ -1,6 +1,8 @@
 """What one attempt's telemetry.jsonl is told, sample by sample."""
 
 import json
+import resource
+import signal
 from dataclasses import replace
 
 import pytest
@@ -148,3 +150,20 @@ def test_only_what_is_known_is_written(attempt):
         "system/tree_cpu": 1.5,
     }
     assert set(first) - set(second) == {"system/memory_used", "system/tree_cpu"}
+
+
+def test_a_disk_that_fills_up_within_a_sample_keeps_none_of_it(attempt):
+    """What was written of a sample is taken back, so that nothing is told by halves or twice."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as Python itself does
+    recorder = Recorder(attempt, None, [])
+    recorder.write(sample(FIRST), None, step=1)
+    size = attempt.telemetry_file.stat().st_size
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 150, limits[1]))
+    try:
+        recorder.write(sample(FIRST, SECOND), None, step=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert attempt.telemetry_file.stat().st_size == size
+    recorder.write(sample(FIRST, SECOND), None, step=3)
+    assert told(attempt) == [("gpu", 0), ("gpu", 1)]

@@ -10,9 +10,10 @@ from orchestrator.watch.failures.launchers import End, end_of, name_of
 from orchestrator.watch.failures.memory import shortage
 from orchestrator.watch.failures.signs import cause_of_exception, cause_of_line, gave_up_over_nan
 from orchestrator.watch.failures.traces import Line, Trace, lines_of, same, traces_of
+from orchestrator.watch.lifecycle import REQUEUE
 from orchestrator.watch.policy import is_limit
 
-REQUEUE, NO_RETRY = 75, 93  # exit codes with a meaning of their own
+NO_RETRY = 93  # the exit code by which a program says that a retry cannot help
 _TOLD_TO_LEAVE = {signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1}
 _QUOTED = 600  # characters of a log that stand in the evidence
 _LAST_LINES = 200  # in which a line without a traceback may tell the cause
