@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 from orchestrator.actions.reading import (
     CriterionRow,
-    RunSummary,
     TicketRow,
     judged_rows,
-    list_runs,
     load_tickets,
     ticket_rows,
 )
+from orchestrator.actions.run_list import RunSummary, list_runs
 from orchestrator.codec import read_record_if_present
 from orchestrator.domain.criterion import State
 from orchestrator.domain.run import ExitRecord

@@ -17,7 +17,7 @@ def list_(
     as_json: bool = AS_JSON,
 ) -> None:
     """List runs, newest first"""
-    from orchestrator.actions.reading import list_runs
+    from orchestrator.actions.run_list import list_runs
     from orchestrator.cli import views
     from orchestrator.cli.console import out, show_json
     from orchestrator.ids import ticket_id, ticket_number

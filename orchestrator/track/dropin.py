@@ -39,15 +39,18 @@ class Settings(SimpleNamespace):
 class Label:
     """A word about a run; `run.name = "baseline"` is written down."""
 
-    def __init__(self, default: Any = None) -> None:
+    def __init__(self, default: Any = None, *, instead: str = "") -> None:
         self._default = default
+        self._instead = instead  # an attribute of the run that stands for it
 
     def __set_name__(self, _owner: type, name: str) -> None:
         self._name = name
 
     def __get__(self, run: Any, _owner: type | None = None) -> Any:
         value = None if run is None else run.labels.get(self._name)
-        return self._default if value is None else value
+        if value is None:
+            return getattr(run, self._instead) if self._instead and run else self._default
+        return value
 
     def __set__(self, run: Any, value: Any) -> None:
         run.labels[self._name] = value
@@ -93,7 +96,7 @@ def use_artifact(artifact: Any, *_args: Any, **_options: Any) -> Artifact:
 class Compatible:
     """What a run of wandb has and one of ours would not need."""
 
-    name = Label()
+    name = Label(instead="id")
     project = Label()
     entity = Label()
     group = Label("")

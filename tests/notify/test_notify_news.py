@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.codec import encode
-from orchestrator.domain.attempt import Failure
+from orchestrator.domain.attempt import AttemptRequest, Failure
 from orchestrator.domain.facts import RunFacts
 from orchestrator.domain.retry import Cause
 from orchestrator.domain.run import (
@@ -46,8 +46,12 @@ def observation(tmp_path, outcome=Outcome.FAILED, **more):
         ),
         verdicts=(),
         elapsed=1.0,
+        end=None,
         idle=0.0,
+        quiet=0.0,
         changed=True,
+        behind=False,
+        alerts=(),
     )
 
 
@@ -104,13 +108,15 @@ def test_the_recorded_cause_is_the_evidence(tmp_path):
 
 def test_a_queued_run_that_lacks_a_variable_waits_for_a_person(tmp_path):
     """Nobody else can export it."""
-    why = "needs KEY in the environment: exp run resume R-000007 in a shell that has it"
     seen = observation(tmp_path)
-    state = RunState(status=RunStatus.QUEUED, outcome=None, attempt=seen.state.attempt, why=why)
-    (news,) = news_of_life(replace(seen, state=state))
-    assert (news.kind, news.title) == ("person", f"R-000007 waits for a person: {why}")
-    waits = replace(state, why="waits for 1 GPU")
-    assert not list(news_of_life(replace(seen, state=waits)))
+    asked = AttemptRequest(by="exp", why="ticket start", time=0.0, commands=())
+    attempt = replace(seen.state.attempt, request=asked, exit=None)
+    state = RunState(status=RunStatus.QUEUED, outcome=None, attempt=attempt, why="waits")
+    waits = replace(seen, state=state)
+    (news,) = news_of_life(replace(waits, record=replace(seen.record, env={"A": "$NO_SUCH_KEY"})))
+    title = "R-000007 waits for a person: NO_SUCH_KEY is not set"
+    assert (news.kind, news.title) == ("person", title)
+    assert not list(news_of_life(waits))
 
 
 @pytest.mark.parametrize(

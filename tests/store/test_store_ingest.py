@@ -7,7 +7,7 @@ from orchestrator.store import Reader
 from orchestrator.store import ingest as files
 from orchestrator.store.finding import Finder
 from orchestrator.store.index import Index
-from orchestrator.store.progress import attempt_step, max_step
+from orchestrator.store.progress import attempt_steps, max_step
 
 
 def take(index, folder, bite):
@@ -304,5 +304,5 @@ def test_samples_are_told_apart_from_what_programs_log(shelf, index, make):
     second = index.ingest(shelf.run())
     assert (second.sampled, second.bytes > 0) == (0, True)
     assert max_step(index._connection, "R-000001") == 3
-    assert attempt_step(index._connection, "R-000001", 1) is None
-    assert attempt_step(index._connection, "R-000001", 2) == 3
+    assert attempt_steps(index._connection, "R-000001", 1) == (None, None)
+    assert attempt_steps(index._connection, "R-000001", 2)[1] == 3

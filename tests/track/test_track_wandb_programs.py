@@ -50,9 +50,9 @@ def our_runs(folder):
         points, summary = {}, {}
         (file,) = (run / "attempt-1").glob("events-*.jsonl")
         for line in map(json.loads, file.read_text().splitlines()):
-            if "metrics" in line:
+            if line.get("metrics"):
                 points.setdefault(line["step"], {}).update(line["metrics"])
-            elif line["event"] == "summary":
+            elif line.get("event") == "summary":
                 summary |= line["data"]
         yield points, summary
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers.logger import Logger, rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
@@ -31,8 +31,9 @@ class ExpLogger(Logger):
         self._step: int | None = None
 
     @property
+    @rank_zero_experiment
     def experiment(self) -> track.Run:
-        """The run; it is begun when it is first needed."""
+        """The run, begun when it is first needed; on other ranks a thing that does nothing."""
         return track.init(**self._labels) if track.run is None else track.run
 
     @property
