@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestrator.errors import EnvironmentFailure, NotFoundError
 from orchestrator.ids import RUN_ID, run_id, run_number
 
-_ROTATED = re.compile(r"out\.log([.-][0-9]+)?")
+_LOG = re.compile(r"out\.log([.-][0-9]+)?")
 MARKERS = (".exp", "exp.toml", "tickets")
 _EVENTS = re.compile(r"events-.*\.jsonl|telemetry\.jsonl", re.DOTALL)
 
@@ -83,8 +83,13 @@ class AttemptFolder:
 
         The commands go on writing to the file that was renamed: it is theirs by descriptor.
         """
-        found = [path for path in self.path.glob("out.log*") if _ROTATED.fullmatch(path.name)]
+        found = [path for path in self.path.glob("out.log*") if self.is_log(path.name)]
         return sorted(found, key=lambda path: (_modified(path), path.name))
+
+    @staticmethod
+    def is_log(name: str) -> bool:
+        """Whether a file of the attempt's folder is the log or what rotation has made of it."""
+        return _LOG.fullmatch(name) is not None
 
     def event_files(self) -> list[Path]:
         """Files of points and events, in name order; the samples of the hardware last."""

@@ -139,7 +139,8 @@ class Finder:
             yield from self._of_attempt(attempt, track)
         theirs = {attempt.path.name for attempt in attempts} | _NOT_THEIRS
         for path in self._below(str(self.folder.path), theirs):
-            yield path, 0, format_of(path)
+            if path != str(self.folder.notices_file):  # of the watcher, not of the programs
+                yield path, 0, format_of(path)
         seen = set[str]()
         for pattern in track.files:
             root = str(self.folder.path.parents[2])  # of the workspace: .exp/runs/R-000001
@@ -153,12 +154,13 @@ class Finder:
         self, attempt: AttemptFolder, track: Track
     ) -> Iterator[tuple[str, int, Format | None]]:
         """What lies in the folder of an attempt: other files of lines in it are our own."""
-        root, log = str(attempt.path), attempt.log.name
+        root = str(attempt.path)
         listing = self._list(root)
         for name in listing.names:
-            if name.startswith("events-") and name.endswith(".jsonl"):
+            events = name.startswith("events-") and name.endswith(".jsonl")
+            if events or name == attempt.telemetry_file.name:
                 yield f"{root}/{name}", attempt.number, None
-            elif name == log and track.log:
+            elif attempt.is_log(name) and track.log:
                 yield f"{root}/{name}", attempt.number, LOG
             elif format_of(name) in {TENSORBOARD, CSV} and name in listing.files:
                 yield f"{root}/{name}", attempt.number, format_of(name)
