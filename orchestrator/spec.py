@@ -19,9 +19,11 @@ _DURATIONS = {
     ("stop", "grace"),
     ("budget", "wall"),
     ("budget", "idle"),
+    ("retry", "backoff"),
+    ("retry", "max_backoff"),
 }
 # Sections whose keys are read and recorded, but that no code acts on yet.
-RECORDED_ONLY = ("retry", "rehearse", "mirror")
+RECORDED_ONLY = ("rehearse", "mirror")
 
 
 def load_experiment(workspace: Workspace, path: str, settings: tuple[str, ...] = ()) -> Experiment:
@@ -53,6 +55,7 @@ def load_experiment(workspace: Workspace, path: str, settings: tuple[str, ...] =
             f"{path}: budget.gpu_hours = {experiment.budget.gpu_hours}: the run has no GPU",
             hint="set resources.gpus, or use budget.wall",
         )
+    _check_retry(experiment, data.get("retry"))
     params = {**experiment.params, **read_settings(settings, experiment.params, path)}
     return replace(experiment, params=params)
 
@@ -118,6 +121,36 @@ def _read_durations(data: dict[str, Any], path: str) -> None:
                 f"{path}: {section}.{key} = {table[key]!r}: no duration",
                 hint='write it like "90s", "15min", "8h" or "2d"',
             ) from error
+
+
+def _check_retry(experiment: Experiment, written: dict[str, Any] | None) -> None:
+    """Refuse what would look like a retry policy and be none."""
+    retry, path = experiment.retry, experiment.path
+    if written and (retry.attempts < 1 or "attempts" not in written):
+        raise InvalidFileError(
+            f"{path}: retry.attempts = {written.get('attempts')}: nothing would be tried again",
+            hint="write attempts = 3: the first one and two more",
+        )
+    if min(retry.backoff, retry.max_backoff) < 0:
+        raise InvalidFileError(
+            f"{path}: retry.backoff = {retry.backoff}, max_backoff = {retry.max_backoff}: negative",
+            hint='write backoff = "10s"',
+        )
+    programs = (experiment.train, *((experiment.evaluate,) if experiment.evaluate else ()))
+    words = [word for program in programs for word in program.command]
+    for key in retry.oom.settings:
+        if key not in experiment.params:
+            close = get_close_matches(key, experiment.params, n=1)
+            raise InvalidFileError(
+                f"{path}: retry.oom.settings.{key}: there is no parameter {key!r}",
+                hint=f"did you mean {close[0]!r}?" if close else f"add {key} under [params]",
+            )
+        if any(f"{{params.{key}}}" in word for word in words):
+            raise InvalidFileError(
+                f"{path}: retry.oom.settings.{key}: {{params.{key}}} stands in a command, which is "
+                "the same in every attempt",
+                hint=f"let the program read {key} from its configuration (run.config)",
+            )
 
 
 def read_settings(

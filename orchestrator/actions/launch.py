@@ -187,6 +187,7 @@ def _plan(
             "time_limit": experiment.resources.time_limit,
         },
         budget=experiment.budget,
+        retry=experiment.retry,
         metrics=experiment.metrics,
         criteria=criteria_of(document, said_by(experiment.criteria)),
         planned_steps=planned_steps(experiment),

@@ -16,6 +16,7 @@ from orchestrator.store.rows import LatestValue, RunRow
 from orchestrator.watch.claims import criteria_of
 from orchestrator.watch.lifecycle import read_run
 from orchestrator.watch.live import is_finished, state_of
+from orchestrator.watch.stories import AttemptStory, stories
 from orchestrator.workspace import RunFolder, Workspace
 
 
@@ -79,6 +80,7 @@ class RunDetail:
     planned_steps: int | None
     started: float | None
     ended: float | None
+    story: tuple[AttemptStory, ...]
     params: dict[str, object]
     commands: tuple[str, ...]
     criteria: tuple[CriterionRow, ...]
@@ -336,6 +338,7 @@ def run_detail(workspace: Workspace, text: str) -> RunDetail:
     with Reader(workspace.database) as reader:
         row = reader.run(folder.id)
         latest = reader.latest([folder.id]).get(folder.id, {})
+        story = stories(folder, record, reader)
     summary = _live(folder, row)
     assert summary is not None  # noqa: S101 - run.json was read a moment ago
     published = read_record_if_present(Published, folder.published_file)
@@ -355,6 +358,7 @@ def run_detail(workspace: Workspace, text: str) -> RunDetail:
         planned_steps=record.planned_steps,
         started=summary.started,
         ended=summary.ended,
+        story=story,
         params=record.params | (request.settings if request else {}),
         commands=tuple(" ".join(command.argv) for command in record.commands),
         criteria=_criterion_rows(workspace, record.criteria, folder.id, ticket),

@@ -38,18 +38,22 @@ def stop_run(workspace: Workspace, folder: RunFolder, *, why: str) -> Stopped:
             finish(workspace, folder)
         return Stopped(run=folder, asked=False, state=before)
     request = StopRequest(by=getpass.getuser(), why=why, time=time.time())
+    # Whether another attempt follows an end is the watcher's to say.
+    ensure_watcher(workspace)
     asked = _stop_unstarted(workspace, folder, record, request)
     asked = asked or request_stop(folder, record, request)
     deadline = time.monotonic() + record.grace + _MARGIN
     while True:
-        if not asked and before.attempt.process is None:
-            # Its shim was just coming up: it can be asked a moment later.
-            asked = request_stop(folder, record, request)
         state = state_of(folder, record)
         if state.status is RunStatus.ENDED or time.monotonic() > deadline:
             break
+        if state.attempt.stop is None:
+            # It went on in the moment of asking.
+            before, asked = state, _stop_unstarted(workspace, folder, record, request)
+        if not asked and before.attempt.process is None:
+            # Its shim was just coming up: it can be asked a moment later.
+            asked = request_stop(folder, record, request)
         time.sleep(0.05)
-    ensure_watcher(workspace)
     return Stopped(run=folder, asked=True, state=state)
 
 

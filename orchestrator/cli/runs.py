@@ -46,6 +46,22 @@ def show(run: str = RUN, as_json: bool = AS_JSON) -> None:
         out().print(views.run_detail(detail))
 
 
+@app.command("explain")
+def explain(run: str = RUN, as_json: bool = AS_JSON) -> None:
+    """Tell the story of a run's attempts, with the arithmetic behind each decision"""
+    from orchestrator.actions.explaining import explain_run
+    from orchestrator.cli import views
+    from orchestrator.cli.console import out, show_json
+    from orchestrator.workspace import find_workspace
+
+    workspace = find_workspace()
+    told = explain_run(workspace, workspace.run(run))
+    if as_json:
+        show_json(told)
+    else:
+        out().print(views.run_story(told))
+
+
 @app.command("logs")
 def logs(
     run: str = RUN,

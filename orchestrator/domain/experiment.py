@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from orchestrator.domain.run import STRICT, Budget, MetricSpec
+from orchestrator.domain.retry import Retry
+from orchestrator.domain.run import Budget, MetricSpec
+from orchestrator.domain.strict import STRICT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,6 @@ class Experiment:
     stop: Stop = field(default_factory=Stop)
     budget: Budget = field(default_factory=Budget)
     env: dict[str, str] = field(default_factory=dict)
-    retry: dict[str, Any] = field(default_factory=dict)
+    retry: Retry = field(default_factory=Retry)
     rehearse: dict[str, Any] = field(default_factory=dict)
     mirror: dict[str, Any] = field(default_factory=dict)

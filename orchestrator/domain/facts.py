@@ -30,7 +30,8 @@ class RunFacts:
     the workspace and the run folder and returns the matches, relative; it never leaves them.
     `max_step` is the largest step of any point of any metric, None without points; `series` names
     every metric logged so far, for suggestions where a criterion finds no series. `elapsed` is the
-    time in seconds that a running attempt has taken so far.
+    time in seconds that a running attempt has taken so far; `earlier` are the exit records of the
+    attempts before it.
     """
 
     run: str
@@ -44,4 +45,5 @@ class RunFacts:
     max_step: int | None = None
     series: tuple[str, ...] = ()
     elapsed: float | None = None
+    earlier: tuple[ExitRecord, ...] = ()
     find_files: Callable[[str], tuple[str, ...]] = lambda _pattern: ()

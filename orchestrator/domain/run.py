@@ -5,13 +5,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from orchestrator.domain.criterion import Criterion
+from orchestrator.domain.retry import Retry
+from orchestrator.domain.strict import STRICT
 
 if TYPE_CHECKING:
-    from orchestrator.domain.attempt import AttemptRequest, Lease
-
-# What people write themselves is checked for unknown keys; records of ours ignore them, so that
-# an older reader can read what a newer writer wrote.
-STRICT = {"extra": "forbid"}
+    from orchestrator.domain.attempt import AttemptRequest, Failure, Lease
 
 
 class RunStatus(StrEnum):
@@ -193,6 +191,7 @@ class RunRecord:
     params: dict[str, Any] = field(default_factory=dict)
     resources: dict[str, Any] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
+    retry: Retry = field(default_factory=Retry)
     metrics: dict[str, MetricSpec] = field(default_factory=dict)
     criteria: tuple[Criterion, ...] = ()
     baselines: dict[str, float] = field(default_factory=dict)
@@ -221,7 +220,8 @@ class Published:
 class AttemptState:
     """One attempt as its files tell it; a local run's has no `request`.
 
-    `waits_for` says what a queued one waits for, in words.
+    `waits_for` says what a queued one waits for, in words; `failure` why it did not complete, once
+    that has been looked at.
     """
 
     number: int
@@ -232,6 +232,7 @@ class AttemptState:
     process: Identity | None = None
     exit: ExitRecord | None = None
     stop: StopRequest | None = None
+    failure: "Failure | None" = None
     alive: bool = False
 
 

@@ -15,6 +15,7 @@ from orchestrator.report.facts import (
     Target,
     TicketFacts,
 )
+from orchestrator.report.markdown import code
 from orchestrator.report.notes import notes_of
 from orchestrator.report.series import metric_facts, pace
 from orchestrator.report.status import render_status
@@ -33,6 +34,7 @@ __all__ = [
     "Sample",
     "Target",
     "TicketFacts",
+    "code",
     "metric_facts",
     "notes_of",
     "pace",

@@ -152,7 +152,10 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFacts:
-    """One attempt: when, over which steps, and how it ended in words."""
+    """One attempt: when, over which steps, and how it ended in words.
+
+    `cause` is why it failed, with the evidence; `decision` why it was or was not tried again.
+    """
 
     number: int
     started: float | None
@@ -160,6 +163,8 @@ class AttemptFacts:
     ending: str
     first_step: int | None = None
     last_step: int | None = None
+    cause: str | None = None
+    decision: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -227,6 +227,8 @@ def _attempt(facts: ReportFacts, at: int) -> Row:
         "ran": words.duration(ran),
         "steps": f"{first:,} to {last:,}" if known else words.UNKNOWN,
         "ending": literal(attempt.ending),
+        "cause": code(attempt.cause or "") or words.NONE,
+        "decision": literal(attempt.decision or words.NONE),
     }
 
 

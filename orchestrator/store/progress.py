@@ -19,14 +19,19 @@ def max_step(connection: sqlite3.Connection, run: str) -> int | None:
     return step
 
 
-def attempt_step(connection: sqlite3.Connection, run: str, attempt: int) -> int | None:
-    """The same of one attempt."""
-    step: int | None = connection.execute(
-        """SELECT max(stream.max_step) FROM stream JOIN source ON source.id = stream.source
+def attempt_steps(
+    connection: sqlite3.Connection, run: str, attempt: int
+) -> tuple[int | None, int | None]:
+    """The first and the largest step that the programs of an attempt logged."""
+    # The key of `point` begins with the stream and the line: one look-up a stream.
+    first, last = connection.execute(
+        """SELECT min((SELECT step FROM point WHERE point.stream = stream.id
+            ORDER BY point.line LIMIT 1)), max(stream.max_step)
+        FROM stream JOIN source ON source.id = stream.source
         WHERE source.run = ? AND source.attempt = ? AND stream.name NOT GLOB ?""",
         (run, attempt, f"{SAMPLED}*"),
-    ).fetchone()[0]
-    return step
+    ).fetchone()
+    return first, last
 
 
 def phase(connection: sqlite3.Connection, run: str) -> str | None:

@@ -10,6 +10,7 @@ from orchestrator.domain.criterion import Evidence, Projection, State, Verdict
 from orchestrator.domain.facts import Checkpoint
 from orchestrator.domain.run import Outcome, RunStatus
 from orchestrator.domain.ticket import Checkbox, Ticket
+from orchestrator.store.progress import attempt_steps
 from orchestrator.store.rows import (
     AttemptRow,
     CachedTicket,
@@ -56,7 +57,7 @@ def run(connection: sqlite3.Connection, name: str) -> list[RunRow]:
 def attempts(connection: sqlite3.Connection, run: str) -> list[AttemptRow]:
     """Attempts of a run, oldest first."""
     rows = _select(connection, _ATTEMPT, "attempt WHERE run = ? ORDER BY number", (run,))
-    return [AttemptRow(**row) for row in rows]
+    return [_attempt(connection, row) for row in rows]
 
 
 def latest(
@@ -111,6 +112,11 @@ def _select(
     quoted = ", ".join(f'"{name}"' for name in names)
     rows = connection.execute(f"SELECT {quoted} FROM {rest}", words).fetchall()  # noqa: S608 - our own words only
     return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _attempt(connection: sqlite3.Connection, row: Words) -> AttemptRow:
+    first, last = attempt_steps(connection, row["run"], row["number"])
+    return AttemptRow(**row, first_step=first, step=last)
 
 
 def _run(row: Words) -> RunRow:

@@ -9,7 +9,7 @@ from orchestrator.domain.facts import Checkpoint
 from orchestrator.domain.point import Event
 from orchestrator.domain.run import RunStatus
 from orchestrator.store import history as curves
-from orchestrator.store import progress, queries, replay
+from orchestrator.store import queries, replay
 from orchestrator.store.database import connect_reader, explained
 from orchestrator.store.migrations import schema_version
 from orchestrator.store.rows import (
@@ -91,10 +91,6 @@ class Reader:
         if full is None:
             return History(steps=[], values=[], times=[], total=0)
         return full if max_points is None else curves.thin(full, max_points)
-
-    def step(self, run: str, attempt: int) -> int | None:
-        """The largest step that the programs of an attempt have logged; None before the first."""
-        return self._ask(progress.attempt_step, run, attempt)
 
     def events(self, run: str, name: str | None = None) -> list[Event]:
         """Events of a run by attempt and time."""

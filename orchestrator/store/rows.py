@@ -38,7 +38,10 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRow:
-    """One attempt; `max_rss` in bytes, `ended` is None while no exit record exists."""
+    """One attempt; `max_rss` in bytes, `ended` is None while no exit record exists.
+
+    `first_step` and `step` are the first and the largest one that its programs logged, None before.
+    """
 
     run: str
     number: int
@@ -53,6 +56,8 @@ class AttemptRow:
     error: str | None
     stop_by: str | None
     stop_why: str | None
+    first_step: int | None
+    step: int | None
 
 
 class LatestValue(NamedTuple):

@@ -3,8 +3,9 @@
 import signal
 
 from orchestrator.codec import encode, read_record, read_record_if_present
-from orchestrator.domain.attempt import AttemptRequest, Lease, Waiting
+from orchestrator.domain.attempt import AttemptRequest, Failure, Lease, Waiting
 from orchestrator.domain.run import (
+    BY_US,
     AttemptState,
     Command,
     ExitRecord,
@@ -21,6 +22,7 @@ from orchestrator.fsio import write_once
 from orchestrator.workspace import AttemptFolder, RunFolder
 
 REQUEUE = 75  # the program saved a checkpoint and asks to be started again
+_TORCHRUN = "torch.distributed.run"
 BY_QUEUE = "queue"  # who recorded the end of an attempt that never started
 
 
@@ -49,6 +51,7 @@ def attempt_state(folder: AttemptFolder, executor: Executor) -> AttemptState:
         exit=exit_record,
         started=exit_record.started if exit_record else _modified(folder),
         stop=read_record_if_present(StopRequest, folder.stop_file),
+        failure=read_record_if_present(Failure, folder.failure_file),
     )
 
 
@@ -77,6 +80,29 @@ def run_state(record: RunRecord, attempt: AttemptState, *, max_step: int | None)
     else:
         status, why = RunStatus.RUNNING, "running"
     return RunState(status=status, outcome=outcome, attempt=attempt, why=why)
+
+
+def may_go_on(record: RunRecord, state: RunState) -> bool:
+    """Whether another attempt can still follow an end, as far as is written down.
+
+    It can if the spec has a retry policy or the program asked for it, until somebody has looked at
+    why it ended; and for a moment after that, if it was decided to try again.
+    """
+    attempt = state.attempt
+    if state.status is not RunStatus.ENDED or record.recorded_by != BY_US:
+        return False
+    if attempt.failure is not None:
+        return attempt.failure.retry
+    code = attempt.exit.code if attempt.exit is not None else None
+    if code == 0:
+        return False
+    return record.retry.attempts > 1 or code == REQUEUE or (code == 1 and _by_torchrun(attempt))
+
+
+def _by_torchrun(attempt: AttemptState) -> bool:
+    """Whether the codes of the programs are hidden behind a launcher that always ends with 1."""
+    commands = attempt.request.commands if attempt.request is not None else ()
+    return any(_TORCHRUN in command.argv for command in commands)
 
 
 def commands_of(record: RunRecord, attempt: AttemptState) -> tuple[Command, ...]:

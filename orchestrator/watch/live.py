@@ -1,13 +1,14 @@
 """Which runs still need somebody, found from files; the index only spares reading ended ones."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from orchestrator.domain.run import RunRecord, RunState, RunStatus
 from orchestrator.errors import InvalidFileError
 from orchestrator.executors import executor_for
 from orchestrator.store import Reader
 from orchestrator.store.rows import RunRow
-from orchestrator.watch.lifecycle import attempt_state, read_run, run_state
+from orchestrator.watch.lifecycle import attempt_state, may_go_on, read_run, run_state
 from orchestrator.workspace import RunFolder, Workspace
 
 
@@ -76,6 +77,24 @@ def has_pending(workspace: Workspace) -> bool:
 
 def state_of(folder: RunFolder, record: RunRecord, *, max_step: int | None = None) -> RunState:
     """The state of a run at this moment."""
+    return as_run(folder, record, newest_attempt(folder, record, max_step=max_step))
+
+
+def as_run(folder: RunFolder, record: RunRecord, state: RunState) -> RunState:
+    """The state of a run by that of its newest attempt, whose end is the run's if none follows."""
+    if not may_go_on(record, state) or folder.published_file.exists():
+        return state
+    what = f"attempt {state.attempt.number} ended: {state.why}"
+    if state.attempt.failure is not None:
+        return replace(state, status=RunStatus.QUEUED, outcome=None, why=f"{what}; goes on")
+    why = f"{what}; whether it goes on is not decided yet"
+    return replace(state, status=RunStatus.STOPPING, outcome=None, why=why)
+
+
+def newest_attempt(
+    folder: RunFolder, record: RunRecord, *, max_step: int | None = None
+) -> RunState:
+    """The state of the newest attempt alone, whatever may follow it."""
     attempts = folder.attempts() or [folder.attempt(1)]
     attempt = attempt_state(attempts[-1], executor_for(record.executor))
     return run_state(record, attempt, max_step=max_step)

@@ -48,6 +48,19 @@ class LogCursor:
         return data[:end]
 
 
+def tail(path: Path, size: int) -> str:
+    """The last `size` bytes of a log as text, from the first whole line on; empty without a log."""
+    try:
+        with path.open("rb") as file:
+            start = max(0, file.seek(0, 2) - size)
+            file.seek(start)
+            found = file.read(size)
+    except FileNotFoundError:
+        return ""
+    text = found.decode(errors="replace")
+    return text.partition("\n")[2] or text if start else text
+
+
 def last_lines(path: Path, count: int) -> list[str]:
     """The last lines of a log without reading all of it; none if there is no log."""
     try:

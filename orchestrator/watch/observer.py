@@ -4,16 +4,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.clock import Clock
+from orchestrator.codec import read_record_if_present
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
 from orchestrator.domain.hardware import is_sampled
 from orchestrator.domain.point import Point
-from orchestrator.domain.run import RunRecord, RunState, RunStatus
+from orchestrator.domain.run import ExitRecord, RunRecord, RunState, RunStatus
 from orchestrator.store import Reader
 from orchestrator.store.index import Index
 from orchestrator.watch.checkpoints import CheckpointShelf
 from orchestrator.watch.judging import judge_of
-from orchestrator.watch.live import state_of
+from orchestrator.watch.live import as_run, newest_attempt
 from orchestrator.watch.logs import LogCursor
 from orchestrator.workspace import RunFolder, Workspace
 
@@ -25,6 +26,7 @@ _OURS = {
     "config.json",
     "proc.json",
     "exit.json",
+    "failure.json",
     "stop.json",
     "ticked.json",
 } | {
@@ -41,18 +43,31 @@ _REJUDGE = 5.0  # seconds after which files are looked for, and verdicts that mo
 class Observation:
     """What one look at a run showed.
 
-    `elapsed` is the time since its attempt began, `idle` that without a new record; in seconds.
-    `changed` says that a verdict has turned since the look before.
+    `end` is how its newest attempt ended, None while that lives or waits. The run itself has ended
+    (`state`) once it is decided that no other attempt follows. `elapsed` is the time since the
+    attempt began, `idle` that without a new record; in seconds. `changed` says that a verdict has
+    turned since the look before.
     """
 
     folder: RunFolder
     record: RunRecord
     state: RunState
+    end: RunState | None
     facts: RunFacts
     verdicts: tuple[Verdict, ...]
     elapsed: float
     idle: float
     changed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What the last judgement rested on, and what it was."""
+
+    newest: RunState
+    state: RunState
+    facts: RunFacts
+    verdicts: tuple[Verdict, ...]
 
 
 class Observer:
@@ -76,7 +91,7 @@ class Observer:
         self._began: tuple[int, float] | None = None  # attempt, monotonic
         self._judged_at = 0.0
         self._verdicts_at = 0.0
-        self._last: tuple[RunState, RunFacts, tuple[Verdict, ...]] | None = None
+        self._last: _Known | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -99,33 +114,34 @@ class Observer:
     def look(self, clock: Clock) -> Observation:
         """Read what is new, judge, and write what changed to the index."""
         # State before files: what an ended run wrote is all there when its files are read.
-        state = state_of(self._folder, self._record)
-        ended = state.status is RunStatus.ENDED
+        newest = newest_attempt(self._folder, self._record)
+        ended = newest.status is RunStatus.ENDED
         grown = self._read(whole=ended)
         now = clock.monotonic()
-        if grown or self._active_at is None or state.status in _BEFORE:
+        if grown or self._active_at is None or newest.status in _BEFORE:
             self._active_at = now
         before = self._last
         if (
             ended
             or grown
             or before is None
-            or before[0] != state
+            or before.newest != newest
             or now > self._judged_at + _REJUDGE
         ):
             self._judged_at = now
-            self._judge_all(state, self._elapsed(state, clock))
+            self._judge_all(newest, self._elapsed(newest, clock))
         assert self._last is not None  # noqa: S101 - judged above, or at an earlier look
-        state, facts, verdicts = self._last
+        last = self._last
         return Observation(
             folder=self._folder,
             record=self._record,
-            state=state,
-            facts=facts,
-            verdicts=verdicts,
-            elapsed=self._elapsed(state, clock),
+            state=last.state,
+            end=last.newest if last.newest.status is RunStatus.ENDED else None,
+            facts=last.facts,
+            verdicts=last.verdicts,
+            elapsed=self._elapsed(newest, clock),
             idle=now - self._active_at,
-            changed=before is None or _turns(before[2]) != _turns(verdicts),
+            changed=before is None or _turns(before.verdicts) != _turns(last.verdicts),
         )
 
     def _elapsed(self, state: RunState, clock: Clock) -> float:
@@ -137,33 +153,36 @@ class Observer:
             self._began = (number, clock.monotonic() - max(0.0, clock.wall() - started))
         return clock.monotonic() - self._began[1]
 
-    def _judge_all(self, state: RunState, elapsed: float) -> None:
+    def _judge_all(self, newest: RunState, elapsed: float) -> None:
         """Judge what is known now, and bring the index up to date where that changed."""
         series = self._reader.series(self._folder.id)
         logged = (row.max_step for name, row in series.items() if not is_sampled(name))
         max_step = max(logged, default=None)
-        if state.status is RunStatus.ENDED:
-            state = state_of(self._folder, self._record, max_step=max_step)
+        if newest.status is RunStatus.ENDED:
+            # Now that all its points are in, whether that was the plan.
+            newest = newest_attempt(self._folder, self._record, max_step=max_step)
+        state = as_run(self._folder, self._record, newest)
         facts = replace(self._facts(state, max_step, tuple(series)), elapsed=elapsed)
         verdicts = self._judge.verdicts(facts)
-        self._write(state, facts, verdicts)
-        self._last = (state, facts, verdicts)
+        known = _Known(newest=newest, state=state, facts=facts, verdicts=verdicts)
+        self._write(known)
+        self._last = known
 
-    def _write(self, state: RunState, facts: RunFacts, verdicts: tuple[Verdict, ...]) -> None:
+    def _write(self, known: _Known) -> None:
         """Write what changed since the last look; of verdicts that only moved on, every few looks.
 
         A latest value moves with every point; writing it each time would be most of the watcher's
         work. A verdict that turns is written at once.
         """
         before = self._last
-        if before is None or before[0] != state:
-            self._index.put_run(self._record, state, folder=self._folder)
-        if before is None or before[1].checkpoints != facts.checkpoints:
-            self._index.put_checkpoints(self._folder.id, facts.checkpoints)
-        turned = before is None or _turns(before[2]) != _turns(verdicts)
+        if before is None or before.state != known.state:
+            self._index.put_run(self._record, known.state, folder=self._folder)
+        if before is None or before.facts.checkpoints != known.facts.checkpoints:
+            self._index.put_checkpoints(self._folder.id, known.facts.checkpoints)
+        turned = before is None or _turns(before.verdicts) != _turns(known.verdicts)
         due = self._judged_at > self._verdicts_at + _REJUDGE
-        if turned or due or facts.ended:
-            self._index.put_verdicts(self._folder.id, self._record.criteria, verdicts)
+        if turned or due or known.facts.ended:
+            self._index.put_verdicts(self._folder.id, self._record.criteria, known.verdicts)
             self._verdicts_at = self._judged_at
 
     def _read(self, *, whole: bool) -> bool:
@@ -190,12 +209,19 @@ class Observer:
         return grown
 
     def _facts(self, state: RunState, max_step: int | None, series: tuple[str, ...]) -> RunFacts:
+        attempts = self._folder.attempts()
+        exits = (
+            read_record_if_present(ExitRecord, attempt.exit_file)
+            for attempt in attempts
+            if attempt.number < state.attempt.number
+        )
         return RunFacts(
             run=self._folder.id,
             ended=state.status is RunStatus.ENDED,
             outcome=state.outcome,
             exit=state.attempt.exit,
-            attempts=len(self._folder.attempts()),
+            attempts=len(attempts),
+            earlier=tuple(exit_ for exit_ in exits if exit_ is not None),
             planned_steps=self._record.planned_steps,
             checkpoints=self._checkpoints.of(self._folder),
             metrics=self._record.metrics,

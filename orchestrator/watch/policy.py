@@ -6,20 +6,41 @@ from orchestrator.clock import format_duration
 from orchestrator.criteria import decided
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.run import BY_US, RunRecord, StopRequest
+from orchestrator.watch.spending import Spent
 
 _DECIDED = "decided"
+_TIME_LIMIT = "time limit"
 
 
 def stop_reason(
-    record: RunRecord, verdicts: Sequence[Verdict], *, elapsed: float, idle: float
+    record: RunRecord, verdicts: Sequence[Verdict], *, used: Spent, idle: float
 ) -> str | None:
-    """Say why a running run must stop now, or None. `elapsed` and `idle` are in seconds."""
-    return _by_verdicts(record, verdicts) or _by_budget(record, elapsed, idle)
+    """Say why a running run must stop now, or None; `idle` is in seconds."""
+    limit = record.resources.get("time_limit")
+    return (
+        by_verdicts(record, verdicts)
+        or _over(_TIME_LIMIT, limit, used.attempt)
+        or used_up(record, used)
+        or _over("idle budget", record.budget.idle, idle)
+    )
+
+
+def used_up(record: RunRecord, used: Spent) -> str | None:
+    """Which budget of the whole run is spent, in words; None if none is."""
+    gpu_hours = record.budget.gpu_hours
+    if gpu_hours is not None and used.gpu_hours > gpu_hours:
+        return f"GPU budget of {gpu_hours:g} GPU-hours is used up"
+    return _over("wall budget", record.budget.wall, used.wall)
 
 
 def is_decided(stop: StopRequest | None) -> bool:
     """Whether the tool ended a run because nothing could change any more."""
     return stop is not None and stop.by == BY_US and stop.why.startswith(_DECIDED)
+
+
+def is_limit(stop: StopRequest | None) -> bool:
+    """Whether the tool ended an attempt because its time was over, and not the run."""
+    return stop is not None and stop.by == BY_US and stop.why.startswith(_TIME_LIMIT)
 
 
 def time_left(record: RunRecord, max_step: int | None, elapsed: float) -> float | None:
@@ -42,7 +63,8 @@ def saved_words(record: RunRecord, stop: StopRequest | None) -> str | None:
     return f"about {stop.saved / 3600 * gpus:.2g} GPU-hours saved ({each})"
 
 
-def _by_verdicts(record: RunRecord, verdicts: Sequence[Verdict]) -> str | None:
+def by_verdicts(record: RunRecord, verdicts: Sequence[Verdict]) -> str | None:
+    """Why the verdicts end a run, if its spec wants that; None if they do not."""
     if record.stop_when == "never":
         return None
     for criterion, verdict in zip(record.criteria, verdicts, strict=True):
@@ -53,21 +75,7 @@ def _by_verdicts(record: RunRecord, verdicts: Sequence[Verdict]) -> str | None:
     return None
 
 
-def _by_budget(record: RunRecord, elapsed: float, idle: float) -> str | None:
-    budget = record.budget
-    gpus = int(record.resources.get("gpus") or 0)
-    time_limit = record.resources.get("time_limit")
-    limits = (
-        ("time limit", time_limit, elapsed),
-        ("wall budget", budget.wall, elapsed),
-        ("idle budget", budget.idle, idle),
-        ("GPU budget", _wall_of(budget.gpu_hours, gpus), elapsed),
-    )
-    for name, limit, used in limits:
-        if limit is not None and used > limit:
-            return f"{name} of {format_duration(limit)} is used up"
-    return None
-
-
-def _wall_of(gpu_hours: float | None, gpus: int) -> float | None:
-    return None if gpu_hours is None or gpus == 0 else gpu_hours * 3600 / gpus
+def _over(name: str, limit: float | None, used: float) -> str | None:
+    if limit is None or used <= limit:
+        return None
+    return f"{name} of {format_duration(limit)} is used up"

@@ -9,15 +9,15 @@ from orchestrator.domain.hardware import is_sampled
 from orchestrator.domain.point import Event
 from orchestrator.domain.run import Command, Outcome, RunRecord, RunState, RunStatus
 from orchestrator.domain.ticket import Ticket
-from orchestrator.executors import executor_for
 from orchestrator.fsio import write_atomic
 from orchestrator.store import Reader
 from orchestrator.store.rows import VerdictRow
 from orchestrator.watch.checkpoints import CheckpointShelf
-from orchestrator.watch.lifecycle import attempt_state, read_run
+from orchestrator.watch.lifecycle import read_run
 from orchestrator.watch.live import state_of
 from orchestrator.watch.logs import last_lines
 from orchestrator.watch.policy import saved_words
+from orchestrator.watch.stories import AttemptStory, stories
 from orchestrator.workspace import RunFolder, Workspace
 
 _TAIL = 15  # log lines quoted after a failure
@@ -106,7 +106,7 @@ def _facts_of_run(
         criteria=_criteria(ticket, record, verdicts),
         metrics=_metrics(reader, folder, record),
         timeline=_timeline(reader, folder, record, ended),
-        attempts=_attempts(folder, record),
+        attempts=tuple(_attempt(told) for told in stories(folder, record, reader)),
         checkpoints=CheckpointShelf().of(folder),
         configuration=record.params,
         log_tail=tuple(last_lines(folder.attempt(state.attempt.number).log, _TAIL))
@@ -285,25 +285,17 @@ def _told(event: Event) -> str | None:
     return None
 
 
-def _attempts(folder: RunFolder, record: RunRecord) -> tuple[report.AttemptFacts, ...]:
-    facts = []
-    for attempt in folder.attempts():
-        state = attempt_state(attempt, executor_for(record.executor))
-        ending = "running" if state.alive else "no exit record"
-        if state.process is None and state.request is not None:
-            ending = "queued"
-        if state.exit is not None:
-            cause = f"signal {state.exit.signal}" if state.exit.signal else None
-            ending = state.exit.error or cause or f"exit code {state.exit.code}"
-        facts.append(
-            report.AttemptFacts(
-                number=attempt.number,
-                started=state.started,
-                ended=state.exit.ended if state.exit else None,
-                ending=ending,
-            )
-        )
-    return tuple(facts)
+def _attempt(told: AttemptStory) -> report.AttemptFacts:
+    return report.AttemptFacts(
+        number=told.number,
+        started=told.started,
+        ended=told.ended,
+        ending=told.ending,
+        first_step=told.first_step,
+        last_step=told.last_step,
+        cause=f"{told.cause}: {told.evidence}" if told.cause else None,
+        decision=told.decision,
+    )
 
 
 def _notes(page: Path) -> str:

@@ -1,4 +1,4 @@
-"""A sample as the lines of one run's telemetry.jsonl: what is known of it, and what has happened."""
+"""A sample as lines of one attempt's telemetry.jsonl: what was measured, and what happened."""
 
 import json
 import logging
@@ -34,7 +34,8 @@ class Recorder:
     """Writes the samples of one attempt.
 
     `leased` are the UUIDs of its GPUs. None stands for an attempt without a lease: all GPUs of the
-    machine count, in the order in which samples first list them. `events` is what the file holds already.
+    machine count, in the order in which samples first list them. `events` are those
+    that the file holds already.
     """
 
     def __init__(
@@ -93,22 +94,22 @@ def _events(told: _Told, leased: bool, reading: GpuReading) -> Iterator[tuple[st
     )
     for ordinal, uuid in enumerate(uuids):
         gpu = found.get(uuid, Gpu(uuid=uuid, problem="NVML does not list it"))
-        place = {"ordinal": ordinal, "uuid": uuid}
-        if gpu.problem is not None:
-            if uuid not in told.lost:
-                yield "gpu_lost", {**place, "why": gpu.problem}
-            continue
-        if uuid not in told.seen:
-            total = gpu.memory_total
-            yield (
-                "gpu",
-                {**place, "name": gpu.name, "driver": reading.driver, "memory_total": total},
-            )
-        if uuid in told.lost:
-            yield "gpu_recovered", place
-        for reason in sorted(_SLOWDOWNS.intersection(gpu.throttle or ())):
-            if (uuid, reason) not in told.slowed:
-                yield "gpu_throttled", {**place, "reason": reason}
+        for name, data in _events_of(told, gpu, reading.driver):
+            yield name, {"ordinal": ordinal, "uuid": uuid, **data}
+
+
+def _events_of(told: _Told, gpu: Gpu, driver: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    if gpu.problem is not None:
+        if gpu.uuid not in told.lost:
+            yield "gpu_lost", {"why": gpu.problem}
+        return
+    if gpu.uuid not in told.seen:
+        yield "gpu", {"name": gpu.name, "driver": driver, "memory_total": gpu.memory_total}
+    if gpu.uuid in told.lost:
+        yield "gpu_recovered", {}
+    for reason in sorted(_SLOWDOWNS.intersection(gpu.throttle or ())):
+        if (gpu.uuid, reason) not in told.slowed:
+            yield "gpu_throttled", {"reason": reason}
 
 
 def _after(told: _Told, name: str, data: dict[str, Any]) -> _Told:

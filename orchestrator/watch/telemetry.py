@@ -38,7 +38,7 @@ class Telemetry:
         self._sample: Sample | None = None
 
     def turn(self, clock: Clock) -> None:
-        """At the begin of a tick: take the sample that is ready, start the next one if it is due."""
+        """At the begin of a tick: take the sample that is ready, start the next if it is due."""
         self._sample = self._sampler.take()
         self._recorders = {run: r for run, r in self._recorders.items() if run in self._roots}
         roots, self._roots = self._roots, {}
@@ -48,7 +48,7 @@ class Telemetry:
             self._sampler.begin(self._workspace.runs, roots.values())
 
     def record(self, seen: Observation) -> None:
-        """Have a live run sampled from the next tick on, and write down the present sample of it."""
+        """Have a live run sampled from the next tick on, and write down its present sample."""
         state = seen.state.attempt
         if state.process is None or not state.alive or not procs.is_here(state.process):
             return
@@ -60,7 +60,8 @@ class Telemetry:
         recorder = self._recorders.get(run)
         if recorder is None or recorder.attempt != attempt:
             recorder = self._recorders[run] = self._recorder(run, attempt)
-        step = self._reader.step(run, attempt.number)
+        steps = {row.number: row.step for row in self._reader.attempts(run)}
+        step = steps.get(attempt.number)
         recorder.write(
             self._sample,
             self._sample.trees.get(root),

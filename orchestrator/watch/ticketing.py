@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 
-from orchestrator import tickets
+from orchestrator import report, tickets
 from orchestrator.clock import format_duration, format_utc
 from orchestrator.domain.criterion import Criterion, State, Verdict
-from orchestrator.domain.run import Outcome
+from orchestrator.domain.retry import Cause
+from orchestrator.domain.run import AttemptState, Outcome
 from orchestrator.domain.ticket import TicketPhase, TicketStatus
 from orchestrator.errors import InvalidFileError
 from orchestrator.executors import executor_for
@@ -137,11 +138,23 @@ def _troubles(seen: Observation) -> Iterator[str]:
     for attempt in attempts[:-1]:
         past = attempt_state(attempt, executor_for(seen.record.executor))
         state = run_state(seen.record, past, max_step=seen.facts.max_step)
-        if state.outcome in _TROUBLES:
+        requeued = past.failure is not None and past.failure.cause is Cause.REQUEUE
+        if state.outcome in _TROUBLES and not requeued:
             log = f"exp run logs {run} --attempt {attempt.number}"
-            yield f"{run}, attempt {attempt.number}, {state.outcome}: {state.why} (`{log}`)  "
+            words = f"{run}, attempt {attempt.number}, {state.outcome}: {state.why} (`{log}`)"
+            yield f"{words}{_cause(past)}  "
     if seen.state.outcome in _TROUBLES:
-        yield f"{run} {seen.state.outcome}: {seen.state.why} (`exp run logs {run}`)"
+        words = f"{run} {seen.state.outcome}: {seen.state.why} (`exp run logs {run}`)"
+        yield f"{words}{_cause(seen.state.attempt)}"
+
+
+def _cause(attempt: AttemptState) -> str:
+    """Why an attempt failed, with the evidence, and whether it was tried again."""
+    failure = attempt.failure
+    if failure is None:
+        return ""
+    decision = "Tried again" if failure.retry else "Not tried again"
+    return f". Cause: {failure.cause}. {report.code(failure.evidence)}. {decision}: {failure.why}"
 
 
 def _outcome(seen: Observation) -> str:
@@ -150,7 +163,9 @@ def _outcome(seen: Observation) -> str:
     saved = f" {spared[0].upper()}{spared[1:]}." if spared and _stopped(seen) else ""
     when = format_utc(ended.ended) if ended else "at an unknown time"
     took = f" after {format_duration(ended.ended - ended.started)}" if ended else ""
-    end = f"{seen.folder.id} {seen.state.outcome} on {when}{took}: {seen.state.why}."
+    number = seen.state.attempt.number
+    tried = f" in attempt {number}" if number > 1 else ""
+    end = f"{seen.folder.id} {seen.state.outcome} on {when}{took}{tried}: {seen.state.why}."
     return f"{end} {tally(seen)}.{saved}"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from orchestrator.clock import Clock, SystemClock
-from orchestrator.domain.run import BY_US, Outcome, RunStatus, StopRequest
+from orchestrator.domain.run import BY_US, RunRecord, RunState, RunStatus, StopRequest
 from orchestrator.errors import ExpError
 from orchestrator.executors import executor_for
 from orchestrator.store import Reader
@@ -19,6 +19,8 @@ from orchestrator.watch.live import Finished, pending
 from orchestrator.watch.observer import Observation, Observer
 from orchestrator.watch.policy import stop_reason, time_left
 from orchestrator.watch.publish import publish_end
+from orchestrator.watch.settling import settle
+from orchestrator.watch.spending import spent
 from orchestrator.watch.stopping import request_stop
 from orchestrator.watch.telemetry import Telemetry
 from orchestrator.watch.ticket_index import index_tickets
@@ -124,13 +126,16 @@ class Watcher:
         if observer is None:
             return
         seen = observer.look(self._clock)
-        if seen.state.status is not RunStatus.ENDED:
+        if seen.end is None:
             self._telemetry.record(seen)
             self._steer(seen)
             return
-        if seen.state.outcome is Outcome.LOST and seen.state.attempt.exit is None:
-            self._bury(seen)
+        if seen.end.attempt.exit is None:
+            self._bury(seen.folder, seen.record, seen.end)
             seen = observer.look(self._clock)
+        if settle(seen, self._reader, self._clock):
+            return
+        seen = observer.look(self._clock)
         if not folder.published_file.exists():
             log.info("%s %s: %s", folder.id, seen.state.outcome, seen.state.why)
             publish_end(self._workspace, seen, now=self._clock.wall())
@@ -150,10 +155,11 @@ class Watcher:
     def _steer(self, seen: Observation) -> None:
         """Stop a run whose end is decided; tick what is met for good."""
         if seen.state.status is RunStatus.RUNNING:
-            reason = stop_reason(seen.record, seen.verdicts, elapsed=seen.elapsed, idle=seen.idle)
+            used = spent(seen.folder, seen.record, seen.state.attempt.number, seen.elapsed)
+            reason = stop_reason(seen.record, seen.verdicts, used=used, idle=seen.idle)
             if reason is not None:
                 log.info("stopping %s: %s", seen.folder.id, reason)
-                left = time_left(seen.record, seen.facts.max_step, seen.elapsed)
+                left = time_left(seen.record, seen.facts.max_step, used.wall)
                 request = StopRequest(by=BY_US, why=reason, time=self._clock.wall(), saved=left)
                 request_stop(seen.folder, seen.record, request)
         if seen.changed and seen.record.ticket is not None:
@@ -163,13 +169,10 @@ class Watcher:
                 # The ticket is gone or locked: the run's end will write it, or say why not.
                 log.warning("%s: boxes not ticked: %s", seen.folder.id, error)
 
-    def _bury(self, seen: Observation) -> None:
+    def _bury(self, folder: RunFolder, record: RunRecord, end: RunState) -> None:
         """End what a lost shim left behind, then write the exit record it could not write."""
-        attempts = seen.folder.attempts()
-        killed = 0
-        if attempts:
-            killed = executor_for(seen.record.executor).reap(seen.folder, attempts[-1])
-        log.warning("%s: %s; %d processes ended", seen.folder.id, seen.state.why, killed)
-        record_loss(
-            seen.folder.attempt(seen.state.attempt.number), seen.state, now=self._clock.wall()
-        )
+        attempt, killed = folder.attempt(end.attempt.number), 0
+        if attempt.path.is_dir():
+            killed = executor_for(record.executor).reap(folder, attempt)
+        log.warning("%s: %s; %d processes ended", folder.id, end.why, killed)
+        record_loss(attempt, end, now=self._clock.wall())

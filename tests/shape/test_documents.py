@@ -92,6 +92,7 @@ def test_every_key_of_a_spec_is_documented():
     from dataclasses import fields
 
     from orchestrator.domain import experiment
+    from orchestrator.domain.retry import OutOfMemory
 
     text = (ROOT / "docs" / "experiment-spec.md").read_text()
     sections = {
@@ -102,6 +103,8 @@ def test_every_key_of_a_spec_is_documented():
         "budget": experiment.Budget,
         "metrics.NAME": experiment.MetricSpec,
         "executor": experiment.ExecutorChoice,
+        "retry": experiment.Retry,
+        "retry.oom": OutOfMemory,
     }
     for section, kind in sections.items():
         for field in fields(kind):

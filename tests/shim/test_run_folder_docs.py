@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.domain.attempt import Failure
 from orchestrator.domain.run import ExitRecord, Identity, RunRecord, StopRequest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -14,6 +15,7 @@ SECTIONS = {
     "attempt-N/proc.json": Identity,
     "attempt-N/exit.json": ExitRecord,
     "attempt-N/stop.json": StopRequest,
+    "attempt-N/failure.json": Failure,
 }
 
 

@@ -11,6 +11,7 @@ from orchestrator.domain.criterion import Kind as CriterionKind
 from orchestrator.domain.run import BY_US, Budget, RunRecord, StopRequest
 from orchestrator.watch.logs import LogCursor
 from orchestrator.watch.policy import saved_words, stop_reason, time_left
+from orchestrator.watch.spending import Spent
 
 
 @given(pieces=st.lists(st.sampled_from(["a\n", "b", "\n", "ccc\r", "é\n", "\x1b[2K"]), max_size=30))
@@ -78,7 +79,9 @@ def verdict(state, *, final):
 )
 def test_a_decided_ticket_stops_its_run_if_asked_to(stop_when, state, final, said):
     """The spec's stop.when says which verdicts end a run."""
-    reason = stop_reason(record(stop_when), verdict(state, final=final), elapsed=1, idle=1)
+    reason = stop_reason(
+        record(stop_when), verdict(state, final=final), used=Spent(attempt=1), idle=1
+    )
     assert (reason is None) if said is None else (said in reason)
 
 
@@ -88,7 +91,7 @@ def test_a_decided_ticket_stops_its_run_if_asked_to(stop_when, state, final, sai
         (Budget(wall=60), 0, 61, 0, "wall budget of 1 min 00 s"),
         (Budget(wall=60), 0, 59, 0, None),
         (Budget(idle=60), 0, 100, 61, "idle budget"),
-        (Budget(gpu_hours=1), 2, 1801, 0, "GPU budget of 30 min"),
+        (Budget(gpu_hours=1), 2, 1801, 0, "GPU budget of 1 GPU-hours"),
         (Budget(gpu_hours=1), 0, 1e6, 0, None),
     ],
 )
@@ -97,7 +100,7 @@ def test_a_used_up_budget_stops_the_run(budget, gpus, elapsed, idle, said):
     reason = stop_reason(
         record(budget=budget, resources={"gpus": gpus}),
         verdict(State.PENDING, final=False),
-        elapsed=elapsed,
+        used=Spent(attempt=elapsed, gpus=gpus),
         idle=idle,
     )
     assert (reason is None) if said is None else (said in reason)

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.actions.reading import RunDetail, RunSummary
+from orchestrator.cli.views.attempts import attempts_table
 from orchestrator.cli.views.criteria import criteria_table
 from orchestrator.cli.views.words import ago, number, plain, progress, took, word
 from orchestrator.domain.hardware import is_sampled
@@ -76,6 +77,8 @@ def run_detail(detail: RunDetail) -> RenderableType:
         facts.add_row(name, plain(value))
     head = Text.assemble((detail.id, "bold"), " ", word(detail.outcome or detail.status))
     parts: list[RenderableType] = [head, facts]
+    if any(told.cause is not None for told in detail.story):
+        parts.append(attempts_table(detail.story))
     if not all(map(is_sampled, detail.latest)):
         parts.append(_metrics(detail))
     if detail.criteria:

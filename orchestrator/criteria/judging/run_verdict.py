@@ -31,7 +31,9 @@ from orchestrator.domain.point import Event
 from orchestrator.domain.run import Outcome
 
 _PHASES = {"train", "eval"}
-_AS_INTENDED = frozenset({0, 75, None})  # 75: checkpointed, start me again
+_TOLD_TO_LEAVE = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+# 75: checkpointed, start me again; the others: told to leave, behind a shell.
+_AS_INTENDED = frozenset({0, 75, None, *(128 + n for n in _TOLD_TO_LEAVE)})
 _CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL})
 
 
@@ -89,12 +91,13 @@ class AmountTest(Pointless):
         return replace(verdict, state=state, final=False, why=f"{verdict.why}; {REST_OF_RUN}")
 
     def _duration(self, facts: RunFacts) -> Verdict:
-        """The wall time of the attempt; it can only rise."""
+        """The wall time of all attempts in sum, without the time between them; it can only rise."""
         spent = facts.elapsed
         if facts.exit is not None and facts.ended:
             spent = facts.exit.ended - facts.exit.started
         if spent is None:
             return open_or(State.NO_DATA, facts, "how long the run took is not known")
+        spent += sum(exit_.ended - exit_.started for exit_ in facts.earlier)
         value, unit = spent / self._factor, self._unit
         text = f"{'ran' if facts.ended else 'has run'} {shown(value, unit)}"
         time = facts.exit.ended if facts.exit is not None and facts.ended else None
@@ -191,7 +194,7 @@ def crash_event(event: Event) -> bool:
     if event.name != "process" or event.data.get("state") != "end":
         return False
     code, number = event.data.get("code"), event.data.get("signal")
-    return number in _CRASHES or code not in {*_AS_INTENDED, 128 + signal.SIGTERM}
+    return number in _CRASHES or code not in _AS_INTENDED
 
 
 class HazardTest(Pointless):
@@ -266,7 +269,8 @@ def _no_hit(logs: LogMonitor, facts: RunFacts, *, oom: bool = False) -> Verdict:
 
 def _exit_cause(hazard: str, crashes: EventMonitor, facts: RunFacts) -> str | None:
     if hazard == "oom":
-        killed = facts.exit is not None and (facts.exit.oom_kill or 0) > 0
+        exits = (*facts.earlier, *((facts.exit,) if facts.exit is not None else ()))
+        killed = any((record.oom_kill or 0) > 0 for record in exits)
         return "the kernel ended a process for want of memory" if killed else None
     if crashes.first is not None:
         data = crashes.first.data

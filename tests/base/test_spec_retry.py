@@ -1,0 +1,71 @@
+"""[retry] of a spec: what is read, and what is said of a table that would do nothing."""
+
+from typing import get_args
+
+import pytest
+
+from orchestrator.domain.retry import Cause, OutOfMemory, Retriable, Retry
+from orchestrator.errors import InvalidFileError
+from orchestrator.spec import load_experiment
+from orchestrator.workspace import Workspace
+
+TRAIN = '[train]\ncommand = ["true", "{params.batch}"]\n[params]\nbatch = 8\neval_batch = 16\n'
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Read a spec that ends with the given text."""
+
+    def read(text):
+        (tmp_path / "a.toml").write_text(TRAIN + text)
+        return load_experiment(Workspace(tmp_path), "a.toml")
+
+    return read
+
+
+def test_a_whole_table_is_read(read):
+    """Durations are seconds, causes are words, knobs arrive as they were written."""
+    retry = read(
+        '[retry]\nattempts = 4\nbackoff = "1min"\nmax_backoff = 90\non = ["nccl", "lost"]\n'
+        "[retry.oom]\nexpandable_segments = true\nsettings = { eval_batch = 8 }\n"
+    ).retry
+    oom = OutOfMemory(expandable_segments=True, settings={"eval_batch": 8})
+    assert retry == Retry(
+        attempts=4, backoff=60.0, max_backoff=90.0, on=(Cause.NCCL, Cause.LOST), oom=oom
+    )
+
+
+def test_without_a_table_there_is_one_attempt(read):
+    """Nothing is tried again unless the spec says so."""
+    assert read("").retry == Retry()
+    assert Retry().attempts == 1
+
+
+def test_causes_that_can_be_named_are_causes():
+    """Every word that `on` takes is one of the causes."""
+    assert {Cause(word) for word in get_args(Retriable)} < set(Cause)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("backoff = 5", "retry.attempts = None: nothing would be tried again"),
+        ("attempts = 0", "retry.attempts = 0"),
+        ("attempts = 2\nbackoff = -1", "negative"),
+        ('attempts = 2\nbackoff = "soon"', "retry.backoff = 'soon': no duration"),
+        ('attempts = 2\non = ["oom"]', "retry.on.0 = 'oom': Input should be 'preempted', 'lost'"),
+        ('attempts = 2\non = ["program"]', "retry.on.0 = 'program'"),
+        ("attempts = 2\ntimes = 3", "retry.times: unknown key"),
+        ("attempts = 2\n[retry.oom]\nbatch = 3", "retry.oom.batch: unknown key"),
+        ("attempts = 2\n[retry.oom.settings]\neval_bach = 3", "no parameter 'eval_bach'"),
+        ("attempts = 2\n[retry.oom.settings]\nbatch = 3", "stands in a command"),
+    ],
+)
+def test_a_wrong_table_is_named(read, text, said):
+    """Each mistake is answered with file, key and value, and no enum of ours is shown."""
+    with pytest.raises(InvalidFileError) as caught:
+        read(f"[retry]\n{text}\n")
+    assert said in str(caught.value)
+    assert str(caught.value).startswith("a.toml: ")
+    assert "<Cause" not in str(caught.value)
+    assert caught.value.hint
