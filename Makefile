@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 
 $(STAMP): pyproject.toml
 	@test -x "$(BIN)/python" || $(PYTHON) -m venv "$(VENV)"
-	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable '.[train,gpu,dev]'
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable '.[train,dev]'
 	@touch "$(STAMP)"
 
 demo: $(STAMP)

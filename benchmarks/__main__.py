@@ -13,13 +13,16 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import criteria, imports, store, tickets, track
+from benchmarks import criteria, imports, launch, peers, store, tickets, track, watcher
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 MARKER = "<!-- below this line: written by `make bench` -->"
 PARTS = {
     "track.log against a bare write of the same bytes": track.main,
+    "Beside other trackers": peers.main,
     "Start-up": imports.main,
+    "Launch": launch.main,
+    "Watcher": watcher.main,
     "Tickets": tickets.main,
     "Store": store.main,
     "Criteria": criteria.main,

@@ -6,12 +6,14 @@ pydantic is loaded on first use: commands that read no record do not pay for it.
 from dataclasses import asdict
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from orchestrator.errors import InvalidFileError
 from orchestrator.fsio import read_json, to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from pydantic import TypeAdapter, ValidationError
 
 T = TypeVar("T")
@@ -45,7 +47,7 @@ def read_record_if_present(kind: type[T], path: Path) -> T | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
-    record: T = _remembered(kind, path, stamp)  # type: ignore[arg-type] # a class hashes
+    record: T = _remembered(cast("Hashable", kind), path, stamp)
     return record
 
 
@@ -63,7 +65,7 @@ def decode(kind: type[T], data: Any, *, source: str) -> T:
     from pydantic import ValidationError  # noqa: PLC0415 - 50 ms, only where records are read
 
     try:
-        checked: T = _adapter(kind).validate_python(data)  # type: ignore[arg-type] # a class hashes
+        checked: T = _adapter(cast("Hashable", kind)).validate_python(data)
     except ValidationError as error:
         raise InvalidFileError(_explain(error, source), hint=f"edit {source}") from error
     return checked

@@ -38,13 +38,17 @@ class TelemetryConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceConfig:
-    """exp.toml; every key has a default, the file may be absent."""
+    """exp.toml; every key has a default, the file may be absent.
+
+    `notify` is read by orchestrator.notify, which also knows the user's own file.
+    """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     git: GitConfig = field(default_factory=GitConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
+    notify: dict[str, Any] = field(default_factory=dict)
 
 
 def load_config(root: Path) -> WorkspaceConfig:

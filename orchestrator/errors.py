@@ -4,6 +4,7 @@
     ├── UsageError           2   the command line itself is wrong
     ├── NotFoundError        3   no such ticket, run, experiment or workspace
     ├── InvalidFileError     4   a ticket, spec or record cannot be read as what it should be
+    │   └── DamagedIndexError    the index itself; a watcher makes it again
     ├── RefusedError         5   a rule of the workflow forbids it (dependency, status, git state)
     ├── ConflictError        6   somebody else holds it: a live run, a lock, a duplicate id
     ├── EnvironmentFailure   7   disk, permissions, git, a missing program
@@ -39,6 +40,10 @@ class InvalidFileError(ExpError):
     """A file cannot be read as what it should be."""
 
     exit_code = 4
+
+
+class DamagedIndexError(InvalidFileError):
+    """The index was damaged or removed under its user; everything in it comes from files."""
 
 
 class RefusedError(ExpError):

@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,19 +69,41 @@ def write_once(path: Path, data: bytes) -> bool:
 
 @contextmanager
 def _temporary_beside(path: Path, data: bytes) -> Iterator[Path]:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    """A file with `data` in the folder of `path`; what killed writers of `path` left there goes."""
+    _sweep(path)
+    descriptor, name = _locked_temporary(path)
     temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
+    with os.fdopen(descriptor, "wb") as file:  # open, and so locked, until it is in its place
+        try:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            yield temporary
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _locked_temporary(path: Path) -> tuple[int, str]:
+    while True:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        with suppress(OSError):  # a file system without locks: nobody sweeps there
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor, name
+        os.close(descriptor)  # swept between its birth and its lock
+
+
+def _sweep(path: Path) -> None:
+    """Remove temporary files of `path` that nobody holds: their writers were killed."""
+    for name in os.listdir(path.parent):  # noqa: PTH208 - names, of perhaps thousands of files
+        if name.startswith(f".{path.name}.") and name.endswith(".tmp"):
+            stale = path.with_name(name)
+            with suppress(OSError), stale.open("r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stale.unlink()
 
 
 @contextmanager

@@ -1,15 +1,34 @@
 """Processes that cannot be mistaken: identity, liveness, signals."""
 
 import os
+import re
 import signal
 import socket
+import time
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.domain.run import Identity
 
-_PASSES = 10
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import psutil
+
+_PATIENCE = 5.0  # seconds for the kernel to end what was killed
+_LOOK = 0.02  # seconds between looks
+_ASKED = ["pid", "ppid", "environ", "status", "num_threads"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reaped:
+    """How many processes a lost run had left, and how many of them could not be killed."""
+
+    ended: int = 0
+    survivors: int = 0
 
 
 @cache
@@ -19,14 +38,17 @@ def boot_id() -> str:
 
 
 def start_ticks(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None if it is gone or a zombie."""
+    """When a process started, in clock ticks since boot; None if it is gone or a zombie.
+
+    A process whose first thread has ended while others go on is no zombie.
+    """
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
     # The command name may hold spaces and parentheses: fields start after the last one.
     fields = stat[stat.rindex(")") + 2 :].split()
-    return None if fields[0] in "ZX" else int(fields[19])
+    return None if fields[0] in "ZX" and int(fields[17]) < 2 else int(fields[19])
 
 
 def is_here(identity: Identity) -> bool:
@@ -41,7 +63,12 @@ def is_alive(identity: Identity) -> bool:
     """Whether exactly this process still runs; of another host nothing is known: assume so."""
     if is_here(identity):
         return start_ticks(identity.pid) == identity.start_ticks
-    return identity.host != socket.gethostname()
+    return is_elsewhere(identity)
+
+
+def is_elsewhere(identity: Identity) -> bool:
+    """Whether the process ran on another machine, which cannot be asked from here."""
+    return not is_here(identity) and identity.host != socket.gethostname()
 
 
 def send_signal(identity: Identity, number: signal.Signals) -> bool:
@@ -63,40 +90,76 @@ def send_signal(identity: Identity, number: signal.Signals) -> bool:
     return True
 
 
-def kill_run(run_folder: Path) -> int:
-    """Kill every process that carries this run folder in its environment; return how many.
+def kill_run(run_folder: Path) -> Reaped:
+    """Kill every process of a run whose shim is lost, and see that they are gone.
 
-    For orphans only: while the shim lives, it ends its own tree. The folder and not the id, since
-    two workspaces on one machine both have an R-000001.
+    Processes of the run bear its folder in their environment, descend from one that does, or write
+    its log. The folder and not the id tells, since two workspaces on one machine both have an
+    R-000001. Waits a few seconds at most for the kernel: what is left then cannot be killed.
     """
     import psutil  # noqa: PLC0415 - 30 ms, and only after a shim was lost
 
     folder = os.path.realpath(run_folder)
-    killed: set[int] = set()
-    # A process may fork while we look: look again until a whole pass finds nobody new.
-    for _ in range(_PASSES):
-        found = {pid for pid in psutil.pids() if pid not in killed and _bears(pid, folder)}
-        for pid in found:
+    told: set[psutil.Process] = set()
+    deadline = time.monotonic() + _PATIENCE
+    # A process may fork while we look: look again until nobody is found.
+    while alive := _members(folder):
+        for process in alive - told:
             with suppress(psutil.Error):
-                psutil.Process(pid).kill()
-        killed |= found
-        if not found:
+                process.kill()
+        told |= alive
+        if time.monotonic() > deadline:
             break
-    return len(killed)
+        time.sleep(_LOOK)
+    return Reaped(ended=len(told - alive), survivors=len(alive))
 
 
-def _bears(pid: int, folder: str) -> bool:
+def pids_of_run(run_folder: Path) -> list[int]:
+    """Live processes of a run, as `kill_run` finds them."""
+    return sorted(process.pid for process in _members(os.path.realpath(run_folder)))
+
+
+def _members(folder: str) -> "set[psutil.Process]":
+    """The live processes of a run, this process and those above it aside."""
     import psutil  # noqa: PLC0415 - see kill_run
 
-    if pid == os.getpid():
-        return False
-    try:
-        process = psutil.Process(pid)
-        borne = process.environ().get("EXP_RUN_DIR")
-        return (
-            borne is not None
-            and os.path.realpath(borne) == folder
-            and process.status() != psutil.STATUS_ZOMBIE
-        )
-    except psutil.Error:
-        return False
+    every = {process.pid: process for process in psutil.process_iter(_ASKED)}
+    above = {os.getpid()} | {process.pid for process in psutil.Process().parents()}
+    return {
+        process
+        for pid, process in every.items()
+        if pid not in above and _lives(process) and _belongs(process, every, folder)
+    }
+
+
+def _lives(process: "psutil.Process") -> bool:
+    """A zombie whose other threads go on lives: only its first thread has ended."""
+    return process.info["status"] != "zombie" or (process.info["num_threads"] or 0) > 1
+
+
+def _belongs(process: "psutil.Process", every: "Mapping[int, psutil.Process]", folder: str) -> bool:
+    """Whether a process, or else the nearest one above it that names a run, names this one."""
+    if _writes_log(process.pid, folder):
+        return True
+    seen: set[int] = set()
+    above: psutil.Process | None = process
+    while above is not None and above.pid not in seen:
+        seen.add(above.pid)
+        borne: str | None = (above.info["environ"] or {}).get("EXP_RUN_DIR")
+        if borne is not None:
+            return os.path.realpath(borne) == folder
+        above = every.get(above.info["ppid"] or 0)
+    return False
+
+
+def _writes_log(pid: int, folder: str) -> bool:
+    """Whether the log of the run is a process's own output; to read it does not count."""
+    for number in (1, 2):
+        with suppress(OSError):
+            place, flags = f"/proc/{pid}/fd/{number}", f"/proc/{pid}/fdinfo/{number}"
+            target = os.readlink(place)  # noqa: PTH115 - text: the file may be deleted
+            words = Path(flags).read_text().split()
+            writes = int(words[words.index("flags:") + 1], 8) & os.O_ACCMODE != os.O_RDONLY
+            if writes and re.match(rf"{re.escape(folder)}/attempt-\d+/out\.log", target):
+                return True
+    return False

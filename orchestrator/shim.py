@@ -29,18 +29,16 @@ def stat_of(pid: int) -> tuple[int, int] | None:
     """Parent and start ticks of a live process; None for a zombie or a dead one."""
     with suppress(OSError):  # a program may name itself anything, bytes and parentheses included
         text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-        fields = text.rpartition(")")[2].split()
-        return None if fields[0] in "ZX" else (int(fields[1]), int(fields[19]))
+        state, parent, *rest = text.rpartition(")")[2].split()
+        # A process whose first thread has ended shows as a zombie while others go on.
+        return None if state in "ZX" and int(rest[15]) < 2 else (int(parent), int(rest[17]))
     return None
 
 
 def members(run: str) -> set[tuple[int, int]]:
-    """(pid, start ticks) of a run's live processes: our descendants, and bearers of EXP_RUN_DIR.
-
-    Descendants with another EXP_RUN_DIR belong to that run's shim; our ancestors to nobody.
-    """
+    """(pid, start ticks) of a run's live processes: our descendants, and bearers of EXP_RUN_DIR."""
     found, above = set(), [os.getpid()]
-    pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208 - names
+    pids = map(int, filter(str.isdecimal, os.listdir("/proc")))  # noqa: PTH208 - names
     stats = {pid: stat for pid in pids if (stat := stat_of(pid)) is not None}
     while above[-1] in stats:
         above.append(stats[above[-1]][0])
@@ -50,7 +48,7 @@ def members(run: str) -> set[tuple[int, int]]:
         variables = b""
         with suppress(OSError):
             variables = b"\0" + Path(f"/proc/{pid}/environ").read_bytes()
-        bears = re.findall(rb"\0EXP_RUN_DIR=([^\0]*)", variables)
+        bears = re.findall(rb"\0EXP_RUN_DIR=([^\0]*)", variables)  # of another run: its shim's
         if pid not in above and (bears[0] == os.fsencode(run) if bears else parent == above[0]):
             found.add((pid, ticks))
     return found
@@ -65,9 +63,11 @@ def send(pid: int, ticks: int, number: int) -> None:
 
 def oom_kills() -> int | None:
     """How often the kernel killed in our control group for want of memory; None if not told."""
-    with suppress(OSError, ValueError):
-        group = Path("/proc/self/cgroup").read_text().rpartition("0::/")[2].strip()
-        words = Path("/sys/fs/cgroup", group, "memory.events").read_text().split()
+    with suppress(OSError, ValueError, IndexError):
+        groups = Path("/proc/self/cgroup").read_text()  # only in version 1 they have names
+        name, group = re.findall("^\\d+:(memory|):/(.*)$", groups, re.MULTILINE)[0]
+        file = Path("/sys/fs/cgroup", name, group, f"memory.{'oom_control' if name else 'events'}")
+        words = file.read_text().split()
         return int(words[words.index("oom_kill") + 1])
     return None
 
@@ -117,7 +117,7 @@ class Attempt:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         pid, ticks = os.getpid(), (stat_of(os.getpid()) or (0, 0))[1]
         own = {"pid": pid, "start_ticks": ticks, "boot_id": boot, "host": os.uname().nodename}
-        publish(self.folder / "proc.json", self.folder / f".proc.{pid}.tmp", own)
+        publish(self.folder / "proc.json", self.folder / f".proc.json.{pid}.tmp", own)
         with self.spare.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, RESERVED)
 
@@ -153,11 +153,12 @@ class Attempt:
                 self.error = f"process {pid} could not be killed"
                 return None
             number = getattr(signal.sigtimedwait(self.taken, max(left, 0)), "si_signo", 0)
-            if number == signal.SIGTERM:
-                self.kill_at = time.monotonic() + self.grace
-                self.taken.remove(signal.SIGTERM)  # a second one would interrupt the saving
             if number in FORWARDED:
                 os.kill(pid, number)  # our child, not reaped yet: the pid is still its own
+            if number == signal.SIGTERM:
+                os.kill(pid, signal.SIGCONT)  # if somebody has stopped it, it cannot save
+                self.kill_at = time.monotonic() + self.grace
+                self.taken.remove(signal.SIGTERM)  # a second one would interrupt the saving
         return os.waitstatus_to_exitcode(status)
 
     def reap(self, pid: int) -> int | None:
@@ -170,8 +171,7 @@ class Attempt:
 
     def sweep(self, seconds: float, number: int) -> set[tuple[int, int]]:
         """Signal each process of the run once, until none is left or time is up; returns them."""
-        deadline = time.monotonic() + seconds
-        told: set[tuple[int, int]] = set()
+        deadline, told = time.monotonic() + seconds, set[tuple[int, int]]()
         while alive := members(self.run):
             for pid, ticks in alive - told:
                 send(pid, ticks, number)

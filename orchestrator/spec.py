@@ -10,6 +10,7 @@ from typing import Any
 from orchestrator.codec import decode
 from orchestrator.config import read_toml
 from orchestrator.domain.experiment import Experiment
+from orchestrator.domain.run import Track
 from orchestrator.errors import InvalidFileError, NotFoundError, RefusedError, UsageError
 from orchestrator.workspace import Workspace
 
@@ -56,6 +57,7 @@ def load_experiment(workspace: Workspace, path: str, settings: tuple[str, ...] =
             hint="set resources.gpus, or use budget.wall",
         )
     _check_retry(experiment, data.get("retry"))
+    _check_track(experiment.track, path)
     params = {**experiment.params, **read_settings(settings, experiment.params, path)}
     return replace(experiment, params=params)
 
@@ -151,6 +153,35 @@ def _check_retry(experiment: Experiment, written: dict[str, Any] | None) -> None
                 "the same in every attempt",
                 hint=f"let the program read {key} from its configuration (run.config)",
             )
+
+
+def _check_track(track: Track, path: str) -> None:
+    """Refuse what would read outside the workspace, nothing at all, or name no value."""
+    for pattern in track.files:
+        parts = pattern.split("/")
+        wrong = None
+        if pattern.startswith(("/", "~")) or ".." in parts or "\\" in pattern:
+            wrong = "leaves the workspace"
+        elif not all(parts) or parts[-1] == "**":
+            wrong = "names no file"
+        if wrong:
+            raise InvalidFileError(
+                f"{path}: track.files = {pattern!r}: {wrong}",
+                hint='write it from the root, like "runs/**/events.out.tfevents.*"',
+            )
+    for pattern in track.patterns:
+        _check_pattern(pattern, path)
+
+
+def _check_pattern(pattern: str, path: str) -> None:
+    hint = r"write it like 'iter (?P<step>\d+).*?loss (?P<loss>\S+)'"
+    key = f"{path}: track.patterns = {pattern!r}"
+    try:
+        groups = set(re.compile(pattern).groupindex)
+    except re.error as error:
+        raise InvalidFileError(f"{key}: no regular expression: {error}", hint=hint) from error
+    if not groups - {"step", "epoch"}:
+        raise InvalidFileError(f"{key}: no group names a metric", hint=hint)
 
 
 def read_settings(

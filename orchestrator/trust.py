@@ -1,12 +1,13 @@
 """Workspaces whose commands a person agreed to run, remembered by path and content, as direnv does.
 
 The list lies in the user's own state folder: a workspace that comes with a git clone or an archive
-cannot bring its trust along. What changed since is not trusted any more.
+cannot bring its trust along. What changed since is not trusted any more. Subjects, such as the
+commands and the notices of a workspace, are agreed to together and change apart.
 """
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ def digest_of(parts: Iterable[tuple[str, bytes]]) -> str:
     return total.hexdigest()
 
 
-def trusted() -> dict[str, str]:
-    """The digest that each workspace had when it was trusted, by its path.
+def trusted() -> dict[str, dict[str, str]]:
+    """What was agreed to, by the path of each workspace: a digest for each subject.
 
     Raises:
         InvalidFileError: the list is torn.
@@ -46,24 +47,24 @@ def trusted() -> dict[str, str]:
     if not isinstance(entries, dict):
         raise InvalidFileError(f"{trust_file()} is no list of trust", hint=f"rm {trust_file()}")
     return {
-        str(path): str(entry["digest"])
+        str(path): {str(subject): str(digest) for subject, digest in entry["digests"].items()}
         for path, entry in entries.items()
-        if isinstance(entry, dict) and "digest" in entry
+        if isinstance(entry, dict) and isinstance(entry.get("digests"), dict)
     }
 
 
-def is_trusted(root: Path, digest: str) -> bool:
+def is_trusted(root: Path, subject: str, digest: str) -> bool:
     """Whether exactly this content at this place was agreed to."""
-    return trusted().get(_name(root)) == digest
+    return trusted().get(_name(root), {}).get(subject) == digest
 
 
-def trust(root: Path, digest: str) -> None:
-    """Remember that a person agreed to run what this workspace holds now.
+def trust(root: Path, digests: Mapping[str, str]) -> None:
+    """Remember that a person agreed to run what this workspace holds now, subject by subject.
 
     Raises:
         EnvironmentFailure: the list cannot be written.
     """
-    _change(lambda known: known | {_name(root): digest})
+    _change(lambda known: known | {_name(root): dict(digests)})
 
 
 def revoke(root: Path) -> bool:
@@ -73,7 +74,7 @@ def revoke(root: Path) -> bool:
     return _name(root) in before
 
 
-def _change(edit: Any) -> None:
+def _change(edit: Callable[[dict[str, dict[str, str]]], dict[str, dict[str, str]]]) -> None:
     path = trust_file()
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -83,7 +84,7 @@ def _change(edit: Any) -> None:
         ) from error
     with locked(path.with_suffix(".lock"), busy=f"{path} is being changed", wait=True):
         now = time.time()
-        entries = {name: {"digest": d, "time": now} for name, d in edit(trusted()).items()}
+        entries = {name: {"digests": d, "time": now} for name, d in edit(trusted()).items()}
         write_atomic(path, to_json({"workspaces": entries}))
 
 

@@ -1,6 +1,7 @@
 """Every path the tool owns: the workspace, its run folders and their attempts."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,16 @@ from pathlib import Path
 from orchestrator.errors import EnvironmentFailure, NotFoundError
 from orchestrator.ids import RUN_ID, run_id, run_number
 
+_ROTATED = re.compile(r"out\.log([.-][0-9]+)?")
 MARKERS = (".exp", "exp.toml", "tickets")
+_EVENTS = re.compile(r"events-.*\.jsonl|telemetry\.jsonl", re.DOTALL)
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +78,21 @@ class AttemptFolder:
         """Stdout and stderr of the commands, their own descriptor."""
         return self.path / "out.log"
 
+    def logs(self) -> list[Path]:
+        """The log with what others have made of it by rotation (`out.log.1`), oldest first.
+
+        The commands go on writing to the file that was renamed: it is theirs by descriptor.
+        """
+        found = [path for path in self.path.glob("out.log*") if _ROTATED.fullmatch(path.name)]
+        return sorted(found, key=lambda path: (_modified(path), path.name))
+
     def event_files(self) -> list[Path]:
         """Files of points and events, in name order; the samples of the hardware last."""
-        samples = self.telemetry_file
-        logged = sorted(self.path.glob("events-*.jsonl"))
-        return [*logged, samples] if samples.exists() else logged
+        try:
+            names = sorted(os.listdir(self.path))  # noqa: PTH208 - a tenth of the time, every tick
+        except FileNotFoundError:
+            return []
+        return [self.path / name for name in names if _EVENTS.fullmatch(name)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +135,11 @@ class RunFolder:
     def ticked_file(self) -> Path:
         """ticked.json: keys of the boxes that this run has ticked."""
         return self.path / "ticked.json"
+
+    @property
+    def notices_file(self) -> Path:
+        """notices.jsonl: what people were told of this run, and what came of it."""
+        return self.path / "notices.jsonl"
 
     def attempt(self, number: int) -> AttemptFolder:
         """Folder of attempt `number`, counted from 1."""
@@ -167,6 +192,11 @@ class Workspace:
         return self.state / "exp.db"
 
     @property
+    def damaged_database(self) -> Path:
+        """An index that was found damaged and has been made again, for a person to look at."""
+        return self.state / "exp.db.damaged"
+
+    @property
     def watcher_lock(self) -> Path:
         """Held by the one process that may write the index."""
         return self.state / "watcher.lock"
@@ -175,6 +205,11 @@ class Workspace:
     def watcher_log(self) -> Path:
         """What the watcher had to say."""
         return self.state / "watcher.log"
+
+    @property
+    def unsent_file(self) -> Path:
+        """Exists while a notice is still to be sent."""
+        return self.state / "unsent"
 
     def lock_file(self, name: str) -> Path:
         """A lock named after what it guards."""

@@ -157,10 +157,13 @@ class Laboratory:
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch, tmp_path_factory):
-    """Tests do not see the caller's run, workspace, git identity or leases of GPUs."""
+    """Tests do not see the caller's run, workspace, channels, git identity or leases of GPUs."""
     for name in list(os.environ):
         if name.startswith(("EXP_", "GIT_")):
             monkeypatch.delenv(name)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "config"))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("EXP_LEASES", str(tmp_path_factory.mktemp("leases")))
     monkeypatch.setenv("NO_COLOR", "1")

@@ -9,7 +9,7 @@ from orchestrator.actions.commands import CommandRun, run_commands
 from orchestrator.actions.follow import require_record
 from orchestrator.actions.judging import Judged, judged, judged_afresh, refresh
 from orchestrator.actions.nearby import NearPoint, points_around
-from orchestrator.actions.reading import RunSummary, list_runs
+from orchestrator.actions.run_list import RunSummary, list_runs
 from orchestrator.actions.specs import said_of
 from orchestrator.actions.wording import in_words
 from orchestrator.domain.criterion import Criterion, State, Verdict

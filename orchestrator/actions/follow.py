@@ -51,7 +51,10 @@ def log_lines(folder: RunFolder, *, attempt: int | None = None, last: int | None
 
 
 def follow_log(workspace: Workspace, folder: RunFolder, *, first: int = 1) -> Iterator[str]:
-    """Yield the log as it grows, over all attempts from the `first`, until the run has ended."""
+    """Yield the log as it grows, over all attempts from the `first`, until the run has ended.
+
+    While nothing is new it yields an empty text a few times a second.
+    """
     readers: dict[int, _Growing] = {}
     record = require_record(folder)
     keep_watcher = watcher_keeper(workspace)
@@ -67,6 +70,7 @@ def follow_log(workspace: Workspace, folder: RunFolder, *, first: int = 1) -> It
         if ended:
             return
         if not grown:
+            yield ""
             time.sleep(_POLL)
 
 

@@ -5,14 +5,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator import store
 from orchestrator.clock import SystemClock
 from orchestrator.domain.criterion import Verdict
 from orchestrator.domain.run import RunRecord, RunStatus
 from orchestrator.errors import ConflictError
 from orchestrator.fsio import locked
-from orchestrator.store import Reader
 from orchestrator.store.rows import RunRow
 from orchestrator.watch.live import state_of
+from orchestrator.watch.observer import Observer
 from orchestrator.workspace import RunFolder, Workspace
 
 
@@ -26,7 +27,7 @@ class Judged:
 
 def judged(workspace: Workspace, folder: RunFolder, record: RunRecord) -> Judged:
     """What the evidence says of each criterion of a run."""
-    with Reader(workspace.database) as reader:
+    with store.Reader(workspace.database) as reader:
         rows = reader.verdicts(folder.id)
         known = [row.key for row in rows] == [criterion.key for criterion in record.criteria]
         if known and _is_current(reader, folder, record, reader.run(folder.id)):
@@ -37,7 +38,9 @@ def judged(workspace: Workspace, folder: RunFolder, record: RunRecord) -> Judged
     return judged_afresh(workspace, folder, record)
 
 
-def _is_current(reader: Reader, folder: RunFolder, record: RunRecord, row: RunRow | None) -> bool:
+def _is_current(
+    reader: store.Reader, folder: RunFolder, record: RunRecord, row: RunRow | None
+) -> bool:
     """Whether the index has seen the run's end, and all that was written by then.
 
     The index of a live run is the watcher's business: it is behind by a moment at most.
@@ -59,27 +62,24 @@ def refresh(workspace: Workspace, folder: RunFolder, record: RunRecord) -> None:
 
     A watcher looks at live runs only; an ended one is judged from its files until a rebuild.
     """
-    # Both bring SQLModel, half a second, and are seldom needed.
-    from orchestrator.store import Index  # noqa: PLC0415
-    from orchestrator.watch.observer import Observer  # noqa: PLC0415
-
     with (
         suppress(ConflictError),
         locked(workspace.watcher_lock, busy="a watcher is at work"),
-        Index(workspace.database) as index,
-        Reader(workspace.database) as reader,
     ):
-        Observer(workspace, index, reader, folder, record).look(SystemClock())
+        _judge_into(workspace.database, workspace, folder, record)
 
 
 def judged_afresh(workspace: Workspace, folder: RunFolder, record: RunRecord) -> Judged:
     """Judge a run from its files alone, in an index that is thrown away."""
-    # Both bring SQLModel, half a second, and are seldom needed.
-    from orchestrator.store import Index  # noqa: PLC0415
-    from orchestrator.watch.observer import Observer  # noqa: PLC0415
-
     with tempfile.TemporaryDirectory(prefix="exp-") as scratch:
-        path = Path(scratch) / "exp.db"
-        with Index(path) as index, Reader(path) as reader:
-            seen = Observer(workspace, index, reader, folder, record).look(SystemClock())
-            return Judged(verdicts=seen.verdicts, series=tuple(reader.series(folder.id)))
+        return _judge_into(Path(scratch) / "exp.db", workspace, folder, record)
+
+
+def _judge_into(
+    database: Path, workspace: Workspace, folder: RunFolder, record: RunRecord
+) -> Judged:
+    """Judge a run from its files, and write what they hold into the index at `database`."""
+    # Of the module, since `Index` brings SQLModel, half a second: it is seldom needed.
+    with store.Index(database) as index, store.Reader(database) as reader:
+        seen = Observer(workspace, index, reader, folder, record).look(SystemClock())
+        return Judged(verdicts=seen.verdicts, series=tuple(reader.series(folder.id)))

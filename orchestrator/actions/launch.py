@@ -21,6 +21,7 @@ from orchestrator.errors import ConflictError, InvalidFileError, RefusedError
 from orchestrator.executors.environment import kept_variables, missing_variables
 from orchestrator.fsio import locked, to_json, write_atomic, write_once
 from orchestrator.git import Repository
+from orchestrator.notify import load_settings
 from orchestrator.spec import RECORDED_ONLY, planned_steps
 from orchestrator.store import Reader
 from orchestrator.watch.attempts import request_attempt
@@ -96,7 +97,7 @@ def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions)
             _submit(workspace, run, record, ticket)
         state = state_of(run, record)
     ensure_watcher(workspace)
-    warnings += _unsupported(experiment)
+    warnings += (*_unsupported(experiment), *load_settings(workspace).problems)
     if not any(criterion.required for criterion in record.criteria):
         warnings += (f"{ticket.id} has no acceptance criteria: nothing will be decided",)
     return Launched(run=run, record=record, state=state, known=known.series, warnings=warnings)
@@ -189,6 +190,7 @@ def _plan(
         budget=experiment.budget,
         retry=experiment.retry,
         metrics=experiment.metrics,
+        track=experiment.track,
         criteria=criteria_of(document, said_by(experiment.criteria)),
         planned_steps=planned_steps(experiment),
         stop_when=experiment.stop.when,

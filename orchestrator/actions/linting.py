@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from orchestrator import tickets
-from orchestrator.actions.reading import list_runs
+from orchestrator.actions.run_list import list_runs
 from orchestrator.actions.specs import Specs
 from orchestrator.domain.criterion import Criterion, Reading
 from orchestrator.tickets import Knowledge, LintFinding

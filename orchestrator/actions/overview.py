@@ -5,15 +5,17 @@ from dataclasses import dataclass
 
 from orchestrator.actions.reading import (
     CriterionRow,
-    RunSummary,
     TicketRow,
     judged_rows,
-    list_runs,
     load_tickets,
     ticket_rows,
 )
+from orchestrator.actions.run_list import RunSummary, list_runs
+from orchestrator.codec import read_record_if_present
 from orchestrator.domain.criterion import State
+from orchestrator.domain.run import ExitRecord
 from orchestrator.domain.ticket import Ticket
+from orchestrator.procs import pids_of_run
 from orchestrator.store import Reader
 from orchestrator.watch.daemon import ensure_watcher
 from orchestrator.watch.live import has_pending
@@ -55,7 +57,7 @@ def overview(workspace: Workspace) -> Overview:
             _overview_of(workspace, reader, run, tickets.get(run.ticket or ""))
             for run in live + recent
         )
-    needs = (*_alarms(runs), *_needs(rows))
+    needs = (*_alarms(runs), *_host_needs(workspace, runs), *_needs(rows))
     return Overview(root=str(workspace.root), tickets=tuple(rows), runs=runs, needs=needs)
 
 
@@ -77,6 +79,21 @@ def _alarms(runs: tuple[RunOverview, ...]) -> Iterator[str]:
                 and row.verdict.state is State.MET
             ):
                 yield f"{seen.run.ticket}: alarm: {row.text} (exp run logs {seen.run.id})"
+
+
+def _host_needs(workspace: Workspace, runs: tuple[RunOverview, ...]) -> Iterator[str]:
+    """What only the owner of the machine can set right."""
+    for seen in runs:
+        folder = RunFolder(workspace.runs / seen.run.id)
+        ends = [read_record_if_present(ExitRecord, a.exit_file) for a in folder.attempts()]
+        survived = any(end is not None and end.survivors for end in ends)
+        if survived and (pids := pids_of_run(folder.path)):
+            yield f"{seen.run.id}: processes {pids} cannot be killed: this host needs attention"
+    if workspace.damaged_database.exists():
+        yield (
+            "the index was damaged, and has been made again from the files: look at the disk"
+            f" (rm {workspace.damaged_database})"
+        )
 
 
 def _needs(tickets: list[TicketRow]) -> tuple[str, ...]:

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 
 from orchestrator import tickets
 from orchestrator.actions.follow import require_record
+from orchestrator.actions.run_list import RunSummary, list_runs, summary_of
 from orchestrator.actions.specs import said_of
 from orchestrator.codec import read_record_if_present
 from orchestrator.domain.criterion import Criterion, State, Verdict
 from orchestrator.domain.run import Published
 from orchestrator.domain.ticket import Ticket
-from orchestrator.errors import InvalidFileError, NotFoundError
+from orchestrator.errors import NotFoundError
 from orchestrator.store import Reader
-from orchestrator.store.rows import LatestValue, RunRow
+from orchestrator.store.rows import LatestValue
 from orchestrator.watch.claims import criteria_of
-from orchestrator.watch.lifecycle import read_run
-from orchestrator.watch.live import is_finished, state_of
+from orchestrator.watch.live import state_of
 from orchestrator.watch.stories import AttemptStory, stories
 from orchestrator.workspace import RunFolder, Workspace
 
@@ -93,101 +93,12 @@ class RunDetail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunSummary:
-    """One line of `exp run list` and of `exp status`."""
-
-    id: str
-    ticket: str | None
-    experiment: str | None
-    status: str
-    outcome: str | None
-    why: str
-    step: int | None
-    planned_steps: int | None
-    started: float | None
-    ended: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadyTicket:
     """One line of `exp ticket next`."""
 
     id: str
     title: str
     unblocks: tuple[str, ...]
-
-
-def list_runs(
-    workspace: Workspace, *, ticket: str | None = None, limit: int | None = None
-) -> list[RunSummary]:
-    """Runs, newest first. What the index does not know as ended is looked up in the files."""
-    with Reader(workspace.database) as reader:
-        known = {row.id: row for row in reader.runs()}
-    rows = []
-    for folder in reversed(list(workspace.run_folders())):
-        row = known.get(folder.id)
-        finished = row is not None and is_finished(folder, row)
-        summary = _known(row) if row is not None and finished else _live(folder, row)
-        if summary is not None and (ticket is None or summary.ticket == ticket):
-            rows.append(summary)
-        if limit is not None and len(rows) == limit:
-            break
-    return rows
-
-
-def _known(row: RunRow) -> RunSummary:
-    return RunSummary(
-        id=row.id,
-        ticket=row.ticket,
-        experiment=row.experiment,
-        status=row.status,
-        outcome=row.outcome,
-        why=row.why,
-        step=row.step,
-        planned_steps=row.planned_steps,
-        started=row.started,
-        ended=row.ended,
-    )
-
-
-def _live(folder: RunFolder, row: RunRow | None) -> RunSummary | None:
-    """A run as its files tell it, with the step that the index knows; None if it never began."""
-    try:
-        record = read_run(folder)
-    except InvalidFileError as error:
-        return _unreadable(folder, str(error))
-    if record is None:
-        return None
-    step = row.step if row is not None else None
-    state = state_of(folder, record, max_step=step)
-    ended = state.attempt.exit.ended if state.attempt.exit else None
-    return RunSummary(
-        id=folder.id,
-        ticket=record.ticket.id if record.ticket else None,
-        experiment=record.experiment,
-        status=state.status,
-        outcome=state.outcome,
-        why=state.why,
-        step=step,
-        planned_steps=record.planned_steps,
-        started=state.attempt.started,
-        ended=ended,
-    )
-
-
-def _unreadable(folder: RunFolder, why: str) -> RunSummary:
-    return RunSummary(
-        id=folder.id,
-        ticket=None,
-        experiment=None,
-        status="unreadable",
-        outcome=None,
-        why=why,
-        step=None,
-        planned_steps=None,
-        started=None,
-        ended=None,
-    )
 
 
 def list_tickets(
@@ -339,8 +250,7 @@ def run_detail(workspace: Workspace, text: str) -> RunDetail:
         row = reader.run(folder.id)
         latest = reader.latest([folder.id]).get(folder.id, {})
         story = stories(folder, record, reader)
-    summary = _live(folder, row)
-    assert summary is not None  # noqa: S101 - run.json was read a moment ago
+    summary = summary_of(folder, record, row)
     published = read_record_if_present(Published, folder.published_file)
     ticket = _ticket_now(workspace, record.ticket.id) if record.ticket else None
     attempts = folder.attempts()

@@ -3,15 +3,18 @@
 import getpass
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.actions.follow import require_record, wait_until_published
 from orchestrator.domain.run import RunRecord, RunState, RunStatus, StopRequest
+from orchestrator.errors import RefusedError
 from orchestrator.fsio import try_lock
+from orchestrator.procs import Reaped, is_elsewhere
 from orchestrator.store import Reader
 from orchestrator.watch.attempts import end_unstarted
 from orchestrator.watch.daemon import ensure_watcher
 from orchestrator.watch.dispatch import queue_lock
+from orchestrator.watch.lifecycle import record_loss
 from orchestrator.watch.live import Finished, live_runs, pending, state_of
 from orchestrator.watch.stopping import request_stop
 from orchestrator.workspace import RunFolder, Workspace
@@ -21,15 +24,23 @@ _MARGIN = 20.0  # seconds beyond the grace for killing a tree and writing the re
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
-    """What came of a stop: `asked` is False if the run had ended before."""
+    """What came of a stop: `asked` is False if the run had ended before.
+
+    `left` says why the run has not ended in the time it had, and what a person can do.
+    """
 
     run: RunFolder
     asked: bool
     state: RunState
+    left: str | None = None
 
 
 def stop_run(workspace: Workspace, folder: RunFolder, *, why: str) -> Stopped:
-    """Ask a run to end and wait for its exit record, at most its grace and a margin."""
+    """Ask a run to end and wait for its exit record, at most its grace and a margin.
+
+    A run of another machine cannot be signalled: it finds the request, if it asks, and nobody
+    waits.
+    """
     record = require_record(folder)
     before = state_of(folder, record)
     if before.status is RunStatus.ENDED:
@@ -42,6 +53,11 @@ def stop_run(workspace: Workspace, folder: RunFolder, *, why: str) -> Stopped:
     ensure_watcher(workspace)
     asked = _stop_unstarted(workspace, folder, record, request)
     asked = asked or request_stop(folder, record, request)
+    process = before.attempt.process
+    if process is not None and is_elsewhere(process):
+        way = f"exp run stop {folder.id} there, or with --lost if that host is gone for good"
+        elsewhere = f"it runs on host {process.host}: {way}"
+        return Stopped(run=folder, asked=True, state=state_of(folder, record), left=elsewhere)
     deadline = time.monotonic() + record.grace + _MARGIN
     while True:
         state = state_of(folder, record)
@@ -54,7 +70,32 @@ def stop_run(workspace: Workspace, folder: RunFolder, *, why: str) -> Stopped:
             # Its shim was just coming up: it can be asked a moment later.
             asked = request_stop(folder, record, request)
         time.sleep(0.05)
-    return Stopped(run=folder, asked=True, state=state)
+    left = None
+    if state.status is not RunStatus.ENDED:
+        left = f"it did not end within {record.grace + _MARGIN:.0f} s: host {record.host} needs"
+        left += f" attention (exp run show {folder.id})"
+    return Stopped(run=folder, asked=True, state=state, left=left)
+
+
+def declare_lost(workspace: Workspace, folder: RunFolder) -> Stopped:
+    """Record a run as lost on the word of a person: its machine is gone and cannot be asked.
+
+    Raises:
+        RefusedError: the run is on this machine, where it can be looked at, or has ended.
+    """
+    record = require_record(folder)
+    state = state_of(folder, record)
+    process = state.attempt.process
+    if state.status is RunStatus.ENDED or process is None or not is_elsewhere(process):
+        raise RefusedError(
+            f"{folder.id} is not on another machine, or has ended",
+            hint=f"exp run stop {folder.id}",
+        )
+    why = f"host {process.host} is gone, says {getpass.getuser()}"
+    attempt = folder.attempt(state.attempt.number)
+    record_loss(attempt, replace(state, why=why), reaped=Reaped(), now=time.time())
+    finish(workspace, folder)
+    return Stopped(run=folder, asked=True, state=state_of(folder, record))
 
 
 def _stop_unstarted(

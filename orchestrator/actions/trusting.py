@@ -1,12 +1,15 @@
 """`exp trust`: what a workspace may run, and whether a person agreed to it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import tickets, trust
-from orchestrator.errors import RefusedError
+from orchestrator.errors import InvalidFileError, RefusedError
+from orchestrator.notify import SUBJECT, digest_of_notify, notify_config
 from orchestrator.workspace import Workspace
+
+_COMMANDS = "commands"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,18 +22,27 @@ class TrustRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trusted:
-    """What was agreed to: how many specs, and how many lines that may name a command."""
+    """What was agreed to: how many specs, and how many lines that may name a command.
+
+    `notify` says whether a command or URLs of [notify] are among it.
+    """
 
     path: str
     specs: int
     lines: int
+    notify: bool
 
 
 def trust_workspace(workspace: Workspace) -> Trusted:
     """Remember the workspace with what it may run now."""
-    specs, lines = dict(_specs(workspace)), dict(_lines(workspace))
-    trust.trust(workspace.root, trust.digest_of([*specs.items(), *lines.items()]))
-    return Trusted(path=str(workspace.root), specs=len(specs), lines=len(lines))
+    digests = _digests(workspace)
+    trust.trust(workspace.root, digests)
+    return Trusted(
+        path=str(workspace.root),
+        specs=len(list(_specs(workspace))),
+        lines=len(list(_lines(workspace))),
+        notify=SUBJECT in digests,
+    )
 
 
 def require_trust(workspace: Workspace) -> None:
@@ -39,7 +51,7 @@ def require_trust(workspace: Workspace) -> None:
     Raises:
         RefusedError: the workspace is not trusted, or has changed since it was.
     """
-    if trust.is_trusted(workspace.root, _digest(workspace)):
+    if trust.is_trusted(workspace.root, _COMMANDS, _commands(workspace)):
         return
     known = str(workspace.root.resolve()) in trust.trusted()
     why = "has changed since it was trusted" if known else "is not trusted"
@@ -52,18 +64,27 @@ def require_trust(workspace: Workspace) -> None:
 def trust_list() -> list[TrustRow]:
     """Every workspace that was trusted."""
     return [
-        TrustRow(path=path, state=_state(Path(path), digest))
-        for path, digest in sorted(trust.trusted().items())
+        TrustRow(path=path, state=_state(Path(path), digests))
+        for path, digests in sorted(trust.trusted().items())
     ]
 
 
-def _state(root: Path, digest: str) -> str:
+def _state(root: Path, digests: Mapping[str, str]) -> str:
     if not root.is_dir():
         return "gone"
-    return "trusted" if _digest(Workspace(root)) == digest else "changed"
+    try:
+        return "trusted" if _digests(Workspace(root)) == digests else "changed"
+    except InvalidFileError:
+        return "changed"  # into something that nobody can read
 
 
-def _digest(workspace: Workspace) -> str:
+def _digests(workspace: Workspace) -> dict[str, str]:
+    """What may run, by subject: an edited spec must not silence the notices of a crash."""
+    notify = digest_of_notify(workspace.root, notify_config(workspace.root / "exp.toml"))
+    return {_COMMANDS: _commands(workspace)} | ({SUBJECT: notify} if notify is not None else {})
+
+
+def _commands(workspace: Workspace) -> str:
     return trust.digest_of([*_specs(workspace), *_lines(workspace)])
 
 

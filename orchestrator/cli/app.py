@@ -3,7 +3,18 @@
 import typer
 
 from orchestrator import __version__
-from orchestrator.cli import criteria, queue, reports, runs, status, tickets, trust, workspace
+from orchestrator.cli import (
+    criteria,
+    gpu,
+    notify,
+    queue,
+    reports,
+    runs,
+    status,
+    tickets,
+    trust,
+    workspace,
+)
 
 app = typer.Typer(
     name="exp",
@@ -16,9 +27,11 @@ app = typer.Typer(
 app.add_typer(tickets.app, name="ticket")
 app.add_typer(runs.app, name="run")
 app.add_typer(criteria.app, name="criteria")
+app.add_typer(notify.app, name="notify")
 app.add_typer(workspace.database, name="db")
 app.command("init")(workspace.init)
 app.command("status")(status.status)
+app.command("gpu")(gpu.gpu)
 app.command("queue")(queue.queue)
 app.command("report")(reports.report)
 app.command("trust")(trust.trust)

@@ -9,6 +9,7 @@ import typer
 from orchestrator.actions.follow import follow_log, wait_until_published
 from orchestrator.actions.reading import run_detail
 from orchestrator.cli import views
+from orchestrator.cli.bell import Bell
 from orchestrator.cli.console import clean, err, hint, note, warn
 from orchestrator.domain.run import Outcome
 from orchestrator.errors import RunFailedError
@@ -34,16 +35,22 @@ def leaving_it_alone(run: RunFolder) -> Iterator[None]:
 def follow_run(workspace: Workspace, run: RunFolder, *, first: int = 1) -> None:
     """Print the log from the `first` attempt on as it grows, then the verdicts.
 
+    Rings when there is something to tell.
+
     Raises:
         RunFailedError: the run ended, but did not complete.
         typer.Exit: with 130 after Ctrl-C.
     """
+    bell = Bell()
+    bell.look([run])
     with leaving_it_alone(run):
         for text in follow_log(workspace, run, first=first):
             sys.stdout.write(clean(text.replace("\r", "\n")))
             sys.stdout.flush()
+            bell.look([run])
         if not wait_until_published(workspace, run):
             warn(f"the end of {run.id} is not written down yet; see {workspace.watcher_log}")
+        bell.look([run])
     show_end(workspace, run)
 
 

@@ -17,7 +17,7 @@ def list_(
     as_json: bool = AS_JSON,
 ) -> None:
     """List runs, newest first"""
-    from orchestrator.actions.reading import list_runs
+    from orchestrator.actions.run_list import list_runs
     from orchestrator.cli import views
     from orchestrator.cli.console import out, show_json
     from orchestrator.ids import ticket_id, ticket_number
@@ -92,18 +92,21 @@ def stop(
     run: str | None = typer.Argument(None, help="Run id: R-000042, or 42"),
     every: bool = typer.Option(False, "--all", help="Stop every live run of the workspace"),
     why: str = typer.Option("stopped by hand", "--why", help="Reason, kept with the run"),
+    lost: bool = typer.Option(False, "--lost", help="Its machine is gone: record it as lost"),
 ) -> None:
     """End a run: SIGTERM, its grace, then the whole tree"""
-    from orchestrator.actions.stop import stop_all, stop_run
+    from orchestrator.actions.stop import declare_lost, stop_all, stop_run
     from orchestrator.cli.console import note
-    from orchestrator.errors import UsageError
+    from orchestrator.errors import EnvironmentFailure, UsageError
     from orchestrator.workspace import find_workspace
 
-    if (run is None) != every:
+    if (run is None) != every or (lost and every):
         raise UsageError("name one run, or --all", hint="exp run list")
     workspace = find_workspace()
     if run is None:
         stopped = stop_all(workspace, why=why)
+    elif lost:
+        stopped = [declare_lost(workspace, workspace.run(run))]
     else:
         stopped = [stop_run(workspace, workspace.run(run), why=why)]
     for each in stopped:
@@ -113,6 +116,9 @@ def stop(
         )
     if not stopped:
         note("no live runs")
+    for each in stopped:
+        if each.left is not None:
+            raise EnvironmentFailure(f"{each.run.id} has not ended: {each.left}")
 
 
 @app.command("resume")

@@ -11,7 +11,7 @@ def trust(
     show: bool = typer.Option(False, "--list", help="List what is trusted, and what has changed"),
     as_json: bool = typer.Option(False, "--json", help="With --list: print JSON on stdout"),
 ) -> None:
-    """Agree that exp may run the commands of a workspace's criteria, as they are now"""
+    """Agree that exp may run the commands of a workspace's criteria and notices, as they are now"""
     from orchestrator.actions.trusting import trust_list, trust_workspace
     from orchestrator.cli.console import clean, note, show_json
     from orchestrator.trust import revoke as forget
@@ -31,4 +31,5 @@ def trust(
     agreed = trust_workspace(find_workspace(path) if path else find_workspace())
     counts = ("spec", agreed.specs), ("line", agreed.lines)
     said = " and ".join(f"{count} {noun}{'s' * (count != 1)}" for noun, count in counts)
-    note(f"trusted {agreed.path}: {said} that may name commands; a change ends it")
+    notify = ", and [notify] of exp.toml" if agreed.notify else ""
+    note(f"trusted {agreed.path}: {said} that may name commands{notify}; a change ends it")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from orchestrator.domain.retry import Retry
-from orchestrator.domain.run import Budget, MetricSpec
+from orchestrator.domain.run import Budget, MetricSpec, Track
 from orchestrator.domain.strict import STRICT
 
 
@@ -69,6 +69,7 @@ class Experiment:
     executor: ExecutorChoice = field(default_factory=ExecutorChoice)
     params: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, MetricSpec] = field(default_factory=dict)
+    track: Track = field(default_factory=Track)
     criteria: dict[str, str] = field(default_factory=dict)
     stop: Stop = field(default_factory=Stop)
     budget: Budget = field(default_factory=Budget)

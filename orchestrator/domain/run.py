@@ -170,6 +170,21 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """[track]: what is read beside the files of the tracking SDK.
+
+    `files` are patterns of paths below the workspace, `patterns` regular expressions for lines of
+    the log whose named groups are `step`, `epoch` and metrics; `log` false leaves the log unread.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+
+    files: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    log: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """run.json: everything fixed at launch.
 
@@ -193,6 +208,7 @@ class RunRecord:
     budget: Budget = field(default_factory=Budget)
     retry: Retry = field(default_factory=Retry)
     metrics: dict[str, MetricSpec] = field(default_factory=dict)
+    track: Track = field(default_factory=Track)
     criteria: tuple[Criterion, ...] = ()
     baselines: dict[str, float] = field(default_factory=dict)
     planned_steps: int | None = None

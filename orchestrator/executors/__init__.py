@@ -5,6 +5,7 @@ from typing import Protocol
 
 from orchestrator.domain.run import Identity
 from orchestrator.executors.local import LocalExecutor
+from orchestrator.procs import Reaped
 from orchestrator.workspace import AttemptFolder, RunFolder
 
 
@@ -25,8 +26,8 @@ class Executor(Protocol):
     def stop(self, attempt: AttemptFolder) -> bool:
         """Ask the shim to end its tree within the run's grace; False if there is none to ask."""
 
-    def reap(self, run: RunFolder, attempt: AttemptFolder) -> int:
-        """End what a lost shim left behind; return how many processes that were."""
+    def reap(self, run: RunFolder, attempt: AttemptFolder) -> Reaped:
+        """End what a lost shim left behind; say how many processes that were."""
 
 
 def executor_for(name: str) -> Executor:

@@ -61,15 +61,20 @@ class LocalExecutor:
         return procs.is_alive(process)
 
     def stop(self, attempt: AttemptFolder) -> bool:
-        """Send SIGTERM to the shim, which forwards it and ends the tree after the grace."""
-        identity = read_record_if_present(Identity, attempt.process_file)
-        return identity is not None and procs.send_signal(identity, signal.SIGTERM)
+        """Send SIGTERM to the shim, which forwards it and ends the tree after the grace.
 
-    def reap(self, run: RunFolder, attempt: AttemptFolder) -> int:
+        One that somebody has stopped goes on: it could not hear of the end otherwise.
+        """
+        identity = read_record_if_present(Identity, attempt.process_file)
+        if identity is None or not procs.send_signal(identity, signal.SIGTERM):
+            return False
+        return procs.send_signal(identity, signal.SIGCONT)
+
+    def reap(self, run: RunFolder, attempt: AttemptFolder) -> procs.Reaped:
         """Kill what a lost shim left behind on this machine."""
         identity = read_record_if_present(Identity, attempt.process_file)
         if identity is not None and not procs.is_here(identity):
-            return 0
+            return procs.Reaped()
         return procs.kill_run(run.path)
 
 

@@ -6,6 +6,7 @@ git's own lock (`index.lock`, created as git creates it), and the copy replaces 
 after the commit stands. Hooks and signing run as in any commit of the user.
 """
 
+import fcntl
 import os
 import re
 import shutil
@@ -18,6 +19,8 @@ from pathlib import Path
 from orchestrator.errors import ConflictError, EnvironmentFailure, ExpError, RefusedError
 from orchestrator.git.program import Answer, Git, quote
 
+_FOLDER = "exp-commit-"
+_SIGNATURE = b"held by exp\n"
 _LOCK_PATIENCE = 10.0
 _LOCK_GLANCE = 2.0
 _LOCK_PAUSE = 0.05
@@ -31,48 +34,113 @@ def private_index(git_dir: Path) -> Iterator[Path]:
     can change the index in between.
 
     Raises:
-        ConflictError: another git process kept the lock for ten seconds.
+        ConflictError: another process kept the lock for ten seconds.
     """
-    lock = _take_index_lock(git_dir)
     index = git_dir / "index"
-    folder = None
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="exp-commit-", dir=git_dir))
-        copy = folder / "index"
-        if index.exists():
-            shutil.copy2(index, copy)
-        yield copy
-    finally:
-        lock.unlink(missing_ok=True)
-        if folder:
+    with _alone(git_dir):
+        for stale in git_dir.glob(f"{_FOLDER}*"):
+            shutil.rmtree(stale, ignore_errors=True)
+        folder = _private_folder(git_dir)
+        try:
+            with _index_lock(git_dir, folder):
+                copy = folder / "index"
+                if index.exists():
+                    shutil.copy2(index, copy)
+                yield copy
+        finally:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _take_index_lock(git_dir: Path) -> Path:
-    lock = git_dir / "index.lock"
+@contextmanager
+def _alone(git_dir: Path) -> Iterator[None]:
+    """Hold what only committers of ours ask for, and the kernel frees when they die.
+
+    Whatever else of ours lies in `git_dir` meanwhile was left by one that was killed.
+    """
+    descriptor = os.open(git_dir, os.O_RDONLY | os.O_CLOEXEC)
     deadline = time.monotonic() + _LOCK_PATIENCE
-    while True:
-        try:
-            os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666))
-        except FileExistsError:
+    try:
+        while not _try_flock(descriptor):
             if time.monotonic() > deadline:
                 raise ConflictError(
-                    f"nothing committed: another git process holds {lock}",
-                    hint="try again; if no git is running, remove that file",
-                ) from None
+                    f"nothing committed: another exp is committing in {git_dir}", hint="try again"
+                )
             time.sleep(_LOCK_PAUSE)
-        except OSError as error:
-            raise EnvironmentFailure(
-                f"nothing committed: cannot lock {lock}: {error.strerror}", hint=f"ls -ld {git_dir}"
-            ) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_flock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _private_folder(git_dir: Path) -> Path:
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=_FOLDER, dir=git_dir))
+        (folder / "lock").write_bytes(_SIGNATURE)
+    except OSError as error:
+        raise _cannot_lock(git_dir, error) from error
+    return folder
+
+
+@contextmanager
+def _index_lock(git_dir: Path, folder: Path) -> Iterator[None]:
+    """Hold index.lock, signed as ours from its first moment on."""
+    lock = git_dir / "index.lock"
+    deadline = time.monotonic() + _LOCK_PATIENCE
+    while not _try_link(folder / "lock", lock):
+        if _is_ours(lock):
+            lock.unlink(missing_ok=True)
+        elif time.monotonic() > deadline:
+            raise ConflictError(
+                f"nothing committed: another git process holds {lock}",
+                hint="try again; if no git is running, remove that file",
+            )
         else:
-            return lock
+            time.sleep(_LOCK_PAUSE)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+def _try_link(source: Path, lock: Path) -> bool:
+    try:
+        os.link(source, lock)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise _cannot_lock(lock.parent, error) from error
+    return True
+
+
+def _is_ours(lock: Path) -> bool:
+    try:
+        return lock.read_bytes() == _SIGNATURE
+    except OSError:
+        return False
+
+
+def _cannot_lock(git_dir: Path, error: OSError) -> EnvironmentFailure:
+    return EnvironmentFailure(
+        f"nothing committed: cannot lock {git_dir / 'index.lock'}: {error.strerror}",
+        hint=f"ls -ld {git_dir}",
+    )
 
 
 def index_stays_locked(git_dir: Path) -> bool:
-    """Whether another git process holds the index for longer than most commands take."""
+    """Whether another git process holds the index for longer than most commands take.
+
+    A lock of ours is short, or that of a dead process and no obstacle.
+    """
+    lock = git_dir / "index.lock"
     deadline = time.monotonic() + _LOCK_GLANCE
-    while (git_dir / "index.lock").exists():
+    while lock.exists() and not _is_ours(lock):
         if time.monotonic() > deadline:
             return True
         time.sleep(_LOCK_PAUSE)
@@ -90,8 +158,7 @@ def commit_only(git: Git, base: str, names: Sequence[str], message: str, limit: 
         _insist(git.tell("add", "--", *_specs(there)), "add")
     if gone:
         git.ask("rm", "--cached", "--quiet", "--ignore-unmatch", "--", *_specs(gone))
-    how = ("--cached", "--name-only", "--no-renames", "-z")
-    changed = git.ask("diff-index", *how, base, "--", *_specs(names)).names
+    changed = staged(git, base, names)
     if not changed:
         return False
     _require_author(git)
@@ -100,6 +167,12 @@ def commit_only(git: Git, base: str, names: Sequence[str], message: str, limit: 
     answer = git.tell("commit", *how, "--", *_specs(changed), stdin=message.encode(), limit=limit)
     _insist(answer, "commit")
     return True
+
+
+def staged(git: Git, base: str, names: Sequence[str]) -> list[str]:
+    """Those of `names` that the index holds otherwise than `base`."""
+    how = ("--cached", "--name-only", "--no-renames", "-z")
+    return git.ask("diff-index", *how, base, "--", *_specs(names)).names
 
 
 def _specs(names: Sequence[str]) -> list[str]:

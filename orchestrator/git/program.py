@@ -1,7 +1,9 @@
 """Running git: what it is told, what it must not inherit, and how its words are quoted."""
 
+import ctypes
 import os
 import re
+import signal
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +34,8 @@ _HOOK_VARIABLES = (
     "GIT_EXTERNAL_DIFF",
 )
 _QUOTED_LINES = 12
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
 _COMMAND_NOT_FOUND = 127  # env(1)'s exit code
 
 
@@ -105,8 +109,14 @@ class Git:
                 stdout_as_string=False,
                 strip_newline_in_stdout=False,
                 kill_after_timeout=limit,
+                preexec_fn=_end_with_parent,
             )
         return None if code == _COMMAND_NOT_FOUND else Answer(code, out, err)
+
+
+def _end_with_parent() -> None:
+    """Have git end, and remove its lock files, when we are killed: nobody waits for it any more."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def _environment(index: Path | None) -> list[str]:

@@ -10,7 +10,13 @@ from typing import Self
 
 from orchestrator.domain.run import GitState
 from orchestrator.errors import EnvironmentFailure, NotFoundError, RefusedError
-from orchestrator.git.commit import commit_only, compose, index_stays_locked, private_index
+from orchestrator.git.commit import (
+    commit_only,
+    compose,
+    index_stays_locked,
+    private_index,
+    staged,
+)
 from orchestrator.git.program import Git, quote
 from orchestrator.git.trees import names_in_trees
 
@@ -137,10 +143,26 @@ class Repository:
         message = compose(subject, body, trailers or {})
         with private_index(self.git_dir) as index:
             git = Git(folder=self.root, index=index)
-            if not commit_only(git, self._base(), names, message, self.hook_limit):
-                return None
-            index.replace(self.git_dir / "index")
-            return self._head()
+            base = self._base()
+            # An exp that was killed after its commit has left the index as it was before.
+            behind = staged(git, base, names)
+            made = commit_only(git, base, names, message, self.hook_limit)
+            if made or behind:
+                index.replace(self.git_dir / "index")
+            return self._head() if made else None
+
+    def find_commit(
+        self, paths: Iterable[Path | str], trailers: Mapping[str, str], since: float
+    ) -> str | None:
+        """The newest commit of this branch with these trailers that changed one of `paths`.
+
+        `since` is the time (seconds since 1970) before which it cannot have been made.
+        """
+        wanted = [f"--grep=^{re.escape(f'{key}: {value}')}$" for key, value in trailers.items()]
+        names = [f":(top,literal){self._relative(path)}" for path in paths]
+        how = ("--max-count=1", "--format=%H", "--extended-regexp", "--all-match")
+        answer = self._git.tell("log", *how, f"--since={int(since)}", *wanted, "--", *names)
+        return answer.text or None
 
     def changed_files(self, since_commit: str) -> list[str]:
         """Tracked files that differ on disk from what they were at `since_commit`, sorted.

@@ -162,8 +162,6 @@ def _survey(nvml: Any) -> _Survey:
 
 def _explained(error: Exception) -> str:
     """Why nothing can be known of any GPU."""
-    if isinstance(error, ImportError):
-        return "nvidia-ml-py is not installed: pip install nvidia-ml-py"
     value = getattr(error, "value", None)
     if value is None:
         return f"NVML: {type(error).__name__}: {error}"

@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from orchestrator.errors import ConflictError, EnvironmentFailure, ExpError, InvalidFileError
+from orchestrator.errors import (
+    ConflictError,
+    DamagedIndexError,
+    EnvironmentFailure,
+    ExpError,
+    InvalidFileError,
+)
 
 BUSY = 5.0  # seconds to wait for somebody else's transaction
 _REBUILD = "exp db rebuild"
@@ -70,7 +76,7 @@ def explained(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into ours, naming the file and the next command.
 
     Raises:
-        InvalidFileError: the file is damaged or no index.
+        DamagedIndexError: the file is damaged or no index.
         ConflictError: somebody else holds it for longer than `BUSY`.
         EnvironmentFailure: the disk is full, or the file cannot be read or written.
     """
@@ -96,10 +102,18 @@ def _explain(error: sqlite3.Error, path: Path) -> ExpError:
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return ConflictError(f"{path} is held by another process", hint=f"fuser {path}")
     if code in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}:
-        return InvalidFileError(f"{path} is damaged or no index: {error}", hint=_REBUILD)
+        return DamagedIndexError(f"{path} is damaged or no index: {error}", hint=_REBUILD)
     return EnvironmentFailure(
         f"cannot use {path}: {error}", hint=f"df -h {path.parent}; ls -ld {path.parent} {path}"
     )
+
+
+def set_aside(path: Path) -> None:
+    """Move a damaged database to `exp.db.damaged`, if it is still there, and drop its log."""
+    if path.exists():
+        path.replace(path.with_name(f"{path.name}.damaged"))
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def swap(fresh: Path, path: Path) -> None:
@@ -119,8 +133,7 @@ def swap(fresh: Path, path: Path) -> None:
     except sqlite3.DatabaseError as error:
         if not isinstance(_explain(error, path), InvalidFileError):
             raise
-        for suffix in ("-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        set_aside(path)
         fresh.replace(path)
     finally:
         source.close()

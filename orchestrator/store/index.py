@@ -13,15 +13,18 @@ from orchestrator.domain.criterion import Criterion, Verdict
 from orchestrator.domain.facts import Checkpoint
 from orchestrator.domain.point import Event, Point
 from orchestrator.domain.run import RunRecord, RunState
+from orchestrator.errors import DamagedIndexError
 from orchestrator.store import encode, schema
 from orchestrator.store import ingest as files
 from orchestrator.store.database import connect_writer, explained, swap, transaction
+from orchestrator.store.finding import Finder
 from orchestrator.store.migrations import migrate
 from orchestrator.store.progress import refresh_phase, refresh_step
 from orchestrator.store.replay import replay
 from orchestrator.store.rows import CachedTicket, IngestResult
 from orchestrator.workspace import RunFolder
 
+_HEADER = b"SQLite format 3\0"
 _STARTED = """UPDATE run SET started =
     (SELECT started FROM attempt WHERE run = run.id ORDER BY number LIMIT 1) WHERE id = ?"""
 
@@ -30,7 +33,8 @@ class Index:
     """The database, open for writing; every method commits all it does, or nothing.
 
     Every method raises EnvironmentFailure when the disk is full (and works again when it is not),
-    InvalidFileError for a damaged or foreign file, and ConflictError when the file stays locked.
+    DamagedIndexError for a damaged file, InvalidFileError for a foreign one, and ConflictError when
+    the file stays locked.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,6 +44,7 @@ class Index:
             EnvironmentFailure: also for a database of a newer version.
         """
         self.path = path
+        self._finders: dict[str, Finder] = {}
         with explained(path):
             self._connection = connect_writer(path)
             try:
@@ -47,6 +52,7 @@ class Index:
             except BaseException:
                 self._connection.close()
                 raise
+            self._file = _file_of(path)
 
     @classmethod
     @contextmanager
@@ -71,6 +77,15 @@ class Index:
     def __exit__(self, *_exception: object) -> None:
         self.close()
 
+    def check_place(self) -> None:
+        """See that the open file still is the one at its path, and a database.
+
+        Raises:
+            DamagedIndexError: it was removed, replaced or overwritten.
+        """
+        if _file_of(self.path) != self._file or not _is_database(self.path):
+            raise DamagedIndexError(f"{self.path} was removed, replaced or overwritten")
+
     def close(self) -> None:
         """Write the log back into the database and let go of it."""
         self._connection.close()
@@ -83,7 +98,7 @@ class Index:
         on_point: Callable[[Point], None] | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> IngestResult:
-        """Take in what a run's event files have grown by.
+        """Take in what a run's files have grown by: event files, and what its record declares.
 
         New points of the `wanted` metrics (names, or a function that says yes) and new events go
         to the callbacks, in line order, after they are committed. If the result names `restarted`
@@ -91,11 +106,14 @@ class Index:
         came in before it is stored but was not reported.
 
         Raises:
-            EnvironmentFailure: also for an event file that cannot be read.
+            EnvironmentFailure: also for a file that cannot be read.
         """
         with explained(self.path):
             hears = files.listener(wanted, on_point, on_event)
-            return files.ingest(self._connection, folder, hears)
+            finder = self._finders.get(folder.id)
+            if finder is None or finder.folder != folder:
+                finder = self._finders[folder.id] = Finder(folder)
+            return files.ingest(self._connection, finder, hears)
 
     def replay(
         self,
@@ -181,6 +199,19 @@ def _upsert(table: type[schema.Table]) -> str:
     fields = {name: insert.excluded[name] for name in others}
     statement = insert.on_conflict_do_update(index_elements=sorted(keys), set_=fields)
     return str(statement.compile(dialect=sqlite.dialect(paramstyle="named")))
+
+
+def _file_of(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _is_database(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_HEADER)) == _HEADER
 
 
 def _remove(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Event files → the index: new bytes of one run, in bites, each with its cursor in one commit.
+"""Files of measurements → the index: new bytes of one run, in bites, each with its cursor.
 
 A kill at any instant loses nothing and doubles nothing: rows and the offset behind them are
 committed together, and what is after the last newline waits for the rest of its line.
@@ -17,11 +17,12 @@ from typing import Any
 
 from orchestrator.domain.point import Event, Point
 from orchestrator.errors import EnvironmentFailure
+from orchestrator.store.chunks import next_chunk
 from orchestrator.store.database import transaction
+from orchestrator.store.finding import Finder, SourceFile
 from orchestrator.store.progress import refresh_phase, refresh_step
 from orchestrator.store.rows import IngestResult
-from orchestrator.store.scan import BEFORE, Source, Stream, key_of, scan
-from orchestrator.workspace import RunFolder
+from orchestrator.store.scan import BEFORE, Source, Stream, key_of, scan, take_found
 
 BITE = 4 << 20  # bytes of file a transaction; a longer line is counted as broken and skipped
 _TAIL = 256  # bytes before the offset whose hash tells a file from its replacement
@@ -30,12 +31,14 @@ _CURSOR = ("id", "run", "path", "attempt", "offset", "line", "broken", "tail", "
 
 Wanted = Collection[str] | Callable[[str], bool]
 
+_GET_SOURCE = """SELECT attempt, "offset", line, broken, broken_lines, tail, segment, step, memory
+    FROM source WHERE id = ?"""
 # Never REPLACE: it would delete the old row first, and with it all that hangs on it.
 _PUT_SOURCE = """INSERT INTO source VALUES (:id, :run, :path, :attempt, :offset, :line, :broken,
-    :broken_lines, :tail, :segment, :step)
+    :broken_lines, :tail, :segment, :step, :memory)
     ON CONFLICT (id) DO UPDATE SET "offset" = excluded."offset", line = excluded.line,
       broken = excluded.broken, broken_lines = excluded.broken_lines, tail = excluded.tail,
-      segment = excluded.segment, step = excluded.step"""
+      segment = excluded.segment, step = excluded.step, memory = excluded.memory"""
 _PUT_STREAM = """INSERT INTO stream VALUES (:id, :source, :run, :name, :count, :nonfinite, :low,
     :high, :max_step, :segment, :step, :time, :line, :value)
     ON CONFLICT (id) DO UPDATE SET count = count + excluded.count,
@@ -77,43 +80,36 @@ def listener(
 
 
 def ingest(
-    connection: sqlite3.Connection, folder: RunFolder, hears: Listener, *, bite: int = BITE
+    connection: sqlite3.Connection, finder: Finder, hears: Listener, *, bite: int = BITE
 ) -> IngestResult:
-    """Take in what is new in the event files of a run.
+    """Take in what is new in the files of a run.
 
     Raises:
-        EnvironmentFailure: an event file cannot be read.
+        EnvironmentFailure: a file cannot be read.
         sqlite3.Error: nothing of the present bite was kept; the next call goes on before it.
     """
     result = IngestResult()
+    folder = finder.folder
     if not folder.path.is_dir():
         return result  # a share that is not mounted is no reason to forget everything
     known = {
-        path: (source, offset)
-        for source, path, offset in connection.execute(
-            "SELECT id, path, offset FROM source WHERE run = ?", (folder.id,)
+        path: source
+        for source, path in connection.execute(
+            "SELECT id, path FROM source WHERE run = ?", (folder.id,)
         )
     }
-    for attempt in folder.attempts():
-        for file in attempt.event_files():
-            path = f"{attempt.path.name}/{file.name}"
-            _, offset = known.pop(path, (0, 0))
-            if _size(file) == offset:
-                continue
-            identity = (folder.id, path, attempt.number)
-            result = _add(result, _read_file(connection, file, identity, hears, bite))
-    for path, (source, _) in known.items():
+    for file in finder.files():
+        if finder.is_read(file) and file.name in known:
+            del known[file.name]
+            continue
+        known.pop(file.name, None)
+        result = _add(result, _read_file(connection, folder.id, file, hears, bite))
+        finder.read(file)
+    for path, source in known.items():
         with transaction(connection):
             _forget_source(connection, folder.id, source)
         result = replace(result, restarted=(*result.restarted, path))
     return result
-
-
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 def _add(left: IngestResult, right: IngestResult) -> IngestResult:
@@ -128,33 +124,33 @@ def _add(left: IngestResult, right: IngestResult) -> IngestResult:
 
 
 def _read_file(
-    connection: sqlite3.Connection,
-    file: Path,
-    identity: tuple[str, str, int],
-    hears: Listener,
-    bite: int,
+    connection: sqlite3.Connection, run: str, file: SourceFile, hears: Listener, bite: int
 ) -> IngestResult:
     result = IngestResult()
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return result
     except OSError as error:
-        raise _unreadable(file, error) from error
+        raise _unreadable(file.path, error) from error
     try:
-        source = _load_source(connection, *identity)
-        if source.offset > 0 and _tail(descriptor, source.offset) != source.tail:
+        source = _load_source(connection, run, file)
+        if source.attempt != file.attempt or _is_replaced(descriptor, source):
             with transaction(connection):
-                _forget_source(connection, source.run, source.id)
-            source = Source(source.id, *identity)
+                _forget_source(connection, run, source.id)
+            source = _load_source(connection, run, file)
             result = IngestResult(restarted=(source.path,))
         while (part := _one_bite(connection, descriptor, source, hears, bite)) is not None:
             result = _add(result, part)
     except OSError as error:
-        raise _unreadable(file, error) from error
+        raise _unreadable(file.path, error) from error
     finally:
         os.close(descriptor)
     return result
+
+
+def _is_replaced(descriptor: int, source: Source) -> bool:
+    return source.offset > 0 and _tail(descriptor, source.offset) != source.tail
 
 
 def _unreadable(file: Path, error: OSError) -> EnvironmentFailure:
@@ -166,37 +162,35 @@ def _one_bite(
 ) -> IngestResult | None:
     """Read, scan and commit the next bite; None when no whole line is left."""
     broken, begin = source.broken, source.offset
-    lines, source.offset = _next_lines(descriptor, begin, bite)
+    data, source.offset = next_chunk(source.format, descriptor, begin, bite, source.memory)
     if source.offset == begin:
         return None
-    _scan_bytes(source, lines)
+    if source.format is None:
+        _scan_bytes(source, data)
+    else:
+        take_found(source, data)
     source.tail = _tail(descriptor, source.offset)
     with transaction(connection):
         _write(connection, source)
     _tell(source, hears)
     points, events = source.clear()
     read = source.offset - begin
-    return IngestResult(
-        points=points,
-        events=events,
-        broken=source.broken - broken,
-        bytes=read,
-        sampled=read if source.is_sampled else 0,
-    )
+    if source.is_sampled:
+        return IngestResult(sampled=read)
+    return IngestResult(points=points, events=events, broken=source.broken - broken, bytes=read)
 
 
-def _load_source(connection: sqlite3.Connection, run: str, path: str, attempt: int) -> Source:
-    identifier = key_of(run, path)
-    row = connection.execute(
-        "SELECT offset, line, broken, broken_lines, tail, segment, step FROM source WHERE id = ?",
-        (identifier,),
-    ).fetchone()
-    source = Source(identifier, run, path, attempt)
+def _load_source(connection: sqlite3.Connection, run: str, file: SourceFile) -> Source:
+    identifier = key_of(run, file.name)
+    row = connection.execute(_GET_SOURCE, (identifier,)).fetchone()
+    source = Source(identifier, run, file.name, file.attempt)
+    source.format, source.rules, source.begun = file.format, file.rules, file.begun
     if row is not None:
-        source.offset, source.line, source.broken, lines, source.tail, *place = row
+        source.attempt, source.offset, source.line, source.broken, lines, source.tail, *rest = row
         source.broken_lines = json.loads(lines)
-        source.segment, step = place
+        source.segment, step, memory = rest
         source.step = BEFORE if step is None else step
+        source.memory = {} if memory is None else json.loads(memory)
         streams = connection.execute(
             "SELECT id, name, segment, step FROM stream WHERE source = ?", (identifier,)
         )
@@ -211,24 +205,6 @@ def _tail(descriptor: int, offset: int) -> int:
     return int.from_bytes(blake2b(data, digest_size=8).digest(), "big") >> 1
 
 
-def _next_lines(descriptor: int, offset: int, bite: int) -> tuple[bytes | None, int]:
-    """Whole lines of at most `bite` bytes together, and the offset behind them.
-
-    A single line longer than that gives None and is not kept in memory.
-    """
-    data = os.pread(descriptor, bite, offset)
-    end = data.rfind(b"\n") + 1
-    if end or len(data) < bite:
-        return data[:end], offset + end
-    position = offset + len(data)
-    while more := os.pread(descriptor, bite, position):
-        end = more.find(b"\n") + 1
-        if end:
-            return None, position + end
-        position += len(more)
-    return b"", offset
-
-
 def _scan_bytes(source: Source, data: bytes | None) -> None:
     if data is None:
         source.line += 1
@@ -241,6 +217,7 @@ def _write(connection: sqlite3.Connection, source: Source) -> None:
     cursor = {name: getattr(source, name) for name in _CURSOR}
     cursor["broken_lines"] = json.dumps(source.broken_lines)
     cursor["step"] = None if source.step == BEFORE else source.step
+    cursor["memory"] = json.dumps(source.memory) if source.memory else None
     connection.execute(_PUT_SOURCE, cursor)
     # In the order of their keys the rows of a table fill one page after the other.
     grown = sorted((s for s in source.streams.values() if s.rows), key=lambda stream: stream.id)

@@ -89,10 +89,15 @@ INSERT INTO verdict SELECT *, 'positive', NULL, '[]' FROM old_verdict;
 DROP TABLE old_verdict;
 """
 
+_MEMORY = """
+ALTER TABLE source ADD COLUMN memory VARCHAR;
+"""
+
 # Version 1 is the first entry. Entries are only ever added at the end.
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("tables of the first release", _FIRST),
     ("polarity, projection and companions of a verdict", _POLARITY),
+    ("memory of a decoder between two bites", _MEMORY),
 )
 
 

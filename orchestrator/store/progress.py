@@ -4,6 +4,7 @@ import json
 import sqlite3
 
 from orchestrator.domain.hardware import SAMPLED
+from orchestrator.domain.series import furthest
 
 _LAST = """SELECT event.data, event.time FROM event JOIN source ON source.id = event.source
     WHERE source.run = :run AND event.name = :name
@@ -13,10 +14,8 @@ _LAST = """SELECT event.data, event.time FROM event JOIN source ON source.id = e
 
 def max_step(connection: sqlite3.Connection, run: str) -> int | None:
     """The largest step of any metric that a program logged, in any attempt; None without points."""
-    step: int | None = connection.execute(
-        "SELECT max(max_step) FROM series WHERE run = ? AND name NOT GLOB ?", (run, f"{SAMPLED}*")
-    ).fetchone()[0]
-    return step
+    rows = connection.execute("SELECT name, max_step FROM series WHERE run = ?", (run,))
+    return furthest(dict(rows.fetchall()))
 
 
 def attempt_steps(

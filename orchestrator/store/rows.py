@@ -140,7 +140,8 @@ class CachedTicket:
 class IngestResult:
     """What one look at a run's event files brought.
 
-    `sampled` counts the bytes that are no program's doing but samples of the hardware, `bytes` all.
+    What counts is what programs wrote: samples of the hardware come whether a run does anything or
+    not, and are counted in `sampled` (bytes) alone.
     `restarted` names files that were cut short, replaced or removed: what had been taken from them
     is forgotten and they were read again from their start, so whoever accumulates points must
     begin again from a replay.

@@ -1,4 +1,4 @@
-"""Lines of an event file → rows of the index. No database, no files: text in, rows out."""
+"""Lines of an event file, or what a decoder found → rows of the index. No database, no files."""
 
 import json
 from collections.abc import Iterable
@@ -7,6 +7,8 @@ from hashlib import blake2b
 from typing import Any
 
 from orchestrator.domain.point import Event, Point, Position
+from orchestrator.store.formats import NO_RULES, Cursor, Format, Found, Rules
+from orchestrator.store.formats.values import INT64, LATEST, as_number, as_step, as_time, is_text
 
 try:
     # Three times as quick as json. It refuses what json reads otherwise (NaN, half surrogate
@@ -23,11 +25,8 @@ except ImportError:
 
 
 BROKEN_KEPT = 100  # line numbers remembered a file; all are counted
-_NAMES = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
-_INT64 = 1 << 63
-BEFORE = -_INT64 - 1  # the step of a file or a metric that has named none yet: below all others
+BEFORE = -INT64 - 1  # the step of a file or a metric that has named none yet: below all others
 _raw_decode = json.JSONDecoder().raw_decode
-_LATEST = 1e18  # seconds; times beyond it, and NaN, are no times
 
 # stream, line, segment, step, time, value: the columns of `point`, in order.
 PointRow = tuple[int, int, int, int, float, float]
@@ -54,7 +53,11 @@ class Stream:
 
 @dataclass(slots=True)
 class Source:
-    """One event file while it is read: the cursor, and the rows that new lines gave."""
+    """One file while it is read: the cursor, and the rows that new lines gave.
+
+    `format` is None for event files of our own, whose points have times; where a line of another
+    format has none, it is as old as the attempt: `begun`.
+    """
 
     id: int
     run: str
@@ -67,6 +70,10 @@ class Source:
     tail: int = 0
     segment: int = 0
     step: int = BEFORE
+    memory: dict[str, Any] = field(default_factory=dict)
+    format: Format | None = None
+    rules: Rules = NO_RULES
+    begun: float = 0.0
     streams: dict[str, Stream] = field(default_factory=dict)
 
     @property
@@ -78,7 +85,7 @@ class Source:
 
     def stream(self, name: str) -> Stream | None:
         """Begin the stream of a metric; None if the name is no text that can be stored."""
-        if not _is_text(name):
+        if not is_text(name):
             return None
         begun = self.streams[name] = Stream(key_of(self.run, self.path, name), name)
         return begun
@@ -131,8 +138,8 @@ def scan(source: Source, lines: Iterable[bytes]) -> None:
                 type(step) is int
                 and type(time) is float
                 and type(metrics) is dict
-                and -_INT64 <= step < _INT64
-                and -_LATEST < time < _LATEST
+                and -INT64 <= step < INT64
+                and -LATEST < time < LATEST
                 and "event" not in record
             ):
                 _take_other(source, text)
@@ -141,6 +148,28 @@ def scan(source: Source, lines: Iterable[bytes]) -> None:
             _take_other(source, text)
             continue
         _take_points(source, step, time, metrics)
+
+
+def take_found(source: Source, data: bytes | None) -> None:
+    """Take in the next bite of a file that is not ours, as its format reads it."""
+    form = source.format
+    if form is None:
+        return
+    cursor = Cursor(source.line, source.memory)
+    for found in form.decode(cursor, data, source.rules):
+        source.line = found.line
+        _take(source, form, found)
+    source.line = cursor.line
+
+
+def _take(source: Source, form: Format, found: Found) -> None:
+    step = as_step(found.step)
+    if found.metrics is None or step is None:
+        source.break_line()
+        return
+    time = source.begun if found.time is None else found.time
+    metrics = {form.prefix + name: value for name, value in found.metrics.items()}
+    _take_points(source, step, time, metrics)
 
 
 def _take_other(source: Source, text: bytes) -> None:
@@ -153,7 +182,7 @@ def _take_other(source: Source, text: bytes) -> None:
     if type(record) is dict and "event" in record:
         _take_event(source, record)
     elif type(record) is dict and type(record.get("metrics")) is dict:
-        step, time = _step(record.get("step")), _time(record.get("time"))
+        step, time = as_step(record.get("step")), as_time(record.get("time"))
         if step is None or time is None:
             source.break_line()
         else:
@@ -171,7 +200,7 @@ def _take_points(source: Source, step: int, time: float, metrics: dict[str, Any]
     lowest = step + 1 if source.is_sampled else step
     whole = True
     for name, value in metrics.items():
-        number = value if type(value) is float else _number(value)
+        number = value if type(value) is float else as_number(value)
         if number is None or (stream := streams.get(name) or source.stream(name)) is None:
             whole = False
             continue
@@ -187,10 +216,10 @@ def _take_event(source: Source, record: dict[str, Any]) -> None:
     """An event without a step stands where the file stands: at the last step named, or at 0."""
     name, data, stated = record["event"], record.get("data"), record.get("step")
     reached = 0 if source.step == BEFORE else source.step
-    step = reached if stated is None else _step(stated)
-    time = _time(record.get("time"))
+    step = reached if stated is None else as_step(stated)
+    time = as_time(record.get("time"))
     text = _event_text(data)
-    named = type(name) is str and _is_text(name)
+    named = type(name) is str and is_text(name)
     if not named or step is None or time is None or text is None:
         source.break_line()
         return
@@ -207,33 +236,3 @@ def _event_text(data: Any) -> str | None:
         return json.dumps(data or {}, separators=(",", ":"))
     except RecursionError:
         return None
-
-
-def _step(value: Any) -> int | None:
-    if type(value) is float and value.is_integer():
-        value = int(value)
-    return value if type(value) is int and -_INT64 <= value < _INT64 else None
-
-
-def _time(value: Any) -> float | None:
-    number = _number(value) if type(value) in {int, float} else None
-    return number if number is not None and -_LATEST < number < _LATEST else None
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, str):
-        return _NAMES.get(value)
-    if not isinstance(value, int | float):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return None
-
-
-def _is_text(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -86,10 +86,12 @@ class Attempt(Table, table=True):
 
 
 class Source(Table, table=True):
-    """An event file and how far it was read.
+    """A file of measurements and how far it was read.
 
     `tail` is a hash of the last bytes before `offset`, to notice a file that was replaced.
     `segment` counts how often the file's steps went back, `step` is the last one it named.
+    `memory` is JSON: what the decoder of a format knows of what came before `offset`,
+    None while that is nothing.
     """
 
     __table_args__ = (UniqueConstraint("run", "path"),)
@@ -105,6 +107,7 @@ class Source(Table, table=True):
     tail: int
     segment: int
     step: int | None
+    memory: str | None
 
 
 class Stream(Table, table=True):

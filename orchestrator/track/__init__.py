@@ -5,6 +5,8 @@
     run.checkpoint(path, step)
     run.finish()
 
+`import orchestrator.track as wandb` takes a program that was written for wandb.
+
 Standard library only. It must never hurt training: no network, database, lock, prompt or thread;
 every failure is caught and warned of once. A point is in the kernel when `log` returns.
 """
@@ -16,9 +18,12 @@ import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
+from orchestrator.track import dropin
 from orchestrator.track.checkpoints import newest_valid
+from orchestrator.track.mappings import Config, Summary, as_mapping
 from orchestrator.track.place import Place, given_place, local_place, ranks
 from orchestrator.track.session import Run
 from orchestrator.track.warning import describe, harmless, warn_once
@@ -35,10 +40,14 @@ __all__ = [
     "phase",
     "resume_path",
     "should_stop",
-    "summary",
 ]
 
+config: Config  # of the current run, as `summary` and `run`; `__getattr__` below
+summary: Summary
+run: Run | None
+
 _current: Run | None = None
+_beginning = RLock()  # threads that begin at once begin one run
 
 
 def init(config: Any = None, **labels: Any) -> Run:
@@ -46,26 +55,22 @@ def init(config: Any = None, **labels: Any) -> Run:
 
     `config` gives defaults (a mapping, or an object with attributes such as an argparse
     namespace); what `exp` resolved for the run wins over them. Other keywords (`project`, `name`,
-    `tags`, ...) are kept as labels. Without `exp` around it, a local run is made. Never raises.
+    `tags`, ...) are kept as labels. Without `exp` around it, a local run is made; with
+    `mode="disabled"` nothing is recorded. Never raises.
     """
-    global _current  # noqa: PLW0603 - one run per process, as the module functions expect
-    defaults = _as_mapping(config)
-    if _current is not None and not _current.finished:
-        _current.config.update(defaults)
-        return _current
-    merged = _merge(defaults, _given_config())
-    rank = ranks()
-    if _current is None:
-        atexit.register(_at_exit)
-        os.register_at_fork(after_in_child=_after_fork)
-    _current = Run(_find_place(merged), rank, merged)
-    _current.describe_start(labels, rank.world_size)
-    return _current
+    with _beginning:
+        if _current is not None and not _current.finished:
+            if not dropin.begins_anew(labels):
+                _current.config.update(as_mapping(config))
+                _current.take_rank(ranks())
+                return _current
+            _current.finish()
+        return _begin(config, labels)
 
 
 def current() -> Run:
-    """The run of this process; it is begun if nobody did."""
-    return _current if _current is not None and not _current.finished else init()
+    """The run of this process, also when it is finished; it is begun if nobody did."""
+    return init() if _current is None else _current
 
 
 def resume_path() -> Path | None:
@@ -76,21 +81,16 @@ def resume_path() -> Path | None:
     return harmless(_resume_path)()
 
 
-def log(data: Mapping[str, Any], step: int | None = None, *, commit: bool = True) -> None:
-    """`Run.log` of the current run."""
-    current().log(data, step, commit=commit)
-
-
-def summary(values: Mapping[str, Any]) -> None:
-    """`Run.summary` of the current run."""
-    current().summary(values)
-
-
-def define_metric(
-    name: str, unit: str | None = None, goal: str | None = None, **about: Any
+def log(
+    data: Mapping[str, Any], step: int | None = None, commit: bool | None = None, **options: Any
 ) -> None:
+    """`Run.log` of the current run."""
+    current().log(data, step, commit, **options)
+
+
+def define_metric(name: str, step_metric: str | None = None, **about: Any) -> None:
     """`Run.define_metric` of the current run."""
-    current().define_metric(name, unit, goal, **about)
+    current().define_metric(name, step_metric, **about)
 
 
 def phase(name: str) -> AbstractContextManager[None]:
@@ -115,15 +115,36 @@ def should_stop() -> bool:
     return current().should_stop()
 
 
-def alert(title: str, text: str = "", level: str = "info") -> None:
+def alert(title: str, text: str = "", level: Any = "info", wait_duration: Any = None) -> None:
     """`Run.alert` of the current run."""
-    current().alert(title, text, level)
+    current().alert(title, text, level, wait_duration)
 
 
-def finish(exit_code: int | None = 0, error: str | None = None) -> None:
+def finish(exit_code: int | None = 0, error: str | None = None, **options: Any) -> None:
     """`Run.finish` of the current run, if there is one."""
     if _current is not None:
-        _current.finish(exit_code, error)
+        _current.finish(exit_code, error, **options)
+
+
+def __getattr__(name: str) -> Any:
+    """`config`, `summary` and `run` of the current run, and the names of wandb."""
+    if name == "run":
+        return None if _current is None or _current.finished else _current
+    if name in {"config", "summary"}:
+        return getattr(current(), name)
+    return dropin.named(name, (*__all__, "config", "run", "summary"))
+
+
+def _begin(config: Any, labels: Mapping[str, Any]) -> Run:
+    global _current  # noqa: PLW0603 - one run per process, as the module functions expect
+    merged = _merge(as_mapping(config), _given_config())
+    rank = ranks()
+    if _current is None:
+        atexit.register(_at_exit)
+        os.register_at_fork(after_in_child=_after_fork)
+    _current = Run(None if dropin.switched_off(labels) else _find_place(merged), rank, merged)
+    _current.describe_start(labels, rank.world_size)
+    return _current
 
 
 def _resume_path() -> Path | None:
@@ -137,14 +158,6 @@ def _find_place(config: dict[str, Any]) -> Place | None:
     except Exception as error:  # noqa: BLE001 - tracking must never hurt training
         warn_once("init", f"nothing will be recorded: {describe(error)}")
         return None
-
-
-def _as_mapping(config: Any) -> dict[str, Any]:
-    try:
-        return dict(config if isinstance(config, Mapping) else vars(config)) if config else {}
-    except Exception as error:  # noqa: BLE001 - a strange config is no reason to stop training
-        warn_once("config", f"config was not understood: {describe(error)}")
-        return {}
 
 
 def _given_config() -> dict[str, Any]:
@@ -168,14 +181,19 @@ def _merge(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _at_exit() -> None:
-    """Close a run that nobody finished; an unhandled exception is part of how it ended."""
+    """Close a run that nobody finished; an unhandled exception is part of how it ended.
+
+    In a notebook or at a prompt it is not: there an error ends a cell, and the work goes on.
+    """
     raised = getattr(sys, "last_value", None)
-    if raised is None:
+    if raised is None or hasattr(sys, "ps1"):
         finish(None)
     else:
         finish(1, describe(raised))
 
 
 def _after_fork() -> None:
+    global _beginning  # noqa: PLW0603 - another thread of the parent may hold the old one
+    _beginning = RLock()
     if _current is not None:
         _current.after_fork()

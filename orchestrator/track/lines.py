@@ -66,8 +66,9 @@ def _plain_number(value: float) -> Any:
 
 def _plain_object(value: Any) -> Any:
     try:
-        if hasattr(value, "item"):
-            return _plain_number(value.item())
+        item = value.item() if hasattr(value, "item") else value
+        if isinstance(item, int | float):
+            return _plain_number(item)
     except Exception:  # noqa: BLE001 - a foreign object may raise anything; its text is the fallback
         return _text(value)
     return _text(value)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any, Self
 
-from orchestrator.track.warning import harmless
+from orchestrator.track.warning import describe, harmless, warn_once
 
 Write = Callable[[Mapping[str, Any]], None]
 
@@ -71,12 +71,63 @@ class Config(Recorded):
     def __setattr__(self, name: str, value: Any) -> None:
         self.update({name: value})
 
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Set several values in one event, also from an object's attributes.
+
+        wandb's `allow_val_change` is taken and not needed: a value may always change.
+        """
+        kwargs.pop("allow_val_change", None)
+        super().update(*map(as_mapping, args), **kwargs)
+
+    def setdefaults(self, values: Any) -> None:
+        """Set those of `values` that have no value yet."""
+        self.update({key: item for key, item in as_mapping(values).items() if key not in self})
+
+    def as_dict(self) -> dict[str, Any]:
+        """A plain copy."""
+        return dict(self)
+
 
 class Summary(Recorded):
     """Final figures: `summary({"best": 0.9})` or `summary["best"] = 0.9`."""
 
-    __slots__ = ()
+    __slots__ = ("_look",)
+
+    def __init__(
+        self,
+        values: Mapping[str, Any] | None = None,
+        *,
+        write: Write | None = None,
+        look: Callable[[str], float | None] | None = None,
+    ) -> None:
+        super().__init__(values, write=write)
+        self._look = look
+
+    def __missing__(self, key: str) -> Any:
+        """The last value logged under `key`, as in wandb."""
+        value = None if self._look is None else self._look(key)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The figure called `key`, or the last value logged under it, or `default`."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
 
     def __call__(self, values: Mapping[str, Any]) -> None:
         """Set several figures in one event."""
         self.update(values)
+
+
+def as_mapping(config: Any) -> dict[str, Any]:
+    """A configuration as a dict: of a mapping, pairs, or an object's attributes; never raises."""
+    try:
+        if isinstance(config, Mapping | list | tuple):
+            return dict(config)
+        return dict(vars(config)) if config else {}
+    except Exception as error:  # noqa: BLE001 - a strange config is no reason to stop training
+        warn_once("config", f"config was not understood: {describe(error)}")
+        return {}

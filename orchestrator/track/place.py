@@ -22,12 +22,17 @@ PRIVATE = (
 
 
 class Place(NamedTuple):
-    """The folders of a run; `local` says that this process made it and must close it."""
+    """The folders of a run.
+
+    `local` says that this process made the run and must close it, `named` that it named the run in
+    its environment and must take that back.
+    """
 
     run: Path
     attempt: int
     attempt_folder: Path
     local: bool = False
+    named: bool = False
 
 
 class Ranks(NamedTuple):
@@ -38,7 +43,11 @@ class Ranks(NamedTuple):
 
 
 def ranks() -> Ranks:
-    """Rank and world size as torchrun or Slurm give them; 0 of 1 without either."""
+    """Rank and world size as torchrun, torch.distributed or Slurm give them; 0 of 1 without any."""
+    torch = sys.modules.get("torch")
+    group = getattr(torch, "distributed", None)
+    if "RANK" not in os.environ and group and group.is_available() and group.is_initialized():
+        return Ranks(group.get_rank(), group.get_world_size())
     return Ranks(_number("RANK", "SLURM_PROCID", 0), _number("WORLD_SIZE", "SLURM_NTASKS", 1))
 
 
@@ -60,11 +69,14 @@ def given_place() -> Place | None:
 
 
 def local_place(config: dict[str, Any]) -> Place:
-    """Make the next free run of the nearest workspace; ranks above 0 join the run of rank 0.
+    """Make the next free run of the nearest workspace, or join the one this process belongs to.
 
     The ranks of one torchrun share a parent process, so rank 0 leaves the run's name in a file
     called after that parent and its restart count. A rank that finds no such file in time (on
     another node, or rank 0 does not track) gets a run of its own rather than lose its points.
+    A worker of multiprocessing belongs to the run of the process that made it.
+
+    The run is named in the environment, so that programs and workers started from here join it.
 
     Raises:
         OSError: the workspace cannot be written.
@@ -74,17 +86,67 @@ def local_place(config: dict[str, Any]) -> Place:
     ignore = state / ".gitignore"
     if not ignore.exists():
         ignore.write_text("*\n")
+    joined = _joined(state / "runs")
+    run = joined or _next_run(state / "runs")
+    if joined is None:
+        _describe_run(run, config)
+        rank, world_size = ranks()
+        if world_size > 1 and rank == 0:
+            replace_json(state / "runs" / _group_name(os.getppid()), run.name)
+    place = Place(run, 1, run / "attempt-1", local=joined is None, named=True)
+    os.environ.update(_variables(place))
+    return place
+
+
+def withdraw(place: Place) -> None:
+    """Take the name of a finished local run out of the environment."""
+    if place.named:
+        for name, text in _variables(place).items():
+            if os.environ.get(name) == text:
+                del os.environ[name]
+
+
+def _variables(place: Place) -> dict[str, str]:
+    return {
+        "EXP_RUN_ID": place.run.name,
+        "EXP_RUN_DIR": str(place.run),
+        "EXP_ATTEMPT": str(place.attempt),
+        "EXP_ATTEMPT_DIR": str(place.attempt_folder),
+    }
+
+
+def _joined(runs: Path) -> Path | None:
+    """The run of this process's rank 0, or of the program whose worker it is."""
     rank, world_size = ranks()
-    group = state / "runs" / _group_name()
+    program = _program()
     if world_size > 1 and rank > 0:
-        joined = _wait_for(group)
-        if joined:
-            return Place(joined, 1, joined / "attempt-1")
-    run = _next_run(state / "runs")
-    _describe_run(run, config)
-    if world_size > 1 and rank == 0:
-        replace_json(group, run.name)
-    return Place(run, 1, run / "attempt-1", local=True)
+        launchers = {os.getppid(), _parent(program)}
+        return _wait_for([runs / _group_name(launcher) for launcher in launchers])
+    return _run_of(runs, program) if program != os.getpid() else None
+
+
+def _program() -> int:
+    """The process that a multiprocessing worker works for; any other process is its own.
+
+    A worker that was spawned or forked finds the run in its environment. One that comes from a
+    fork server that is older than the run does not.
+    """
+    module = sys.modules.get("multiprocessing.process")
+    parent = module.parent_process() if module else None
+    return os.getpid() if parent is None else int(parent.pid)
+
+
+def _run_of(runs: Path, pid: int) -> Path | None:
+    """The newest unfinished local run that a live process made."""
+    identity = _identity(pid)
+    for run in sorted(runs.glob("R-*"), reverse=True):
+        try:
+            recorded = json.loads((run / "attempt-1" / "proc.json").read_bytes())
+        except (OSError, ValueError):
+            continue
+        if recorded == identity and not (run / "attempt-1" / "exit.json").exists():
+            return run
+    return None
 
 
 def _workspace() -> Path:
@@ -100,18 +162,18 @@ def _is_workspace(folder: Path) -> bool:
     return any((folder / marker).exists() for marker in MARKERS)
 
 
-def _group_name() -> str:
-    parent = os.getppid()
+def _group_name(launcher: int) -> str:
     restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    return f".group-{os.uname().nodename}-{parent}-{_start_ticks(parent)}-{restart}.json"
+    return f".group-{os.uname().nodename}-{launcher}-{_start_ticks(launcher)}-{restart}.json"
 
 
-def _wait_for(group: Path) -> Path | None:
+def _wait_for(groups: list[Path]) -> Path | None:
     deadline = time.monotonic() + JOIN_SECONDS
     while time.monotonic() < deadline:
-        if group.exists():
-            name = str(json.loads(group.read_bytes()))
-            return group.parent / name if re.fullmatch(RUN_NAME, name) else None
+        for group in groups:
+            if group.exists():
+                name = str(json.loads(group.read_bytes()))
+                return group.parent / name if re.fullmatch(RUN_NAME, name) else None
         time.sleep(0.05)
     return None
 
@@ -134,14 +196,7 @@ def _describe_run(run: Path, config: dict[str, Any]) -> None:
     now = time.time()
     host = os.uname().nodename
     (run / "attempt-1").mkdir()
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    identity = {
-        "pid": os.getpid(),
-        "start_ticks": _start_ticks(os.getpid()),
-        "boot_id": boot.read_text().strip() if boot.exists() else "unknown",
-        "host": host,
-    }
-    replace_json(run / "attempt-1" / "proc.json", identity)
+    replace_json(run / "attempt-1" / "proc.json", _identity(os.getpid()))
     record = {
         "id": run.name,
         "created": now,
@@ -155,11 +210,31 @@ def _describe_run(run: Path, config: dict[str, Any]) -> None:
     replace_json(run / "run.json", record)
 
 
+def _identity(pid: int) -> dict[str, Any]:
+    """What tells a process from any other, also one that gets its pid later."""
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    return {
+        "pid": pid,
+        "start_ticks": _start_ticks(pid),
+        "boot_id": boot.read_text().strip() if boot.exists() else "unknown",
+        "host": os.uname().nodename,
+    }
+
+
 def _start_ticks(pid: int) -> int:
     """When a process started, in clock ticks since boot; 0 where /proc does not tell."""
+    return _stat(pid, 19)
+
+
+def _parent(pid: int) -> int:
+    return os.getppid() if pid == os.getpid() else _stat(pid, 1)
+
+
+def _stat(pid: int, field: int) -> int:
+    """A number of /proc/PID/stat, counted from behind the name; 0 where /proc does not tell."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        return int(stat.rpartition(")")[2].split()[19])
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        return int(stat.rpartition(")")[2].split()[field])
     except (OSError, ValueError, IndexError):
         return 0
 

@@ -1,87 +1,16 @@
 """Metric values of any kind: what is not a plain number is looked at here, off the hot path."""
 
 import sys
-import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
-from orchestrator.track.lines import number, point_line, quoted
+from orchestrator.track.lines import number, quoted
+from orchestrator.track.media import left_out
+from orchestrator.track.queue import Arriving, Value, is_capturing
 from orchestrator.track.warning import describe, warn_once
 
-
-class Waiting:
-    """A tensor on its way from the GPU; nobody waits for it until its copy has landed."""
-
-    __slots__ = ("copy", "event")
-
-    def __init__(self, tensor: Any) -> None:
-        """Start the copy on the device's current stream; the event fires behind it."""
-        cuda = sys.modules["torch"].cuda
-        with cuda.device(tensor.device):
-            self.copy = tensor.detach().to("cpu", non_blocking=True)
-            self.event = cuda.Event()
-            self.event.record()
-
-    def landed(self) -> bool:
-        """Whether `text` returns, or raises, without waiting."""
-        try:
-            return bool(self.event.query())
-        except Exception:  # noqa: BLE001 - the device failed; `text` raises the same
-            return True
-
-    def text(self) -> str:
-        """The value as JSON; raises whatever the device failed with."""
-        self.event.synchronize()  # returns at once if landed; a failed device leaves garbage behind
-        return number(self.copy.item())
-
-
-Value = str | tuple[str, Waiting]  # `"name":value`, or the name and the tensor under way
-
-
-class Queue:
-    """Points in the order they were logged, of which the first still waits for a GPU."""
-
-    __slots__ = ("_write", "waiting")
-
-    def __init__(self, write: Callable[[str], None]) -> None:
-        self._write = write
-        self.waiting: deque[tuple[int, float, Sequence[Value]]] = deque()
-
-    def add(self, step: int, now: float, values: Sequence[Value]) -> None:
-        """Put a point at the end, and write from the front what can be written."""
-        self.waiting.append((step, now, values))
-        self.drain(0.0)
-
-    def drain(self, seconds: float) -> None:
-        """Write the points whose values have landed; wait up to `seconds` for the others.
-
-        A point is taken out before it is looked at, so that threads need no lock between them.
-        """
-        deadline = time.monotonic() + seconds
-        while self.waiting:
-            point = self.waiting.popleft()
-            if all(isinstance(value, str) or value[1].landed() for value in point[2]):
-                self._write(point_line(point[0], point[1], self._texts(point[2])))
-            else:
-                self.waiting.appendleft(point)
-                if time.monotonic() >= deadline:
-                    break
-                time.sleep(0.001)
-        if seconds and self.waiting:
-            warn_once("drain", f"{len(self.waiting)} points never arrived from the GPU")
-
-    def _texts(self, values: Sequence[Value]) -> list[str]:
-        texts = []
-        for value in values:
-            if isinstance(value, str):
-                texts.append(value)
-                continue
-            try:
-                texts.append(value[0] + value[1].text())
-            except Exception as error:  # noqa: BLE001 - a failed device raises what it likes
-                warn_once("device", f"a value was lost on its device: {describe(error)}")
-        return texts
+LONG = 1_000  # items of a logged list that are written out
 
 
 def flatten(data: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -95,33 +24,97 @@ def flatten(data: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def read_values(data: Mapping[Any, Any]) -> tuple[list[Value], dict[str, Any]]:
-    """Split `data` into numbers and the rest, which is kept as text."""
+    """Split `data` into numbers and the rest, which is kept as text and warned of once a name.
+
+    None, and a masked value, say that there is no value: they are in neither, nor is media.
+    """
     numbers: list[Value] = []
     rest: dict[str, Any] = {}
     for name, value in flatten(data):
         try:
             read = _read(value)
-        except Exception:  # noqa: BLE001 - a foreign value may raise anything
-            rest[name] = value
+        except Exception as error:  # noqa: BLE001 - a foreign value may raise anything
+            if left_out(name, value):
+                continue
+            rest[name] = shown = _shown(value)
+            kind = type(value).__name__ if shown is value else shown
+            why = "" if isinstance(error, TypeError) else f"; {describe(error)}"
+            warn_once(f"value {name}", f"{name!r} is no number ({kind}{why}); kept as a text event")
         else:
-            label = quoted(name)
-            numbers.append(label + read if isinstance(read, str) else (label, read))
+            if read is not None:
+                label = quoted(name)
+                numbers.append(label + read if isinstance(read, str) else (label, read))
     return numbers, rest
 
 
-def _read(value: Any) -> str | Waiting:
-    """One value as JSON, or the tensor that is still on a GPU.
+def _read(value: Any) -> str | Arriving | None:
+    """One value as JSON, the tensor that is still on its way, or None if there is no value.
 
     Raises:
-        TypeError: it is no number; other errors come from the value's own code.
+        TypeError: it is no number.
+        ValueError: it is one, but not to be had here; other errors come from the value's own code.
     """
     if isinstance(value, int | float):
         return number(value)
-    if getattr(value, "is_cuda", False) and "torch" in sys.modules:
-        if value.numel() != 1:
-            raise TypeError("more than one value")
-        return Waiting(value)
-    item = value.item()
-    if not isinstance(item, int | float):
-        raise TypeError("no number")
-    return number(item)
+    on_cpu = getattr(value, "is_cpu", None)  # only a tensor of torch knows
+    if on_cpu is None:
+        return _read_foreign(value)
+    if hasattr(value, "placements"):
+        value = _local_part(value)
+    return number(value.item()) if value.is_cpu else _read_device(value)
+
+
+def _read_foreign(value: Any) -> str | None:
+    """Numpy's and other libraries' numbers, Decimal, Fraction."""
+    if value is None:
+        return None
+    if type(value).__name__.startswith("Masked") and value.mask.all():
+        return None  # numpy would give 0
+    if hasattr(value, "item"):
+        value = value.item()
+    elif not hasattr(value, "__float__") and hasattr(value, "__array__"):
+        value = value.__array__().item()
+    if isinstance(value, str | bytes | bytearray):
+        raise TypeError("a text")
+    return number(value if isinstance(value, int) else float(value))
+
+
+def _read_device(tensor: Any) -> str | Arriving:
+    """A tensor on an accelerator: its copy is begun, and nobody waits for it.
+
+    Where torch gives the device no events, for example on XLA, the value is read, which waits.
+    """
+    if tensor.numel() != 1:
+        raise TypeError("more than one value")
+    module: Any = getattr(sys.modules["torch"], tensor.device.type, None)
+    if not hasattr(module, "Event"):
+        return number(tensor.item())
+    if is_capturing(module):
+        raise ValueError("it has no value while a graph is captured")
+    with module.device(tensor.device) if hasattr(module, "device") else nullcontext():
+        copy = tensor.detach().to("cpu", non_blocking=True)
+        event = module.Event()
+        event.record()
+    return Arriving(copy, event, module)
+
+
+def _local_part(tensor: Any) -> Any:
+    """The value of a DTensor as this rank has it; others have to talk to each other for it."""
+    if not all(placement.is_replicate() for placement in tensor.placements):
+        raise ValueError("it is spread over the ranks; log tensor.full_tensor() of all of them")
+    return tensor.to_local()
+
+
+def _shown(value: Any) -> Any:
+    """What is kept of a value that is no number: of an array its shape, never its contents.
+
+    To print a tensor would wait for its device.
+    """
+    try:
+        if hasattr(value, "is_cpu") or (hasattr(value, "dtype") and tuple(value.shape)):
+            return f"{type(value).__name__} of shape {tuple(value.shape)}, {value.dtype}"
+        if isinstance(value, list | tuple | set | frozenset) and len(value) > LONG:
+            return f"{type(value).__name__} of {len(value)} values"
+    except Exception:  # noqa: BLE001 - a foreign value may raise anything
+        return f"<{type(value).__name__}>"
+    return value

@@ -9,6 +9,8 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
+LONGEST = 500  # characters of an exception; torch lists all its backends in some
+
 _given: set[str] = set()
 
 
@@ -24,7 +26,7 @@ def warn_once(topic: str, message: str) -> None:
 def describe(error: BaseException) -> str:
     """One line about an exception, even one whose text cannot be had."""
     try:
-        return f"{type(error).__name__}: {error}"
+        return f"{type(error).__name__}: {error}".partition("\n")[0][:LONGEST]
     except Exception:  # noqa: BLE001 - a broken __str__ must not hide the error itself
         return type(error).__name__
 

@@ -1,4 +1,7 @@
-"""`python -m orchestrator.watch ROOT`: the watcher that other commands start in the background."""
+"""`python -m orchestrator.watch ROOT [--forever]`: the watcher that other commands start.
+
+With `--forever`, as in the systemd unit, it stays when there is nothing to do.
+"""
 
 import sys
 from pathlib import Path
@@ -11,7 +14,7 @@ from orchestrator.workspace import Workspace
 def main() -> int:
     """Watch the workspace named on the command line; a second watcher leaves at once."""
     try:
-        run_watcher(Workspace(Path(sys.argv[1])))
+        run_watcher(Workspace(Path(sys.argv[1])), forever="--forever" in sys.argv[2:])
     except ConflictError:
         return 0
     return 0

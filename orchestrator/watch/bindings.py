@@ -19,6 +19,7 @@ from orchestrator.criteria.predicates.expression import (
 )
 from orchestrator.domain.criterion import Criterion, Decidable, Kind, Reading
 from orchestrator.domain.run import MetricSpec
+from orchestrator.domain.series import origin_of
 from orchestrator.errors import InvalidFileError
 
 
@@ -85,7 +86,7 @@ def _frozen(
     bindings = {
         bound.name: bound.series
         for bound in bound_names(reading, metrics, names)
-        if bound.series is not None
+        if bound.series is not None and not origin_of(bound.series)
     }
     return replace(criterion, reading=reading, bindings=bindings)
 

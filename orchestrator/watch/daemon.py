@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from orchestrator.errors import ConflictError
+from orchestrator.errors import ConflictError, DamagedIndexError
 from orchestrator.fsio import try_lock
 from orchestrator.store import Reader
+from orchestrator.store.database import set_aside
 from orchestrator.watch.live import Finished, pending
 from orchestrator.workspace import Workspace
 
+log = logging.getLogger(__name__)
 TICK = 0.75  # seconds between two looks: a verdict is due within 1 s of its point
 # A watcher started from inside a training program is no part of that run: bearing its variables it
 # would be ended with it.
@@ -27,6 +29,7 @@ _OF_A_RUN = {
     "EXP_PHASE",
 }
 _KEEP_INTERVAL = 5.0  # seconds
+_REMAKES = 5  # of the index in one life; a disk that damages it again and again needs a person
 _LOG_LIMIT = 1 << 20  # bytes of watcher.log after which a new one begins
 
 
@@ -100,11 +103,25 @@ def _work_left(workspace: Workspace, given_up: frozenset[str]) -> bool:
 
 
 def _loop(workspace: Workspace, stop: list[int], *, forever: bool) -> frozenset[str]:
-    """Tick until there is nothing to wait for; return the runs that were given up."""
+    """Tick until there is nothing to wait for; return the runs that were given up.
+
+    Files are the truth: an index that is damaged or gone is set aside and made again from them.
+    """
+    _open_log(workspace)
+    for _ in range(_REMAKES):
+        try:
+            return _tick_on(workspace, stop, forever=forever)
+        except DamagedIndexError as error:
+            log.warning("%s; it is made again from the files", error)
+            set_aside(workspace.database)
+            time.sleep(TICK)
+    return _tick_on(workspace, stop, forever=forever)
+
+
+def _tick_on(workspace: Workspace, stop: list[int], *, forever: bool) -> frozenset[str]:
     # sqlmodel costs half a second: only the process that writes the index pays for it.
     from orchestrator.watch.watcher import Watcher  # noqa: PLC0415
 
-    _open_log(workspace)
     with Watcher(workspace) as watcher:
         while not stop:
             waiting = watcher.tick()
@@ -128,9 +145,9 @@ def _flag_on_signals() -> list[int]:
 
 
 def _open_log(workspace: Workspace) -> None:
-    log = workspace.watcher_log
-    if log.exists() and log.stat().st_size > _LOG_LIMIT:
-        log.replace(log.with_suffix(".log.1"))
+    file = workspace.watcher_log
+    if file.exists() and file.stat().st_size > _LOG_LIMIT:
+        file.replace(file.with_suffix(".log.1"))
     logging.basicConfig(
-        filename=log, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+        filename=file, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )

@@ -2,6 +2,7 @@
 
 import signal
 
+from orchestrator import procs
 from orchestrator.codec import encode, read_record, read_record_if_present
 from orchestrator.domain.attempt import AttemptRequest, Failure, Lease, Waiting
 from orchestrator.domain.run import (
@@ -71,6 +72,7 @@ def run_state(record: RunRecord, attempt: AttemptState, *, max_step: int | None)
     if attempt.exit is not None:
         status = RunStatus.ENDED
         outcome, why = _outcome(record, attempt, attempt.exit, max_step)
+        why += _unkillable(record, attempt.exit)
     elif attempt.process is None and attempt.request is not None:
         status, why = _before_the_start(attempt, attempt.request)
     elif not attempt.alive:
@@ -78,7 +80,7 @@ def run_state(record: RunRecord, attempt: AttemptState, *, max_step: int | None)
     elif attempt.stop is not None:
         status, why = RunStatus.STOPPING, f"stopping: {attempt.stop.why}"
     else:
-        status, why = RunStatus.RUNNING, "running"
+        status, why = RunStatus.RUNNING, _alive(attempt)
     return RunState(status=status, outcome=outcome, attempt=attempt, why=why)
 
 
@@ -119,6 +121,12 @@ def _before_the_start(attempt: AttemptState, request: AttemptRequest) -> tuple[R
     return RunStatus.QUEUED, attempt.waits_for or f"asked for by {request.by}: {request.why}"
 
 
+def _alive(attempt: AttemptState) -> str:
+    if attempt.process is not None and procs.is_elsewhere(attempt.process):
+        return f"unknown: on host {attempt.process.host}, which cannot be asked from here"
+    return "running"
+
+
 def _loss(attempt: AttemptState) -> str:
     if attempt.process is None:
         return "the launch died before any program started"
@@ -144,6 +152,14 @@ def _outcome(
         done = "no step" if max_step is None else f"{max_step:,} steps"
         return Outcome.INCOMPLETE, f"exit 0 after {done} of {record.planned_steps:,} planned"
     return Outcome.COMPLETED, "all programs ended as intended"
+
+
+def _unkillable(record: RunRecord, ended: ExitRecord) -> str:
+    count = ended.survivors
+    if not count:
+        return ""
+    which = f"{count} processes" if count > 1 else "1 process"
+    return f"; {which} could not be killed: host {record.host} needs attention"
 
 
 def _ran_to_the_end(
@@ -172,7 +188,9 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def record_loss(folder: AttemptFolder, state: RunState, *, now: float) -> None:
+def record_loss(
+    folder: AttemptFolder, state: RunState, *, reaped: procs.Reaped, now: float
+) -> None:
     """Write the exit record that a lost shim could not write; whoever links first wins."""
     attempt = state.attempt
     record = ExitRecord(
@@ -181,6 +199,8 @@ def record_loss(folder: AttemptFolder, state: RunState, *, now: float) -> None:
         started=attempt.started if attempt.started is not None else now,
         ended=now,
         recorded_by="watcher",
+        leftovers=reaped.ended + reaped.survivors,
+        survivors=reaped.survivors,
         error=state.why,
     )
     write_once(folder.exit_file, encode(record))

@@ -70,7 +70,9 @@ def pending(workspace: Workspace, reader: Reader, finished: Finished) -> list[Ru
 
 
 def has_pending(workspace: Workspace) -> bool:
-    """Whether there is work for a watcher."""
+    """Whether there is work for a watcher: a run, or a notice that nobody has got yet."""
+    if workspace.unsent_file.exists():
+        return True
     with Reader(workspace.database) as reader:
         return bool(pending(workspace, reader, Finished()))
 

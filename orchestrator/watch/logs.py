@@ -1,51 +1,68 @@
-"""The new whole lines of a log, in bounded pieces."""
+"""What is new in a log, in bounded pieces, whatever others do to the file meanwhile."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+PIECES = 16  # of a log each tick at most, so that one run cannot hold up the others
 _PIECE = 1 << 20  # bytes read at once
-_PIECES = 16  # a piece of a live log each tick at most, so that one run cannot hold up the others
-_LONGEST = 1 << 16  # a line without end (a progress bar) is cut after this many bytes
+_LONGEST = 1 << 16  # a line without any end is cut after this many bytes
+_MARK = 64  # bytes before the offset that tell whether the file still is what was read
+_TAIL_LIMIT = 4 << 20  # bytes looked through for the last lines
 
 
 class LogCursor:
-    """How far a log has been read; a line counts once its newline is there."""
+    """How far a log has been read. Text counts once its line has ended, by newline or return.
+
+    A file that was cut short or replaced (`copytruncate` of logrotate) is read from its start.
+    `behind` says that the last `read` left whole pieces for the next one, `grown` that the file
+    had more bytes than at the read before.
+    """
 
     def __init__(self) -> None:
         self._offset = 0
         self._next_line = 1
+        self._mark = b""
+        self._size = 0
+        self.behind = False
+        self.grown = False
 
-    def read(self, path: Path, *, whole: bool) -> Iterator[tuple[int, str]]:
-        """Yield (number of the first line, text of whole lines).
+    def read(
+        self, path: Path, *, ended: bool, pieces: int | None = None
+    ) -> Iterator[tuple[int, str]]:
+        """Yield (number of the first line, text of whole lines), at most so many pieces.
 
-        With `whole` all of it, a last line without newline too: nobody will finish it.
+        With `ended` a last line without its end, too: nobody will finish it.
         """
+        self.behind = self.grown = False
         try:
             with path.open("rb") as file:
-                file.seek(self._offset)
-                pieces = 0
-                while whole or pieces < _PIECES:
-                    data = file.read(_PIECE)
-                    text = self._whole_lines(data, at_end=whole and len(data) < _PIECE)
-                    if not text:
-                        return
+                self._check(file.fileno())
+                while (text := self._next_piece(file.fileno(), ended=ended)) and pieces != 0:
                     first = self._next_line
                     self._offset += len(text)
                     self._next_line += text.count(b"\n")
-                    pieces += 1
+                    self._mark = (self._mark + text[-_MARK:])[-_MARK:]
+                    pieces = None if pieces is None else pieces - 1
                     yield first, text.decode(errors="replace")
-                    file.seek(self._offset)
+                self.behind = bool(text)
         except FileNotFoundError:
             return
 
-    @staticmethod
-    def _whole_lines(data: bytes, *, at_end: bool) -> bytes:
-        if at_end:
-            return data
-        end = data.rfind(b"\n") + 1
+    def _check(self, descriptor: int) -> None:
+        """Begin anew if the file is not the one that was read."""
+        size = os.fstat(descriptor).st_size
+        self.grown, self._size = size != self._size, size
+        start = self._offset - len(self._mark)
+        if os.pread(descriptor, len(self._mark), start) != self._mark:
+            self._offset, self._next_line, self._mark = 0, 1, b""
+
+    def _next_piece(self, descriptor: int, *, ended: bool) -> bytes:
+        data = os.pread(descriptor, _PIECE, self._offset)
+        end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
         if end == 0 and len(data) >= _LONGEST:
-            return data
-        return data[:end]
+            return data[:_LONGEST]
+        return data if ended and len(data) < _PIECE else data[:end]
 
 
 def tail(path: Path, size: int) -> str:
@@ -66,7 +83,7 @@ def last_lines(path: Path, count: int) -> list[str]:
     try:
         with path.open("rb") as file:
             start, found = file.seek(0, 2), b""
-            while start > 0 and found.count(b"\n") <= count:
+            while start > 0 and found.count(b"\n") <= count and len(found) < _TAIL_LIMIT:
                 size = min(_PIECE, start)
                 start -= size
                 file.seek(start)

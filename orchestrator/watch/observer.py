@@ -2,21 +2,24 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.clock import Clock
 from orchestrator.codec import read_record_if_present
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
-from orchestrator.domain.hardware import is_sampled
-from orchestrator.domain.point import Point
+from orchestrator.domain.point import Event, Point
 from orchestrator.domain.run import ExitRecord, RunRecord, RunState, RunStatus
+from orchestrator.domain.series import furthest
 from orchestrator.store import Reader
-from orchestrator.store.index import Index
 from orchestrator.watch.checkpoints import CheckpointShelf
 from orchestrator.watch.judging import judge_of
 from orchestrator.watch.live import as_run, newest_attempt
 from orchestrator.watch.logs import LogCursor
 from orchestrator.workspace import RunFolder, Workspace
+
+if TYPE_CHECKING:
+    from orchestrator.store import Index
 
 _OURS = {
     "request.json",
@@ -29,13 +32,13 @@ _OURS = {
     "failure.json",
     "stop.json",
     "ticked.json",
-} | {
     "published.json",
-    "out.log",
+    "notices.jsonl",
     "snapshot.patch",
     "telemetry.jsonl",
 }
 _BEFORE = {RunStatus.QUEUED, RunStatus.STARTING}
+_ALERTS = 50  # of one run that are heard
 _REJUDGE = 5.0  # seconds after which files are looked for, and verdicts that moved are written
 
 
@@ -45,8 +48,10 @@ class Observation:
 
     `end` is how its newest attempt ended, None while that lives or waits. The run itself has ended
     (`state`) once it is decided that no other attempt follows. `elapsed` is the time since the
-    attempt began, `idle` that without a new record; in seconds. `changed` says that a verdict has
-    turned since the look before.
+    attempt began, `idle` that without a new record or log line, `quiet` that without a new record;
+    in seconds. `changed` says that a verdict has turned since the look before, `behind` that there
+    is more in the logs than one look takes in. `alerts` are the first ones that its programs
+    raised.
     """
 
     folder: RunFolder
@@ -58,6 +63,9 @@ class Observation:
     elapsed: float
     idle: float
     changed: bool
+    behind: bool
+    quiet: float
+    alerts: tuple[Event, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +84,7 @@ class Observer:
     def __init__(
         self,
         workspace: Workspace,
-        index: Index,
+        index: "Index",
         reader: Reader,
         folder: RunFolder,
         record: RunRecord,
@@ -89,6 +97,9 @@ class Observer:
         self._checkpoints = CheckpointShelf()
         self._active_at: float | None = None
         self._began: tuple[int, float] | None = None  # attempt, monotonic
+        self._recorded_at: float | None = None
+        self._recorded = False
+        self._alerts: tuple[Event, ...] = ()
         self._judged_at = 0.0
         self._verdicts_at = 0.0
         self._last: _Known | None = None
@@ -97,13 +108,19 @@ class Observer:
     def _begin(self) -> None:
         """Judge from the start: all that the index holds, and the logs from their first line."""
         self._judge = judge_of(self._record, self._history)
-        self._logs: dict[int, LogCursor] = {}
+        self._logs: dict[tuple[int, int], LogCursor] = {}  # by number of attempt and of file
+        self._alerts = ()
         self._index.replay(
             self._folder.id,
             wanted=self._judge.wants,
             on_point=self._judge.observe_point,
-            on_event=self._judge.observe_event,
+            on_event=self._hear,
         )
+
+    def _hear(self, event: Event) -> None:
+        self._judge.observe_event(event)
+        if event.name == "alert" and len(self._alerts) < _ALERTS:
+            self._alerts += (event,)
 
     def _history(self, metric: str) -> list[Point]:
         """All points of a series that the index holds."""
@@ -111,27 +128,31 @@ class Observer:
         self._index.replay(self._folder.id, wanted={metric}, on_point=points.append)
         return points
 
-    def look(self, clock: Clock) -> Observation:
-        """Read what is new, judge, and write what changed to the index."""
+    def look(self, clock: Clock, *, pieces: int | None = None) -> Observation:
+        """Read what is new, judge, and write what changed to the index.
+
+        At most so many `pieces` of each log are read: a caller with other runs to look at goes on
+        while the observation is `behind`.
+        """
         # State before files: what an ended run wrote is all there when its files are read.
         newest = newest_attempt(self._folder, self._record)
         ended = newest.status is RunStatus.ENDED
-        grown = self._read(whole=ended)
+        grown = self._read(ended=ended, pieces=pieces)
         now = clock.monotonic()
         if grown or self._active_at is None or newest.status in _BEFORE:
             self._active_at = now
-        before = self._last
+        if self._recorded or self._recorded_at is None or newest.status in _BEFORE:
+            self._recorded_at = now
+        before = last = self._last
         if (
             ended
             or grown
-            or before is None
-            or before.newest != newest
+            or last is None
+            or last.newest != newest
             or now > self._judged_at + _REJUDGE
         ):
             self._judged_at = now
-            self._judge_all(newest, self._elapsed(newest, clock))
-        assert self._last is not None  # noqa: S101 - judged above, or at an earlier look
-        last = self._last
+            last = self._judge_all(newest, self._elapsed(newest, clock))
         return Observation(
             folder=self._folder,
             record=self._record,
@@ -142,6 +163,9 @@ class Observer:
             elapsed=self._elapsed(newest, clock),
             idle=now - self._active_at,
             changed=before is None or _turns(before.verdicts) != _turns(last.verdicts),
+            behind=any(cursor.behind for cursor in self._logs.values()),
+            quiet=now - self._recorded_at,
+            alerts=self._alerts,
         )
 
     def _elapsed(self, state: RunState, clock: Clock) -> float:
@@ -153,11 +177,10 @@ class Observer:
             self._began = (number, clock.monotonic() - max(0.0, clock.wall() - started))
         return clock.monotonic() - self._began[1]
 
-    def _judge_all(self, newest: RunState, elapsed: float) -> None:
+    def _judge_all(self, newest: RunState, elapsed: float) -> _Known:
         """Judge what is known now, and bring the index up to date where that changed."""
         series = self._reader.series(self._folder.id)
-        logged = (row.max_step for name, row in series.items() if not is_sampled(name))
-        max_step = max(logged, default=None)
+        max_step = furthest({name: row.max_step for name, row in series.items()})
         if newest.status is RunStatus.ENDED:
             # Now that all its points are in, whether that was the plan.
             newest = newest_attempt(self._folder, self._record, max_step=max_step)
@@ -167,6 +190,7 @@ class Observer:
         known = _Known(newest=newest, state=state, facts=facts, verdicts=verdicts)
         self._write(known)
         self._last = known
+        return known
 
     def _write(self, known: _Known) -> None:
         """Write what changed since the last look; of verdicts that only moved on, every few looks.
@@ -185,28 +209,36 @@ class Observer:
             self._index.put_verdicts(self._folder.id, self._record.criteria, known.verdicts)
             self._verdicts_at = self._judged_at
 
-    def _read(self, *, whole: bool) -> bool:
+    def _read(self, *, ended: bool, pieces: int | None) -> bool:
         """Take in new points, events and log lines; say whether there were any."""
         result = self._index.ingest(
             self._folder,
             wanted=self._judge.wants,
             on_point=self._judge.observe_point,
-            on_event=self._judge.observe_event,
+            on_event=self._hear,
         )
         if result.restarted:
             self._begin()
-        # Samples of the hardware come whether the run does anything or not.
-        grown = result.bytes > result.sampled
+        self._recorded = result.points + result.events > 0
+        grown = result.bytes > 0
         for attempt in self._folder.attempts():
-            source = str(attempt.log.relative_to(self._folder.path))
-            if attempt.number not in self._logs and attempt.log.exists():
-                # A program that prints nothing has a log all the same, with nothing wrong in it.
-                self._judge.observe_log(source, 1, "")
-            cursor = self._logs.setdefault(attempt.number, LogCursor())
-            for first_line, text in cursor.read(attempt.log, whole=whole):
-                self._judge.observe_log(source, first_line, text)
-                grown = True
+            for log in attempt.logs():
+                grown |= self._read_log(attempt.number, log, ended=ended, pieces=pieces)
         return grown
+
+    def _read_log(self, attempt: int, log: Path, *, ended: bool, pieces: int | None) -> bool:
+        source = str(log.relative_to(self._folder.path))
+        try:
+            key = (attempt, log.stat().st_ino)  # a file that somebody renames is read on
+        except FileNotFoundError:
+            return False  # removed by whoever rotates it
+        if key not in self._logs:
+            # A program that prints nothing has a log all the same, with nothing wrong in it.
+            self._judge.observe_log(source, 1, "")
+        cursor = self._logs.setdefault(key, LogCursor())
+        for first_line, text in cursor.read(log, ended=ended, pieces=pieces):
+            self._judge.observe_log(source, first_line, text)
+        return cursor.grown
 
     def _facts(self, state: RunState, max_step: int | None, series: tuple[str, ...]) -> RunFacts:
         attempts = self._folder.attempts()
@@ -255,7 +287,8 @@ class Observer:
 
 def _is_theirs(path: Path) -> bool:
     """Whether the programs of the run made a file of its folder, and not exp."""
-    return path.name not in _OURS and not path.name.startswith("events-") and path.is_file()
+    ours = path.name in _OURS or path.name.startswith(("events-", "stacks-", "out.log"))
+    return not ours and path.is_file()
 
 
 def _turns(verdicts: tuple[Verdict, ...]) -> list[tuple[State, bool]]:

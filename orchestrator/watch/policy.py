@@ -27,10 +27,18 @@ def stop_reason(
 
 def used_up(record: RunRecord, used: Spent) -> str | None:
     """Which budget of the whole run is spent, in words; None if none is."""
-    gpu_hours = record.budget.gpu_hours
-    if gpu_hours is not None and used.gpu_hours > gpu_hours:
-        return f"GPU budget of {gpu_hours:g} GPU-hours is used up"
-    return _over("wall budget", record.budget.wall, used.wall)
+    budget = spent_budget(record, used)
+    return None if budget is None else f"{budget} is used up"
+
+
+def spent_budget(record: RunRecord, used: Spent) -> str | None:
+    """The budget that is spent, such as `wall budget of 8 h 00 min`; None while all hold."""
+    budget = record.budget
+    if budget.gpu_hours is not None and used.gpu_hours > budget.gpu_hours:
+        return f"GPU budget of {budget.gpu_hours:g} GPU-hours"
+    if budget.wall is not None and used.wall > budget.wall:
+        return f"wall budget of {format_duration(budget.wall)}"
+    return None
 
 
 def is_decided(stop: StopRequest | None) -> bool:

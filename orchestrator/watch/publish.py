@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from orchestrator.codec import encode
 from orchestrator.domain.run import Published
-from orchestrator.errors import ExpError
+from orchestrator.errors import DamagedIndexError, ExpError
 from orchestrator.fsio import write_atomic
 from orchestrator.git import Repository
 from orchestrator.watch.evidence import one_line, tally, verdict_words
@@ -23,8 +23,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def publish_end(workspace: Workspace, seen: Observation, *, now: float) -> Published:
+def publish_end(
+    workspace: Workspace, seen: Observation, tell: Callable[[Published], None], *, now: float
+) -> Published:
     """Write an ended run into its ticket and its report, commit both, and note that it is done.
+
+    `tell` hears of it before the note: after that nobody looks at this run again.
 
     What stands in the way (a hook, a rebase, a missing ticket) is recorded and not raised: the
     run's own facts are safe, and `exp report --commit` can be asked again.
@@ -35,19 +39,22 @@ def publish_end(workspace: Workspace, seen: Observation, *, now: float) -> Publi
     commit = None
     ticket = seen.record.ticket
     if ticket is not None:
-        changed = _attempt(problems, lambda: write_end(workspace, seen)) or []
+        changed = _attempt(problems, lambda: write_end(workspace, ticket, seen)) or []
         paths = _attempt(problems, lambda: write_report(workspace, ticket.id, now=now)) or []
     if seen.record.commit_policy == "milestones" and (changed or paths):
         commit = _attempt(problems, lambda: commit_run(workspace, seen, [*changed, *paths]))
     published = Published(
         time=now, commit=commit, report=paths[0] if paths else None, problems=tuple(problems)
     )
+    tell(published)
     write_atomic(seen.folder.published_file, encode(published))
     return published
 
 
 def commit_run(workspace: Workspace, seen: Observation, paths: Sequence[str]) -> str | None:
-    """Commit the files that a run's end changed; None if git has them already.
+    """Commit the files that a run's end changed, unless a watcher that was killed has done so.
+
+    None without a repository, or if git has the files as they are for another reason.
 
     Raises:
         RefusedError: git is in the middle of something, detached, or a hook said no.
@@ -61,17 +68,17 @@ def commit_run(workspace: Workspace, seen: Observation, paths: Sequence[str]) ->
         f"- {verdict_words(criterion, verdict)}: {one_line(criterion.text)} ({verdict.why})"
         for criterion, verdict in zip(seen.record.criteria, seen.verdicts, strict=True)
     )
-    return repository.commit(
-        [workspace.root / path for path in paths],
-        subject=subject,
-        body=body,
-        trailers={"Ticket": ticket.id, "Run": seen.folder.id},
-    )
+    files = [workspace.root / path for path in paths]
+    trailers = {"Ticket": ticket.id, "Run": seen.folder.id}
+    made = repository.commit(files, subject=subject, body=body, trailers=trailers)
+    return made or repository.find_commit(files, trailers, since=seen.record.created)
 
 
 def _attempt(problems: list[str], step: Callable[[], T]) -> T | None:
     try:
         return step()
+    except DamagedIndexError:
+        raise  # the end is written down once the index has been made again
     except ExpError as error:
         log.warning("publish: %s", error, exc_info=True)
         problems.append(f"{error}; {error.hint}" if error.hint else str(error))

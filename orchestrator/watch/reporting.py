@@ -8,6 +8,7 @@ from orchestrator import report, tickets
 from orchestrator.domain.hardware import is_sampled
 from orchestrator.domain.point import Event
 from orchestrator.domain.run import Command, Outcome, RunRecord, RunState, RunStatus
+from orchestrator.domain.series import furthest, plain_name, surest
 from orchestrator.domain.ticket import Ticket
 from orchestrator.fsio import write_atomic
 from orchestrator.store import Reader
@@ -187,14 +188,18 @@ def _progress(
     series = [row for row in reader.series(folder.id).values() if not is_sampled(row.name)]
     if not series:
         return report.Progress(planned=record.planned_steps)
-    densest = max(series, key=lambda row: (row.count, row.name))
+    steps = {row.name: row.max_step for row in series}
+    surer = surest(steps)
+    densest = max(
+        (row for row in series if row.name in surer), key=lambda row: (row.count, row.name)
+    )
     history = reader.history(folder.id, densest.name)
     measured = report.pace(
         list(zip(history.steps, history.times, strict=True)), record.planned_steps
     )
     return replace(
         measured,
-        step=max(row.max_step for row in series),
+        step=furthest(steps),
         elapsed=now - record.created,
         eval_share=_eval_share(reader.events(folder.id, "phase"), now - record.created),
     )
@@ -244,7 +249,7 @@ def _metrics(
             report.metric_facts(
                 row.name,
                 list(zip(history.steps, history.values, strict=True)),
-                spec=specs.get(row.name),
+                spec=specs.get(row.name) or specs.get(plain_name(row.name)),
                 criteria=record.criteria,
             )
         )

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,8 @@ class Recorder:
     """Writes the samples of one attempt.
 
     `leased` are the UUIDs of its GPUs. None stands for an attempt without a lease: all GPUs of the
-    machine count, in the order in which samples first list them. `events` are those
-    that the file holds already.
+    machine count, in the order in which samples first list them. `events` are those that the file
+    holds already.
     """
 
     def __init__(
@@ -74,8 +75,13 @@ def _append(path: Path, lines: Sequence[dict[str, Any]]) -> None:
         end = os.fstat(descriptor).st_size
         if end and os.pread(descriptor, 1, end - 1) != b"\n":
             data = b"\n" + data
-        while data:
-            data = data[os.write(descriptor, data) :]
+        try:
+            while data:
+                data = data[os.write(descriptor, data) :]
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(descriptor, end)  # all of a sample or nothing
+            raise
     finally:
         os.close(descriptor)
 

@@ -1,6 +1,6 @@
 """What a run has used up over all its attempts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.codec import read_record_if_present
 from orchestrator.domain.attempt import Lease
@@ -30,6 +30,15 @@ class Spent:
     def gpu_hours(self) -> float:
         """Hours times GPUs."""
         return (self.gpu_seconds + self.attempt * self.gpus) / 3600
+
+    def at(self, share: float) -> "Spent":
+        """What would be used if a budget of which this is `share` were a whole one."""
+        return replace(
+            self,
+            attempt=self.attempt / share,
+            earlier=self.earlier / share,
+            gpu_seconds=self.gpu_seconds / share,
+        )
 
 
 def spent(folder: RunFolder, record: RunRecord, number: int, elapsed: float) -> Spent:

@@ -6,7 +6,7 @@ from orchestrator import report, tickets
 from orchestrator.clock import format_duration, format_utc
 from orchestrator.domain.criterion import Criterion, State, Verdict
 from orchestrator.domain.retry import Cause
-from orchestrator.domain.run import AttemptState, Outcome
+from orchestrator.domain.run import AttemptState, Outcome, TicketRef
 from orchestrator.domain.ticket import TicketPhase, TicketStatus
 from orchestrator.errors import InvalidFileError
 from orchestrator.executors import executor_for
@@ -22,22 +22,21 @@ from orchestrator.workspace import RunFolder, Workspace
 _TROUBLES = {Outcome.FAILED, Outcome.LOST, Outcome.INCOMPLETE}
 
 
-def tick_boxes(workspace: Workspace, seen: Observation) -> list[str]:
+def tick_boxes(workspace: Workspace, ticket: TicketRef, seen: Observation) -> list[str]:
     """Tick the boxes whose verdict is met for good; return the files that changed."""
-    assert seen.record.ticket is not None  # noqa: S101 - callers hold runs of tickets only
     met = [
         c.key for c, v in _judged(seen) if v.state is State.MET and v.final and c.reading.is_goal
     ]
     before = _ticked_before(seen.folder)
     if set(met) <= before:
         return []
-    path = tickets.find(workspace.tickets, seen.record.ticket.id).ticket.path
+    path = tickets.find(workspace.tickets, ticket.id).ticket.path
     changed = _edited(workspace, path, lambda document: _tick(document, seen, met, before))
     _remember_ticks(seen.folder, before, met)
     return changed
 
 
-def write_end(workspace: Workspace, seen: Observation) -> list[str]:
+def write_end(workspace: Workspace, ticket: TicketRef, seen: Observation) -> list[str]:
     """Write the end of a run into its ticket, and free the tickets that waited for it.
 
     Returns the files that belong into the commit, relative to the workspace: the ticket always,
@@ -48,19 +47,15 @@ def write_end(workspace: Workspace, seen: Observation) -> list[str]:
         InvalidFileError: its machine blocks are broken.
         EnvironmentFailure: it cannot be written.
     """
-    assert seen.record.ticket is not None  # noqa: S101 - callers hold runs of tickets only
-    ticket_id = seen.record.ticket.id
-    path = tickets.find(workspace.tickets, ticket_id).ticket.path
+    path = tickets.find(workspace.tickets, ticket.id).ticket.path
     before = _ticked_before(seen.folder)
     _edited(workspace, path, lambda document: _with_end(document, seen, before))
     changed = [path]
-    if seen.record.ticket.path != path and not (workspace.root / seen.record.ticket.path).exists():
-        changed.append(
-            seen.record.ticket.path
-        )  # renamed meanwhile: the commit holds the whole move
+    if ticket.path != path and not (workspace.root / ticket.path).exists():
+        changed.append(ticket.path)  # renamed meanwhile: the commit holds the whole move
     _remember_ticks(seen.folder, before, _met(seen))
-    if tickets.find(workspace.tickets, ticket_id).ticket.status == TicketStatus.DONE:
-        for waiting in tickets.freed_by(tickets.load_all(workspace.tickets), ticket_id):
+    if tickets.find(workspace.tickets, ticket.id).ticket.status == TicketStatus.DONE:
+        for waiting in tickets.freed_by(tickets.load_all(workspace.tickets), ticket.id):
             changed += _edited(workspace, waiting.path, _ready)
     return changed
 

@@ -5,17 +5,19 @@ Crash-only: killed between any two lines, the next watcher does the rest from th
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 from orchestrator.clock import Clock, SystemClock
 from orchestrator.domain.run import BY_US, RunRecord, RunState, RunStatus, StopRequest
-from orchestrator.errors import ExpError
+from orchestrator.errors import DamagedIndexError, ExpError
 from orchestrator.executors import executor_for
 from orchestrator.store import Reader
 from orchestrator.store.index import Index
 from orchestrator.watch.dispatch import Dispatcher, queue_lock
 from orchestrator.watch.lifecycle import read_run, record_loss
 from orchestrator.watch.live import Finished, pending
+from orchestrator.watch.logs import PIECES
 from orchestrator.watch.observer import Observation, Observer
 from orchestrator.watch.policy import stop_reason, time_left
 from orchestrator.watch.publish import publish_end
@@ -23,6 +25,7 @@ from orchestrator.watch.settling import settle
 from orchestrator.watch.spending import spent
 from orchestrator.watch.stopping import request_stop
 from orchestrator.watch.telemetry import Telemetry
+from orchestrator.watch.telling import Teller
 from orchestrator.watch.ticket_index import index_tickets
 from orchestrator.watch.ticketing import tick_boxes
 from orchestrator.workspace import RunFolder, Workspace
@@ -49,6 +52,7 @@ class Watcher:
         self._clock = clock or SystemClock()
         self._index = Index(workspace.database)
         self._reader = Reader(workspace.database)
+        self._teller = Teller(workspace, self._reader, self._clock)
         self._observers: dict[str, Observer] = {}
         self._finished = Finished()
         self._dispatcher = Dispatcher(workspace, self._reader, self._clock)
@@ -60,6 +64,7 @@ class Watcher:
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        self._teller.close()
         self._reader.close()
         self._index.close()
 
@@ -71,10 +76,17 @@ class Watcher:
         )
 
     def tick(self) -> bool:
-        """Look at everything once; True if there is something left to wait for."""
+        """Look at everything once; True if there is something left to wait for.
+
+        Raises:
+            DamagedIndexError: the index has to be made again, by another watcher.
+        """
+        self._index.check_place()
         try:
             self._index_tickets()
             folders = pending(self._workspace, self._reader, self._finished)
+        except DamagedIndexError:
+            raise
         except Exception:
             # A ticket that cannot be read or a full disk: the runs need their watcher all the same.
             log.exception("tickets and runs could not be listed")
@@ -87,7 +99,7 @@ class Watcher:
         self._telemetry.turn(self._clock)
         for folder in folders:
             waiting |= self._look_at(folder)
-        return waiting
+        return bool(self._teller.step()) or waiting
 
     def _dispatch(self, folders: list[RunFolder]) -> None:
         """Start what waits and may start; not while a command is starting something itself."""
@@ -105,6 +117,8 @@ class Watcher:
             return trouble.failures < _PATIENCE
         try:
             self._tend(folder)
+        except DamagedIndexError:
+            raise
         except Exception:
             log.exception("%s could not be looked at", folder.id)
             trouble.failures += 1
@@ -125,11 +139,14 @@ class Watcher:
         observer = self._observer(folder)
         if observer is None:
             return
-        seen = observer.look(self._clock)
+        seen = observer.look(self._clock, pieces=PIECES)
         if seen.end is None:
             self._telemetry.record(seen)
             self._steer(seen)
+            self._teller.live(seen)
             return
+        if seen.behind:
+            return  # a log of gigabytes: the other runs are looked at meanwhile
         if seen.end.attempt.exit is None:
             self._bury(seen.folder, seen.record, seen.end)
             seen = observer.look(self._clock)
@@ -138,7 +155,9 @@ class Watcher:
         seen = observer.look(self._clock)
         if not folder.published_file.exists():
             log.info("%s %s: %s", folder.id, seen.state.outcome, seen.state.why)
-            publish_end(self._workspace, seen, now=self._clock.wall())
+            publish_end(
+                self._workspace, seen, partial(self._teller.ended, seen), now=self._clock.wall()
+            )
         self._index.put_run(seen.record, seen.state, folder=folder)
         self._observers.pop(folder.id, None)
 
@@ -162,17 +181,17 @@ class Watcher:
                 left = time_left(seen.record, seen.facts.max_step, used.wall)
                 request = StopRequest(by=BY_US, why=reason, time=self._clock.wall(), saved=left)
                 request_stop(seen.folder, seen.record, request)
-        if seen.changed and seen.record.ticket is not None:
+        ticket = seen.record.ticket
+        if seen.changed and ticket is not None:
             try:
-                tick_boxes(self._workspace, seen)
+                tick_boxes(self._workspace, ticket, seen)
             except ExpError as error:
                 # The ticket is gone or locked: the run's end will write it, or say why not.
                 log.warning("%s: boxes not ticked: %s", seen.folder.id, error)
 
     def _bury(self, folder: RunFolder, record: RunRecord, end: RunState) -> None:
         """End what a lost shim left behind, then write the exit record it could not write."""
-        attempt, killed = folder.attempt(end.attempt.number), 0
-        if attempt.path.is_dir():
-            killed = executor_for(record.executor).reap(folder, attempt)
-        log.warning("%s: %s; %d processes ended", folder.id, end.why, killed)
-        record_loss(attempt, end, now=self._clock.wall())
+        attempt = folder.attempt(end.attempt.number)
+        reaped = executor_for(record.executor).reap(folder, attempt)
+        log.warning("%s: %s; %s", folder.id, end.why, reaped)
+        record_loss(attempt, end, reaped=reaped, now=self._clock.wall())

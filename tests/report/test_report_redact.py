@@ -1,9 +1,13 @@
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.domain.run import Command, Phase
 from orchestrator.redact import is_secret_name, redact, redacted
+from orchestrator.report import render_status
 
 HOSTS = ("gpu07.cluster.example.org", "localhost", "trainbox")
 
@@ -180,3 +184,51 @@ def test_types_of_a_tree_are_kept():
     clean = redacted(command)
     assert clean == Command(phase=Phase.TRAIN, argv=("python", "~/train.py"))
     assert clean.phase is Phase.TRAIN
+
+
+def test_redaction_of_planted_secrets(rich):
+    """A secret planted into every text of the facts reaches neither page nor curves."""
+    secret = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"  # gitleaks:allow
+    place = "/home/ada/project on node07.cluster.example.org"
+
+    def plant(item):
+        if isinstance(item, str) and not isinstance(item, Enum):
+            return f"{item} {secret} {place}"
+        if is_dataclass(item):
+            keep = {"path", "id", "hosts", "home", "notes", "goal", "key", "op", "metric"}
+            return replace(
+                item,
+                **{
+                    field.name: plant(getattr(item, field.name))
+                    for field in fields(item)
+                    if field.name not in keep
+                },
+            )
+        if isinstance(item, dict):
+            return {key: plant(value) for key, value in item.items()}
+        return tuple(map(plant, item)) if isinstance(item, tuple) else item
+
+    planted = plant(rich)
+    assert secret in planted.run.why
+    files = render_status(planted)
+    for name, content in files.items():
+        text = content.decode()
+        assert secret not in text, name
+        assert "node07" not in text, name
+        assert "/home/ada" not in text, name
+    assert "<secret>" in files["report.md"].decode()
+
+
+def test_secret_parameters_and_arguments(rich):
+    """A parameter or an argument whose name says secret loses its value, numbers stay."""
+    run = rich.run
+    command = replace(run.commands[0], argv=("train.py", "--api-key", "hunter22", "--steps", "3"))
+    facts = replace(
+        rich,
+        run=replace(run, commands=(command,)),
+        configuration={"wandb": {"api_key": "hunter23"}, "max_tokens": 4096},
+    )
+    page = render_status(facts)["report.md"].decode()
+    assert "hunter2" not in page
+    assert "--steps 3" in page
+    assert "| `max_tokens` | `4096` |" in page

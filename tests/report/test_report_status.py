@@ -2,15 +2,13 @@ import math
 import re
 import subprocess
 import sys
-from dataclasses import fields, is_dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.run import RunStatus
-from orchestrator.errors import InvalidFileError
 from orchestrator.report import (
     FindingFacts,
     MetricFacts,
@@ -21,15 +19,12 @@ from orchestrator.report import (
     notes_of,
     render_status,
 )
-from orchestrator.report.curves import charts_of
-from orchestrator.report.status import FILTERS
-from orchestrator.report.view import view_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def page_of(facts, templates=None):
-    return render_status(facts, templates)["report.md"].decode()
+def page_of(facts):
+    return render_status(facts)["report.md"].decode()
 
 
 def section(page, title):
@@ -211,112 +206,6 @@ def test_foreign_text_stays_in_its_cell(rich):
             assert len(re.split(r"(?<!\\)\|", line)) in {4, 7}, line
 
 
-NOTES = [
-    "",
-    "\n",
-    "one line\n",
-    "  indented\n\n\n\n\ttab and trailing spaces   \n",
-    "windows\r\nlines\r\n",
-    "## My own heading\n\n| a | b |\n|---|---|\n| `x` | {{ not a template }} |\n",
-    "<!-- a comment --> & <b>tags</b> and \x01 \x02 control\n",
-    "secret-looking words of my own: API_KEY=mine12345 in /home/ada\n",
-    "日本語 🙋 ünïcode\n",
-]
-
-
-@pytest.mark.parametrize("notes", NOTES)
-def test_notes_survive(rich, notes):
-    """A person's notes come back word for word after any number of renderings."""
-    page = render_status(replace(rich, notes=notes))["report.md"]
-    again = notes_of(page)
-    assert again == (notes or "\n")
-    assert render_status(replace(rich, notes=again))["report.md"] == page
-
-
-def test_notes_that_are_no_utf8_survive(rich):
-    """Notes in another encoding keep their bytes."""
-    page = render_status(rich)["report.md"].replace(b"trust", b"tr\xfcst")
-    again = render_status(replace(rich, notes=notes_of(page)))["report.md"]
-    assert b"I tr\xfcst this **one**." in again
-
-
-def test_redaction_of_planted_secrets(rich):
-    """A secret planted into every text of the facts reaches neither page nor curves."""
-    secret = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"  # gitleaks:allow
-    place = "/home/ada/project on node07.cluster.example.org"
-
-    def plant(item):
-        if isinstance(item, str) and not isinstance(item, Enum):
-            return f"{item} {secret} {place}"
-        if is_dataclass(item):
-            keep = {"path", "id", "hosts", "home", "notes", "goal", "key", "op", "metric"}
-            return replace(
-                item,
-                **{
-                    field.name: plant(getattr(item, field.name))
-                    for field in fields(item)
-                    if field.name not in keep
-                },
-            )
-        if isinstance(item, dict):
-            return {key: plant(value) for key, value in item.items()}
-        return tuple(map(plant, item)) if isinstance(item, tuple) else item
-
-    planted = plant(rich)
-    assert secret in planted.run.why
-    for name, content in render_status(planted).items():
-        text = content.decode()
-        assert secret not in text, name
-        assert "node07" not in text, name
-        assert "/home/ada" not in text, name
-    assert "<secret>" in page_of(planted)
-
-
-def test_secret_parameters_and_arguments(rich):
-    """A parameter or an argument whose name says secret loses its value, numbers stay."""
-    run = rich.run
-    command = replace(run.commands[0], argv=("train.py", "--api-key", "hunter22", "--steps", "3"))
-    facts = replace(
-        rich,
-        run=replace(run, commands=(command,)),
-        configuration={"wandb": {"api_key": "hunter23"}, "max_tokens": 4096},
-    )
-    page = page_of(facts)
-    assert "hunter2" not in page
-    assert "--steps 3" in page
-    assert "| `max_tokens` | `4096` |" in page
-
-
-def test_workspace_template_wins(rich, tmp_path):
-    """A workspace's own template may change sections and leave the rest."""
-    folder = tmp_path / "report"
-    folder.mkdir()
-    (folder / "status.md.j2").write_text(
-        '{% extends "report/base.md.j2" %}{% block title %}Mine: {{ ticket.id }}{% endblock %}'
-    )
-    page = page_of(rich, tmp_path)
-    assert page.startswith("# Mine: T-0017\n")
-    assert notes_of(page.encode()) == rich.notes
-
-
-@pytest.mark.parametrize(
-    ("template", "complaint"),
-    [
-        ("line\n{% if %}", r"status\.md\.j2, line 2"),
-        ("one\ntwo\n{{ no_such_fact }}{{ notes }}", r"status\.md\.j2, line 3.*no_such_fact"),
-        ("no place for notes", "must hold"),
-        ("{{ notes }} twice {{ notes }}", "must hold"),
-        ("{{ ''.__class__.__mro__[1].__subclasses__() }}{{ notes }}", "unsafe"),
-    ],
-)
-def test_broken_template_is_named(rich, tmp_path, template, complaint):
-    """A wrong, an unsafe or a lossy template is an error that names file and line."""
-    (tmp_path / "report").mkdir()
-    (tmp_path / "report" / "status.md.j2").write_text(template)
-    with pytest.raises(InvalidFileError, match=complaint):
-        render_status(rich, tmp_path)
-
-
 def test_progress_is_never_rounded_up(bare):
     """One step before the end is not 100%, and more steps than planned do not break the bar."""
     almost = replace(bare, progress=Progress(step=51_904, planned=51_905))
@@ -407,27 +296,3 @@ def test_importing_loads_neither_matplotlib_nor_jinja():
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
-
-
-def test_template_variables_are_documented(rich):
-    """docs/reports.md names every variable of the template, every row's keys, and no other."""
-    text = (ROOT / "docs" / "reports.md").read_text()
-    table = text.split("### Variables", 1)[1]
-    documented = {
-        line.split("|")[1].strip(" `"): set(re.findall(r"`(\w+)`", line.split("|")[2]))
-        for line in table.splitlines()
-        if line.startswith("| `")
-    }
-    variables = view_of(rich, charts_of(rich.metrics), "a log")
-    assert set(documented) == {*variables, "notes"}
-    for name, value in variables.items():
-        row = value[0] if isinstance(value, list) else value
-        if isinstance(row, dict):
-            assert documented[name] == set(row), name
-
-
-def test_filters_are_documented():
-    """docs/reports.md names every filter that the tool adds."""
-    text = (ROOT / "docs" / "reports.md").read_text()
-    table = text.split("### Filters", 1)[1].split("###", 1)[0]
-    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == {*FILTERS}

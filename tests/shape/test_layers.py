@@ -1,6 +1,7 @@
 """The shape of the code: which layer may import which."""
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ PACKAGE = ROOT / "orchestrator"
 BASE = {"errors", "clock", "fsio", "ids", "codec", "config", "workspace", "templates", "trust"}
 BASE |= {"redact"}
 PEERS = {"criteria", "diagnose", "report", "tickets", "store", "gpus", "git", "rehearsal"}
-PEERS |= {"spec", "procs", "host", "leases"}
+PEERS |= {"spec", "procs", "host", "leases", "notify"}
 STANDALONE = {"track", "shim"}
 RANK = (
     dict.fromkeys(BASE, 0)
@@ -44,6 +45,17 @@ def imported_parts(path: Path) -> set[str]:
     return found - {"__version__"}
 
 
+def imported_modules(path: Path) -> set[str]:
+    """Top-level modules that a file imports, also inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found.add(node.module.split(".")[0])
+    return found
+
+
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=str)
 def test_imports_point_down(path):
     """A module imports only from layers below its own; peers do not know each other."""
@@ -69,15 +81,9 @@ def test_imports_point_down(path):
 )
 def test_the_tool_and_the_models_do_not_know_each_other(folder, forbidden):
     """The tool never imports torch, models or experiments; models never import the tool."""
-    seen = set()
     files = list((ROOT / folder).rglob("*.py"))
     assert files
-    for path in files:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                seen |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-                seen.add(node.module.split(".")[0])
+    seen = set().union(*map(imported_modules, files))
     assert not seen & forbidden
 
 
@@ -85,6 +91,19 @@ def test_every_part_has_a_layer():
     """No part of the package is without a place in the layers."""
     parts = {part_of(path) for path in PACKAGE.rglob("*.py")} - {"__init__"}
     assert parts <= set(RANK) | STANDALONE
+
+
+def test_what_stands_alone_imports_the_standard_library_only():
+    """track and the shim need nothing installed; an integration needs its own libraries only."""
+    ours = {"orchestrator", *sys.stdlib_module_names}
+    also = {"transformers": {"transformers", "accelerate"}, "accelerate": {"accelerate"}}
+    also |= {"lightning": {"lightning"}}
+    integrations = PACKAGE / "track" / "integrations"
+    for path in [*(PACKAGE / "track").rglob("*.py"), PACKAGE / "shim.py"]:
+        allowed = also.get(path.stem, set()) if path.parent == integrations else set()
+        assert imported_modules(path) - ours <= allowed, path
+    for path in (PACKAGE / "track").glob("*.py"):
+        assert "integrations" not in path.read_text(), f"{path.name} must not know them"
 
 
 def test_programs_of_experiments_use_only_the_tracking_part_of_the_tool():

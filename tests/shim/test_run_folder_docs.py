@@ -46,3 +46,18 @@ def test_every_event_is_documented():
     rows = set(re.findall(r"^\| `(\w+)` \|", section("attempt-N/events-*.jsonl"), re.MULTILINE))
     assert {"start", "process", "summary", "lost"} <= written
     assert written == rows
+
+
+def test_every_sample_is_documented():
+    """docs/telemetry.md has a row for each series and each event of telemetry.jsonl."""
+    text = (ROOT / "orchestrator" / "watch" / "samples.py").read_text()
+    rows = set(
+        re.findall(r"^\| `([\w/.]+)` \|", (ROOT / "docs/telemetry.md").read_text(), re.MULTILINE)
+    )
+    begin = text.index("def _host_values")
+    events = set(re.findall(r'yield "(\w+)"', text[:begin]))
+    series = set(re.findall(r'yield "(\w+)"', text[begin:]))
+    assert {"gpu", "gpu_lost"} <= events
+    assert {"cpu", "memory_used", "power"} <= series
+    named = {row.removeprefix("system/").removeprefix("gpu.K.") for row in rows}
+    assert named == events | series

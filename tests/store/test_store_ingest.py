@@ -5,13 +5,15 @@ import pytest
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.store import Reader
 from orchestrator.store import ingest as files
+from orchestrator.store.finding import Finder
 from orchestrator.store.index import Index
+from orchestrator.store.progress import attempt_steps, max_step
 
 
 def take(index, folder, bite):
     """Ingest in bites of our own size."""
     hears = files.listener((), None, None)
-    return files.ingest(index._connection, folder, hears, bite=bite)
+    return files.ingest(index._connection, Finder(folder), hears, bite=bite)
 
 
 def steps(shelf, metric="a", run="R-000001"):
@@ -266,3 +268,41 @@ def test_a_replay_makes_good_for_an_ingest_that_failed(shelf, index, make):
     shelf.file(rank=9).rmdir()
     shelf.log(make.point(2, a=0.25))
     assert index.ingest(shelf.run()).points == 1
+
+
+def sampled(shelf, *lines, attempt=1):
+    """Append lines to telemetry.jsonl."""
+    path = shelf.file(attempt=attempt).with_name("telemetry.jsonl")
+    with path.open("a") as file:
+        file.writelines(lines)
+
+
+def test_samples_of_one_step_are_no_replay(shelf, index, make):
+    """Samples stand in one segment while the step stays; it begins anew where steps go back."""
+    for time in (1.0, 2.0, 3.0):
+        sampled(shelf, make.point(7, time, system__cpu=time))
+        index.ingest(shelf.run())
+    sampled(shelf, make.point(5, 4.0, system__cpu=4.0))
+    index.ingest(shelf.run())
+    points = []
+    index.replay("R-000001", wanted={"system/cpu"}, on_point=points.append)
+    assert [(p.at.segment, p.at.step, p.value) for p in points] == [
+        (0, 7, 1.0),
+        (0, 7, 2.0),
+        (0, 7, 3.0),
+        (1, 5, 4.0),
+    ]
+    assert shelf.fresh_dump() == index.dump()
+
+
+def test_samples_are_told_apart_from_what_programs_log(shelf, index, make):
+    """Their bytes are counted by themselves, and their steps are no progress of an attempt."""
+    sampled(shelf, make.point(9, system__cpu=0.5))
+    first = index.ingest(shelf.run())
+    assert first.bytes == first.sampled > 0
+    shelf.log(make.point(3, a=1.0), attempt=2)
+    second = index.ingest(shelf.run())
+    assert (second.sampled, second.bytes > 0) == (0, True)
+    assert max_step(index._connection, "R-000001") == 3
+    assert attempt_steps(index._connection, "R-000001", 1) == (None, None)
+    assert attempt_steps(index._connection, "R-000001", 2)[1] == 3

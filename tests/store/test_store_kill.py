@@ -14,6 +14,7 @@ VICTIM = """
 import os, signal, sys
 from pathlib import Path
 from orchestrator.store import ingest as files
+from orchestrator.store.finding import Finder
 from orchestrator.store.index import Index
 from orchestrator.workspace import RunFolder
 
@@ -28,7 +29,7 @@ def count(_sql):
         os.kill(os.getpid(), signal.SIGKILL)
 
 index._connection.set_trace_callback(count)
-files.ingest(index._connection, folder, files.listener((), None, None), bite=700)
+files.ingest(index._connection, Finder(folder), files.listener((), None, None), bite=700)
 """
 
 REBUILDER = """

@@ -8,13 +8,16 @@ from hypothesis import strategies as st
 
 from orchestrator.store import Reader
 from orchestrator.store import ingest as files
+from orchestrator.store.finding import Finder
 from orchestrator.store.index import Index
+from orchestrator.store.migrations import MIGRATIONS
 from orchestrator.workspace import RunFolder
 
 OPEN = """
 import sys
 from pathlib import Path
 from orchestrator.store.index import Index
+from orchestrator.store.migrations import MIGRATIONS
 sys.stdin.readline()
 Index(Path(sys.argv[1])).close()
 """
@@ -31,7 +34,8 @@ def test_several_who_make_the_database_at_once_make_one(shelf):
         opener.stdin.close()
         assert opener.wait(60) == 0
     with Index(shelf.database) as index:
-        assert [row[0] for row in index.dump()["migration"]] == [1, 2]
+        versions = [row[0] for row in index.dump()["migration"]]
+    assert versions == list(range(1, len(MIGRATIONS) + 1))
 
 
 def test_a_reader_between_rebuilds_never_sees_less_than_before(shelf, make):
@@ -53,8 +57,8 @@ def read_in_parts(folder, database, data, cuts):
     with Index(database) as index:
         for end in (*sorted(cuts), len(data)):
             path.write_bytes(data[:end])
-            files.ingest(index._connection, folder, hears)
-            assert files.ingest(index._connection, folder, hears).bytes == 0
+            files.ingest(index._connection, Finder(folder), hears)
+            assert files.ingest(index._connection, Finder(folder), hears).bytes == 0
         return index.dump()
 
 

@@ -1,9 +1,12 @@
 """Values of any kind: numbers exactly, everything else kept, nothing raised."""
 
-import contextlib
+import decimal
+import enum
+import fractions
+import gc
 import json
 import math
-import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from hypothesis import strategies as st
 from orchestrator import track
 from orchestrator.track.lines import event_line, number, plain, point_line, quoted
 from orchestrator.track.mappings import Config
-from orchestrator.track.values import Queue, read_values
+from orchestrator.track.values import LONG, read_values
 
 STRINGS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -75,7 +78,7 @@ def test_an_event_is_one_valid_json_line_whatever_its_data(data):
 
 @given(st.dictionaries(st.text() | st.integers() | st.none(), ANY))
 def test_no_value_is_dropped_and_none_raises(data):
-    """Each leaf of a logged mapping ends up among the numbers or among the texts."""
+    """Each leaf of a logged mapping ends up among the numbers or among the texts, None aside."""
     numbers, rest = read_values(data)
     leaves: set[str] = set()
 
@@ -83,7 +86,7 @@ def test_no_value_is_dropped_and_none_raises(data):
         for key, value in mapping.items():
             if isinstance(value, dict):
                 collect(value, f"{prefix}{key}/")
-            else:
+            elif value is not None:
                 leaves.add(f"{prefix}{key}")
 
     collect(data, "")
@@ -201,115 +204,130 @@ def test_config_in_a_checkpoint_loads_without_this_package(tmp_path):
     assert dict(loaded["config"]) == {"lr": 1, "net": {"w": 2}}
 
 
-class DeviceValue:
-    """Stands for a tensor on a GPU, whose copy has landed once `device.done` says so."""
-
-    def __init__(self, name, device, value):
-        self.name, self.device, self.value = name, device, value
-
-    def landed(self):
-        return self.name in self.device
-
-    def text(self):
-        if self.value is None:
-            raise RuntimeError("device-side assert")
-        return number(self.value)
-
-
-def test_points_behind_a_gpu_value_keep_their_order_and_step():
-    """Nobody waits for the device; when its copy has landed the lines come in the order logged."""
-    written, landed = [], set()
-    queue = Queue(written.append)
-    queue.add(1, 0.0, [('"loss":', DeviceValue("first", landed, 0.5))])
-    queue.add(2, 0.0, ['"lr":1.0'])
-    queue.add(3, 0.0, [('"loss":', DeviceValue("second", landed, 0.25)), '"lr":2.0'])
-    assert written == []
-    landed.add("second")
-    queue.drain(0.0)
-    assert written == []
-    landed.add("first")
-    queue.drain(0.0)
-    lines = [json.loads(line) for line in written]
-    assert [line["step"] for line in lines] == [1, 2, 3]
-    assert lines[2]["metrics"] == {"loss": 0.25, "lr": 2.0}
-
-
-def test_a_failed_device_costs_its_own_values_only(capsys):
-    """A device error loses the value on it, not the others of the point nor the later points."""
-    written: list[str] = []
-    queue = Queue(written.append)
-    queue.add(1, 0.0, [('"loss":', DeviceValue("x", {"x"}, None)), '"lr":1.0'])
-    queue.add(2, 0.0, ['"lr":2.0'])
-    assert [json.loads(line)["metrics"] for line in written] == [{"lr": 1.0}, {"lr": 2.0}]
-    assert "device-side assert" in capsys.readouterr().err
-
-
-def test_a_value_that_never_lands_does_not_hold_up_the_end(capsys):
-    """The last wait is bounded, and says how many points it gave up."""
-    queue = Queue(lambda _line: None)
-    queue.add(1, 0.0, [('"loss":', DeviceValue("x", set(), 1.0))])
-    queue.drain(0.05)
-    assert "1 points never arrived" in capsys.readouterr().err
-
-
-class Gpu:
-    """Stands for torch's CUDA side on a machine without one; `calls` says what was asked of it."""
-
-    def __init__(self):
-        self.calls = []
-        self.done = False
-        self.cuda = self
-        self.__version__ = "0"
-
-    def device(self, name):
-        self.calls.append(name)
-        return contextlib.nullcontext()
-
-    def Event(self):  # noqa: N802 - torch's name
-        return self
-
-    def record(self):
-        self.calls.append("record")
-
-    def query(self):
-        return self.done
-
-    def synchronize(self):
-        assert self.done, "log waited for the device"
-
-
-class GpuTensor:
-    """A tensor of one element on the GPU; it cannot be read there."""
-
-    is_cuda, device = True, "cuda:1"
-
-    def __init__(self, gpu):
-        self.gpu = gpu
-
-    def numel(self):
-        return 1
-
-    def detach(self):
-        return self
-
-    def to(self, where, *, non_blocking):
-        self.gpu.calls.append((where, non_blocking))
-        return np.float64(0.75)
-
-    def item(self):
-        raise AssertionError("this waits for the device")
-
-
-def test_a_gpu_tensor_is_copied_behind_its_stream_and_never_asked_for_its_item(home, monkeypatch):
-    """The only thing done to a CUDA tensor in `log` is an asynchronous copy with an event."""
-    gpu = Gpu()
-    monkeypatch.setitem(sys.modules, "torch", gpu)
+def test_none_and_masked_values_are_no_points_and_no_warnings(home, capsys):
+    """No value is no value: never 0, never a text; the step is noted all the same."""
     run = track.init()
-    run.log({"loss": GpuTensor(gpu), "lr": 0.5}, step=1)
-    run.log({"lr": 0.25}, step=2)
+    run.log({"loss": 0.5, "val": None, "mean": np.ma.masked}, step=1)
+    run.log({"val": None}, step=2)
+    assert [(point["step"], point["metrics"]) for point in home.points()] == [
+        (1, {"loss": 0.5}),
+        (2, {}),
+    ]
+    assert home.events("text") == []
+    assert capsys.readouterr().err == ""
+
+
+class Level(enum.Enum):
+    """No number."""
+
+    HIGH = 3
+
+
+class Rank(enum.IntEnum):
+    """A number with a name."""
+
+    FIRST = 1
+
+
+class Array:
+    """What a library of arrays offers at least."""
+
+    def __array__(self, *_args, **_named):
+        return np.array(2.5)
+
+
+def test_numbers_of_other_libraries_are_numbers(home, capsys):
+    """Decimal, Fraction, IntEnum, long doubles, masked arrays and whatever becomes an array."""
+    values = {
+        "decimal": decimal.Decimal("0.1"),
+        "fraction": fractions.Fraction(1, 4),
+        "named": Rank.FIRST,
+        "long": np.longdouble(1.5),
+        "unmasked": np.ma.array([1.5], mask=[False]),
+        "array": Array(),
+    }
+    track.init().log(values)
+    assert home.points()[0]["metrics"] == {
+        "decimal": 0.1,
+        "fraction": 0.25,
+        "named": 1,
+        "long": 1.5,
+        "unmasked": 1.5,
+        "array": 2.5,
+    }
+    assert capsys.readouterr().err == ""
+
+
+def test_texts_that_look_like_numbers_stay_texts(home):
+    """`float` would read "3"; a text stays a text, also numpy's."""
+    values = {"a": "3", "b": np.str_("3"), "c": np.array("3"), "d": Level.HIGH}
+    track.init().log(values)
     assert home.points() == []
-    assert gpu.calls == ["cuda:1", ("cpu", True), "record"]
-    gpu.done = True
-    run.finish()
-    values = [point["metrics"] for point in home.points()]
-    assert values == [{"loss": 0.75, "lr": 0.5}, {"lr": 0.25}]
+    texts = {"a": "3", "b": "3", "c": "3", "d": "Level.HIGH"}
+    assert home.events("text")[0]["data"] == texts
+
+
+KINDS = ["bfloat16", "float16", "float64", "float8_e4m3fn", "float8_e5m2"]
+KINDS += ["int8", "uint8", "uint16", "int64", "bool"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tensors_of_every_kind_are_numbers(home, kind, capsys):
+    """Small floats, integers and truth values come out as the number they hold."""
+    torch = pytest.importorskip("torch")
+    track.init().log({"a": torch.tensor(1).to(getattr(torch, kind))})
+    assert home.points()[0]["metrics"] == {"a": 1}
+    assert capsys.readouterr().err == ""
+
+
+def test_what_is_not_one_number_is_told_by_its_shape_and_warned_of_once(home, capsys):
+    """An array is described, never printed: a megabyte of digits a step helps nobody."""
+    torch = pytest.importorskip("torch")
+    run = track.init()
+    for step in range(3):
+        grids = {"grid": torch.ones(3, 4), "array": np.ones((2, 2)), "list": [1] * (LONG + 1)}
+        meta = {"meta": torch.ones((), device="meta"), "complex": torch.tensor(1j)}
+        run.log({"loss": 0.5, **grids, **meta}, step=step)
+    assert [point["metrics"] for point in home.points()] == [{"loss": 0.5}] * 3
+    assert home.events("text")[0]["data"] == {
+        "grid": "Tensor of shape (3, 4), torch.float32",
+        "array": "ndarray of shape (2, 2), float64",
+        "list": "list of 1001 values",
+        "meta": "Tensor of shape (), torch.float32",
+        "complex": "Tensor of shape (), torch.complex64",
+    }
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 5
+    assert any("'grid' is no number (Tensor of shape (3, 4)" in line for line in said)
+
+
+def test_a_logged_loss_keeps_no_graph_alive(home):
+    """After `log` the tensors of the graph are freed as if nobody had logged."""
+    torch = pytest.importorskip("torch")
+    weight = torch.ones(1000, requires_grad=True)
+    hidden = weight * 2
+    loss = hidden.sum()
+    seen = weakref.ref(hidden)
+    track.init().log({"loss": loss, "shape": hidden})
+    del hidden, loss
+    gc.collect()
+    assert seen() is None
+    assert home.points()[0]["metrics"] == {"loss": 2000.0}
+
+
+@pytest.mark.filterwarnings("ignore:Dynamo does not know how to trace")
+def test_log_inside_a_compiled_function_writes_every_call(home):
+    """torch.compile breaks its graph at `log`, and says so: real values, each once, no error."""
+    torch = pytest.importorskip("torch")
+    run = track.init()
+
+    @torch.compile(backend="eager")
+    def train(x, step):
+        loss = (x * 2).sum()
+        run.log({"loss": loss}, step=step)
+        return loss + 1
+
+    for step in range(3):
+        train(torch.full((4,), float(step)), step)
+    values = [value for point in home.points() for value in point["metrics"].values()]
+    assert values == [0.0, 8.0, 16.0]

@@ -111,7 +111,7 @@ def test_a_loss_is_recorded_once(tmp_path):
     folder = AttemptFolder(tmp_path, 1)
     state = run_state(record(), AttemptState(number=1, process=HERE), max_step=None)
     folder.exit_file.write_text("the shim was first")
-    record_loss(folder, state, now=2.0)
+    record_loss(folder, state, reaped=procs.Reaped(), now=2.0)
     assert folder.exit_file.read_text() == "the shim was first"
 
 
@@ -157,7 +157,7 @@ def test_orphans_of_a_run_are_found_by_its_folder(tmp_path):
     ]
     for child in children:
         child.stdout.readline()
-    assert procs.kill_run(tmp_path / "a") == 1
+    assert procs.kill_run(tmp_path / "a") == procs.Reaped(ended=1)
     assert children[0].wait() == -signal.SIGKILL
     assert children[1].poll() is None
     for child in children:

@@ -23,8 +23,8 @@ def test_a_log_read_while_it_grows_is_the_log(tmp_path_factory, pieces):
         for piece in pieces:
             log.write(piece)
             log.flush()
-            seen += cursor.read(path, whole=False)
-    seen += cursor.read(path, whole=True)
+            seen += cursor.read(path, ended=False)
+    seen += cursor.read(path, ended=True)
     whole = path.read_bytes().decode()
     assert "".join(text for _, text in seen) == whole
     for first, text in seen:
@@ -37,7 +37,9 @@ def test_a_line_without_end_is_read_in_bounded_pieces(tmp_path):
     """A progress bar that never ends its line is taken in nevertheless."""
     path = tmp_path / "out.log"
     path.write_bytes(b"x" * 200_000)
-    assert sum(len(text) for _, text in LogCursor().read(path, whole=False)) == 200_000
+    cursor = LogCursor()
+    assert [len(text) for _, text in cursor.read(path, ended=False)] == [65_536] * 3
+    assert sum(len(text) for _, text in cursor.read(path, ended=True)) == 200_000 - 3 * 65_536
 
 
 def record(stop_when="never", budget=None, resources=None):

@@ -7,7 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.actions.reading import RunDetail, RunSummary
+from orchestrator.actions.reading import RunDetail
+from orchestrator.actions.run_list import RunSummary
 from orchestrator.cli.views.attempts import attempts_table
 from orchestrator.cli.views.criteria import criteria_table
 from orchestrator.cli.views.words import ago, number, plain, progress, took, word

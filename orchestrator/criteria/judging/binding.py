@@ -1,8 +1,9 @@
 """From the words for a metric to the series that was logged.
 
 Order: declared key or alias in the spec → the exact key → the only series whose words match →
-unbound, with suggestions. A binding is a function of the set of names and of the declarations,
-so it never depends on the order in which series appear.
+unbound, with suggestions. What was read out of other files than the SDK's counts only where nothing
+that was logged matches, by the name that the program gave it. A binding is a function of the set of
+names and of the declarations, so it never depends on the order in which series appear.
 """
 
 import re
@@ -26,6 +27,7 @@ from orchestrator.criteria.predicates.expression import (
 )
 from orchestrator.domain.hardware import SAMPLED, is_sampled
 from orchestrator.domain.run import MetricSpec
+from orchestrator.domain.series import origin_of, plain_name, surest
 
 _SAMPLE = 5  # rank of a series that is sampled beside the run
 _EVALUATION_ACTS = {"eval", "evaluation"}  # the qualifier of "evaluation reports …"
@@ -52,6 +54,14 @@ _LONGER = {
     "util": ("utilization",),
     "grad": ("gradient",),
     "vram": ("gpu", "memory"),
+}
+
+
+_FILES = {
+    "tensorboard/": "TensorBoard's files",
+    "jsonl/": "lines of JSON",
+    "csv/": "a CSV file",
+    "log/": "the log",
 }
 
 
@@ -110,6 +120,7 @@ class Target:
 
     def rank(self, name: str) -> int | None:
         """How well a series fits: 0 exactly, 1 by its words, 2 to 5 with less; None not at all."""
+        name = name if name == self.spoken else plain_name(name)
         if name == self.spoken:
             return 0
         if is_sampled(name):
@@ -136,7 +147,7 @@ class Target:
         wanted = [word for word in self.wanted.words if word not in {"used", "usage"}]
         if not any(word.isdecimal() for word in wanted):
             found = [word for word in found if not word.isdecimal()]
-        return found[:1] != [] and "gpu" in found and found == wanted and not self.wanted.split
+        return "gpu" in found and found == wanted and not self.wanted.split
 
 
 def target_of(name: Name, metrics: Mapping[str, MetricSpec]) -> Target:
@@ -174,21 +185,34 @@ def _declared(spoken: str, wanted: _Words, metrics: Mapping[str, MetricSpec]) ->
 def bind(target: Target, names: Collection[str]) -> Binding:
     """Bind to one of the names logged so far."""
     if target.declared is not None:
-        return Binding(series=target.declared, how="declared in the spec", settled=True)
-    ranked = sorted((rank, name) for name in set(names) if (rank := target.rank(name)) is not None)
+        return _bind_declared(target.declared, names)
+    fitting = surest(name for name in set(names) if target.rank(name) is not None)
+    ranked = sorted((rank, name) for name in fitting if (rank := target.rank(name)) is not None)
     if not ranked:
         return Binding(series=None, how=f"no series matches {target.spoken!r}")
-    # What the run itself logs comes before what was sampled beside it.
-    ranked = [found for found in ranked if found[0] < _SAMPLE] or ranked
     best = [name for rank, name in ranked if rank == ranked[0][0]]
     if ranked[0][0] == 0:
-        return Binding(series=best[0], how="exact key", settled=True)
+        settled = best[0] == target.spoken
+        return Binding(series=best[0], how="exact key" + _read_from(best[0]), settled=settled)
     if ranked[0][0] == 1 and len(best) == 1:
         return Binding(series=best[0], how="the only series with these words")
     if len(ranked) == 1:
         return Binding(series=best[0], how="the only series that matches")
     rivals = tuple(name for _, name in ranked)
     return Binding(series=None, how=f"several series match {target.spoken!r}", rivals=rivals)
+
+
+def _bind_declared(key: str, names: Collection[str]) -> Binding:
+    """The declared series; the same that was read out of a file, while it is not logged."""
+    read = surest(name for name in names if plain_name(name) == key)
+    series = key if key in names or not read else read[0]
+    how = "declared in the spec" + _read_from(series)
+    return Binding(series=series, how=how, settled=series == key)
+
+
+def _read_from(series: str) -> str:
+    origin = origin_of(series)
+    return f", read out of {_FILES[origin]}" if origin else ""
 
 
 def names_of(predicate: Predicate) -> Iterator[Name]:
@@ -208,7 +232,8 @@ def names_of(predicate: Predicate) -> Iterator[Name]:
 def in_glob(series: str, glob: str) -> bool:
     """Whether a series is of those that a glob in lower case stands for; samples must be named."""
     named = glob.startswith(SAMPLED) or not is_sampled(series)
-    return named and fnmatchcase(series.casefold(), glob)
+    names = (series, plain_name(series))
+    return named and any(fnmatchcase(name.casefold(), glob) for name in names)
 
 
 def is_glob(text: str) -> bool:
@@ -230,6 +255,7 @@ def suggestions(target: Target, names: Iterable[str], limit: int = 3) -> tuple[s
 def spec_of(series: str, metrics: Mapping[str, MetricSpec]) -> MetricSpec | None:
     """The declaration of a series: by its key, else by its name or alias."""
     for name, spec in metrics.items():
-        if (spec.key or name) == series:
+        if (spec.key or name) in {series, plain_name(series)}:
             return spec
-    return next((spec for spec in metrics.values() if series in spec.aliases), None)
+    aliases = {series, plain_name(series)}
+    return next((spec for spec in metrics.values() if aliases & set(spec.aliases)), None)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from orchestrator.criteria.judging.balance import Balance
 from orchestrator.criteria.judging.binding import names_of, spec_of, target_of
+from orchestrator.criteria.judging.bound import Bound
 from orchestrator.criteria.judging.companions import Accompanied, LossCheck, SeriesCheck
 from orchestrator.criteria.judging.family import FamilyTest
 from orchestrator.criteria.judging.logic import Gate, conjunction, disjunction, negation
@@ -106,21 +107,21 @@ _OF_THE_RUN: dict[type, Callable[..., Watch]] = {
 
 
 def _comparison(leaf: Comparison, setting: Setting) -> Watch:
-    leaf = replace(
-        leaf,
-        left=_expanded(leaf.left, setting),
-        right=_expanded(leaf.right, setting),
-        right2=None if leaf.right2 is None else _expanded(leaf.right2, setting),
-    )
-    plain = isinstance(leaf.left, Reduced) and isinstance(leaf.right, Number)
+    left, right = _expanded(leaf.left, setting), _expanded(leaf.right, setting)
+    right2 = None if leaf.right2 is None else _expanded(leaf.right2, setting)
     watch: Watch
-    if plain and isinstance(leaf.right2, Number | None):
-        watch = Threshold(leaf, setting) if leaf.total is None else TotalTest(leaf, setting)
+    if (
+        isinstance(left, Reduced)
+        and isinstance(right, Number)
+        and isinstance(right2, Number | None)
+    ):
+        other = None if right2 is None else right2.value
+        bound = Bound.of(leaf.op, right.value, other, leaf.tolerance)
+        plain = Threshold(left, bound, right.unit, setting)
+        watch = plain if leaf.total is None else TotalTest(plain, leaf.total, setting)
     else:
-        watch = Balance(leaf, setting)
-    names = dict.fromkeys(
-        operand.name for operand in scalars(leaf.left) if isinstance(operand, Reduced)
-    )
+        watch = Balance(replace(leaf, left=left, right=right, right2=right2), setting)
+    names = dict.fromkeys(operand.name for operand in scalars(left) if isinstance(operand, Reduced))
     return Accompanied(watch, [SeriesCheck(name, leaf.op, setting) for name in names])
 
 

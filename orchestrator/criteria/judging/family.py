@@ -30,6 +30,7 @@ from orchestrator.criteria.predicates.expression import (
 )
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
+from orchestrator.domain.series import surest
 
 Make = Callable[[Comparison | Pointwise, Setting], Watch]
 
@@ -74,7 +75,7 @@ class FamilyTest:
 
     def verdict(self, facts: RunFacts) -> Verdict:
         """What the members logged so far say; another may appear until the run ends."""
-        names = sorted(filter(self._is_member, self._setting.board.lanes))
+        names = sorted(surest(filter(self._is_member, self._setting.board.lanes)))
         if not names:
             return open_or(State.NO_DATA, facts, f"no series matches {self._name.text}")
         members = {name: self._member(name).verdict(facts) for name in names}

@@ -24,6 +24,25 @@ _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?|100)")
 _HOWS = {"latest", "final", "first", "best", "mean", "median", "min", "max", "count"}
 
 
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A number in logged units at a point; `about` and `met` are as in `Measured`."""
+
+    number: float
+    point: Point
+    about: bool = False
+    met: bool | None = None
+
+    @classmethod
+    def at(cls, point: Point) -> "Value":
+        """The value of one point."""
+        return cls(point.value, point)
+
+    def meets(self, bound: Bound) -> bool:
+        """Whether it meets a bound in logged units."""
+        return bound.test()(self.number) if self.met is None else self.met
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """A value in logged units with the point it comes from, or `why` there is none.
@@ -112,7 +131,7 @@ class Operand:
         if self.how == "final" and facts.ended and facts.outcome is not Outcome.COMPLETED:
             why = f"the run did not reach its end: {found.name} has no final value"
             return Measured(point=newest, why=why, closed=True)
-        return self._reduce(found, extent, closed=closed, op=op, bound=bound)
+        return self._reduce(found, newest, closed=closed, op=op, bound=bound)
 
     def _nothing(self, found: Found, *, over: bool) -> str:
         where = f" {self._spoken}" if self._spoken else ""
@@ -135,11 +154,10 @@ class Operand:
         )
 
     def _reduce(
-        self, found: Found, extent: Extent, *, closed: bool, op: str | None, bound: Bound | None
+        self, found: Found, newest: Point, *, closed: bool, op: str | None, bound: Bound | None
     ) -> Measured:
-        newest, oldest = extent.newest, extent.oldest
-        assert newest is not None  # noqa: S101 - the window has a point
-        assert oldest is not None  # noqa: S101 - as above
+        extent = found.extent(self._window)
+        oldest = extent.oldest or newest
         match self.how:
             case "latest" | "final":
                 return Measured.at(newest, closed=closed)
@@ -148,7 +166,7 @@ class Operand:
             case "best":
                 return self._best(found, extent, closed=closed, op=op)
             case "min" | "max":
-                point = _end(extent, highest=self.how == "max")
+                point = _end(extent, oldest, highest=self.how == "max")
                 rising = self._moves(rising=self.how == "max")
                 return Measured(
                     value=point.value,
@@ -164,7 +182,7 @@ class Operand:
                 count = found.lane.fold(Ask(Count, self._window)).count
                 rising = self._moves(rising=True)
                 return Measured(value=float(count), point=newest, closed=closed, rising=rising)
-        return self._percentile(found, extent, closed=closed, bound=bound)
+        return self._percentile(found, newest, closed=closed, bound=bound)
 
     def _best(self, found: Found, extent: Extent, *, closed: bool, op: str | None) -> Measured:
         rising = is_higher_better(found.name, found.spec, op)
@@ -185,9 +203,9 @@ class Operand:
         return None if self._window.kind == "last" else rising
 
     def _percentile(
-        self, found: Found, extent: Extent, *, closed: bool, bound: Bound | None
+        self, found: Found, newest: Point, *, closed: bool, bound: Bound | None
     ) -> Measured:
-        percent, newest = self._percent or Fraction(50), extent.newest
+        percent = self._percent or Fraction(50)
         if self._window.kind == "last":
             points = found.lane.recent(self._window).points
             exact = percentile_of([point.value for point in points], percent)
@@ -244,13 +262,11 @@ def _decide(bound: Bound, sides: list[int], value: float) -> tuple[float, bool]:
     return value, bound.test()(value) if len(ends) == 1 else sides[0] >= 0 >= sides[-1]
 
 
-def _end(extent: Extent, *, highest: bool) -> Point:
-    """The lowest or highest point of all, infinite ones too; a NaN only where all are."""
+def _end(extent: Extent, oldest: Point, *, highest: bool) -> Point:
+    """The lowest or highest point of all, infinite ones too; a NaN, the oldest, where all are."""
     odd, found = extent.odd, extent.highest if highest else extent.lowest
     found = odd.get("inf" if highest else "-inf") or found
-    found = found or odd.get("-inf" if highest else "inf") or extent.oldest
-    assert found is not None  # noqa: S101 - the window has a point
-    return found
+    return found or odd.get("-inf" if highest else "inf") or oldest
 
 
 def is_higher_better(name: str, spec: MetricSpec | None, op: str | None) -> bool | None:

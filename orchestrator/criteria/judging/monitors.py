@@ -85,9 +85,10 @@ def literal(text: str) -> re.Pattern[str]:
 
 
 def _line_around(text: str, match: re.Match[str]) -> str:
-    start = text.rfind("\n", 0, match.start()) + 1
-    end = text.find("\n", match.end())
-    line = text[start : end if end >= 0 else len(text)]
+    # A progress bar ends its line by a return only; what came with it depends on when it was read.
+    start = max(text.rfind("\n", 0, match.start()), text.rfind("\r", 0, match.start())) + 1
+    end = min((at for sign in "\n\r" if (at := text.find(sign, match.end())) >= 0), default=None)
+    line = text[start:end]
     start = max(0, match.start() - start - _SHOWN // 2)
     return _CONTROL.sub(" ", line[start : start + _SHOWN]).strip()
 

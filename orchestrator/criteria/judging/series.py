@@ -12,6 +12,7 @@ from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
 from orchestrator.domain.point import Point
 from orchestrator.domain.run import MetricSpec
+from orchestrator.domain.series import plain_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,12 @@ class SeriesWatch:
 
     def wants(self, series: str) -> bool:
         """Whether a series of this name could matter."""
-        only = self._frozen or self._target.declared
-        return series == only if only is not None else self._target.rank(series) is not None
+        if self._frozen is not None:
+            return series == self._frozen
+        declared = self._target.declared
+        if declared is not None:
+            return declared in {series, plain_name(series)}
+        return self._target.rank(series) is not None
 
     def asks(self, *asks: Ask[Fold]) -> Iterable[tuple[str, Ask[Fold]]]:
         """These folds on the ranks of the name, and what every series needs."""

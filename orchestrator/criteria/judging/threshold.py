@@ -1,13 +1,12 @@
 """`X op number`: one value of a series against a constant."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import replace
 
 from orchestrator.criteria.judging.bound import Bound
 from orchestrator.criteria.judging.folds import Fold, Recent
 from orchestrator.criteria.judging.lanes import Ask
-from orchestrator.criteria.judging.measure import Measured, Operand
+from orchestrator.criteria.judging.measure import Measured, Operand, Value
 from orchestrator.criteria.judging.projection import POINTS, in_words, project
 from orchestrator.criteria.judging.scale import Scale, one_unit
 from orchestrator.criteria.judging.series import Found
@@ -19,7 +18,7 @@ from orchestrator.criteria.judging.watching import (
     point_evidence,
     without_hedge,
 )
-from orchestrator.criteria.predicates.expression import WHOLE, Comparison, Number, Reduced, Window
+from orchestrator.criteria.predicates.expression import WHOLE, Reduced, Window
 from orchestrator.criteria.values import shown, shown_margin
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import RunFacts
@@ -28,16 +27,13 @@ TAIL = Ask(Recent, WHOLE, (POINTS, "point"))
 
 
 class Threshold:
-    """A comparison of one `Reduced` with a number, or with two for `between`."""
+    """A comparison of one `Reduced` with a bound, whose numbers have the unit as written."""
 
-    def __init__(self, leaf: Comparison, setting: Setting) -> None:
-        assert isinstance(leaf.left, Reduced)  # noqa: S101 - what it is made for
-        assert isinstance(leaf.right, Number)  # noqa: S101 - as above
-        other = leaf.right2.value if isinstance(leaf.right2, Number) else None
-        self._bound = Bound.of(leaf.op, leaf.right.value, other, leaf.tolerance)
-        self._unit = None if leaf.left.how == "count" else one_unit(leaf.right.unit)
-        self._operand = Operand(leaf.left, setting)
-        self._window = setting.plain(leaf.left.window)
+    def __init__(self, reduced: Reduced, bound: Bound, unit: str | None, setting: Setting) -> None:
+        self._bound = bound
+        self._unit = None if reduced.how == "count" else one_unit(unit)
+        self._operand = Operand(reduced, setting)
+        self._window = setting.plain(reduced.window)
         self.series = self._operand.series
         self.wants = self.series.wants
 
@@ -75,19 +71,19 @@ class Threshold:
         when = self._operand.when
         if measured.point is None or measured.value is None or (measured.waits and facts.ended):
             return without_value(measured, facts)
+        value = Value(measured.value, measured.point, about=measured.about, met=measured.met)
         bound, rising = scale.logged, measured.rising
-        lasting = rising is not None and bound.lasting(measured.value, rising=rising)
+        lasting = rising is not None and bound.lasting(value.number, rising=rising)
         if measured.nan is not None and not lasting:
-            measured = measured.with_nan()
+            value = Value.at(measured.nan)
             lasting = rising is not None and not bound.reachable(rising=rising)
-        value = math.nan if measured.value is None else measured.value
-        met = bound.test()(value) if measured.met is None else measured.met
         final = measured.closed or lasting
         if measured.waits:
             state, final, when = State.PENDING, False, f"latest; {measured.why}"
         else:
+            met = value.meets(bound)
             state = State.MET if met else State.FAILED if final else State.PENDING
-        verdict = numeric(scale, measured, state, final=final, when=when)
+        verdict = numeric(scale, value, state, final=final, when=when)
         if state is State.PENDING and self._is_projected:
             return projected(verdict, found, scale.logged, self._window)
         return verdict
@@ -115,18 +111,13 @@ def settled(found: Found, scale: Scale, facts: RunFacts, verdict: Verdict) -> Ve
     return replace(verdict, final=final, why=why)
 
 
-def numeric(scale: Scale, measured: Measured, state: State, *, final: bool, when: str) -> Verdict:
-    """A verdict with value, margin and one sentence: `11.25% > 5% at step 41,444 (latest), …`.
-
-    `measured` has a value and a point.
-    """
-    logged, point = measured.value, measured.point
-    assert logged is not None  # noqa: S101 - as promised
-    assert point is not None  # noqa: S101 - as promised
-    value, unit, margin = scale.read(logged), scale.unit, scale.margin(logged)
-    met = scale.logged.test()(logged) if measured.met is None else measured.met
-    rough = "≈ " if measured.about else ""
-    why = f"{rough}{shown(value, unit)} {scale.bound.relation(unit, met=met)}"
+def numeric(scale: Scale, value: Value, state: State, *, final: bool, when: str) -> Verdict:
+    """A verdict with value, margin and one sentence: `11.25% > 5% at step 41,444 (latest), …`."""
+    point, unit = value.point, scale.unit
+    number, margin = scale.read(value.number), scale.margin(value.number)
+    rough = "≈ " if value.about else ""
+    why = f"{rough}{shown(number, unit)} "
+    why += scale.bound.relation(unit, met=value.meets(scale.logged))
     why += f" at step {point.at.step:,} ({when})"
     if margin is not None:
         why += f", margin {rough}{shown_margin(margin, unit)}"
@@ -136,7 +127,7 @@ def numeric(scale: Scale, measured: Measured, state: State, *, final: bool, when
         state=state,
         final=final,
         why=why,
-        value=value,
+        value=number,
         margin=margin,
         unit=unit,
         evidence=point_evidence(point, unit, scale.read(point.value)),

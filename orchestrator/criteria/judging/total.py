@@ -1,27 +1,30 @@
 """`> 85 of 172`: the count holds, and so does the number that it is counted of."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 
+from orchestrator.criteria.judging.bound import Bound
 from orchestrator.criteria.judging.folds import Fold
 from orchestrator.criteria.judging.lanes import Ask
 from orchestrator.criteria.judging.logic import conjunction
 from orchestrator.criteria.judging.threshold import Threshold
 from orchestrator.criteria.judging.watching import Setting, manual
-from orchestrator.criteria.predicates.expression import Comparison, Name, Number, Reduced
+from orchestrator.criteria.predicates.expression import Name, Reduced
 from orchestrator.criteria.values import shown
 from orchestrator.domain.criterion import Verdict
 from orchestrator.domain.facts import RunFacts
 
 
 class TotalTest:
-    """A comparison with `total`, whose series the spec declares."""
+    """A comparison of a count, and the total that it is of; the spec declares its series."""
 
-    def __init__(self, leaf: Comparison, setting: Setting) -> None:
-        self._total = leaf.total or 0.0
-        self._count = Threshold(replace(leaf, total=None), setting)
+    def __init__(self, count: Threshold, total: float, setting: Setting) -> None:
+        self._total = total
+        self._count = count
         names = {spec.total for spec in setting.metrics.values() if spec.total is not None}
-        self._totals = {name: Threshold(_equals(name, self._total), setting) for name in names}
+        bound = Bound.of("==", total)
+        self._totals = {
+            name: Threshold(Reduced(name=Name(text=name)), bound, None, setting) for name in names
+        }
 
     def wants(self, series: str) -> bool:
         """The series of the count, and those declared to hold a total."""
@@ -46,7 +49,3 @@ class TotalTest:
             )
             return manual(question, final=facts.ended or found.settled)
         return conjunction([self._count.verdict(facts), self._totals[total].verdict(facts)])
-
-
-def _equals(name: str, total: float) -> Comparison:
-    return Comparison(left=Reduced(name=Name(text=name)), op="==", right=Number(value=total))

@@ -1,0 +1,229 @@
+"""Which files of a run hold measurements, and which attempt each belongs to.
+
+Read are, in this order: event files of our own and out.log; TensorBoard, CSV and JSONL files that
+the programs wrote below the run folder; and what the spec declares below the workspace. A look
+costs one `stat` a folder and one a file: a folder is listed again only when it changed.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from orchestrator.codec import read_record_if_present
+from orchestrator.domain.run import ExitRecord, RunRecord, Track
+from orchestrator.store.formats import CSV, LOG, TENSORBOARD, Format, Rules, format_of
+from orchestrator.workspace import AttemptFolder, RunFolder
+
+_SETTLED = 2.0  # seconds after which a folder's time of change tells of every later change
+_AFTER_END = 2.0  # seconds after an attempt's end in which its last writes may be dated
+_MOST_FOLDERS = 2000  # looked through for one run
+_MOST_FILES = 500
+_NOT_THEIRS = {"checkpoints", "forensics", "node_modules", "__pycache__"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """A file to be read; `name` is its path from the run folder, `format` None for our own events.
+
+    `begun` is the time of lines that name none, `stamp` changes when the file does.
+    """
+
+    path: Path
+    name: str
+    attempt: int
+    format: Format | None
+    rules: Rules
+    begun: float
+    stamp: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    changed: int
+    names: tuple[str, ...]
+    folders: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+_NOTHING = _Listing(0, (), (), ())
+
+
+class Finder:
+    """The files of one run, from one look to the next."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self._listings: dict[str, _Listing] = {}
+        self._read: dict[str, tuple[int, tuple[int, int]]] = {}
+        self._begun: dict[int, float] = {}
+        self._looked = 0
+
+    def is_read(self, file: SourceFile) -> bool:
+        """Whether a file is as it was when it was last read to its end."""
+        return self._read.get(file.name) == (file.attempt, file.stamp)
+
+    def read(self, file: SourceFile) -> None:
+        """Take note that a file was read, at least as far as its stamp says."""
+        self._read[file.name] = (file.attempt, file.stamp)
+
+    def files(self) -> list[SourceFile]:
+        """Every file of the run at this moment, in an order that follows from their names.
+
+        Raises:
+            InvalidFileError: run.json is damaged.
+        """
+        record = read_record_if_present(RunRecord, self.folder.record_file)
+        track = Track() if record is None else record.track
+        planned = None if record is None else record.planned_steps
+        rules = Rules(patterns=track.patterns, planned=planned)
+        attempts = self.folder.attempts()
+        created = 0.0 if record is None else record.created
+        begun = {attempt.number: self._begin_of(attempt, created) for attempt in attempts}
+        self._looked = 0
+        found = [
+            self._source(path, number, form, rules, begun)
+            for path, number, form in self._paths(attempts, track)
+        ]
+        return [file for file in found if file is not None]
+
+    def _begin_of(self, attempt: AttemptFolder, created: float) -> float:
+        """When an attempt began: the shim writes proc.json before the first command."""
+        if attempt.number not in self._begun:
+            try:
+                self._begun[attempt.number] = attempt.process_file.stat().st_mtime
+            except OSError:
+                return created
+        return self._begun[attempt.number]
+
+    def _source(
+        self, path: str, number: int, form: Format | None, rules: Rules, begun: dict[int, float]
+    ) -> SourceFile | None:
+        """A file as it is now; one of no attempt's time is left out."""
+        try:
+            status = Path(path).stat()
+        except OSError:
+            return None
+        if number == 0:
+            number = self._attempt_at(status.st_mtime, begun, path)
+        if number == 0:
+            return None
+        return SourceFile(
+            path=Path(path),
+            name=os.path.relpath(path, self.folder.path),
+            attempt=number,
+            format=form,
+            rules=rules,
+            begun=begun[number],
+            stamp=(status.st_size, status.st_mtime_ns),
+        )
+
+    def _attempt_at(self, changed: float, begun: dict[int, float], path: str) -> int:
+        """The attempt that wrote a file last; 0 for a file of the workspace that none wrote."""
+        inside = path.startswith(f"{self.folder.path}{os.sep}")
+        number = max((n for n, begin in begun.items() if begin <= changed), default=0)
+        if inside:
+            return number or min(begun, default=0)
+        if number == 0 or number not in self._begun:
+            return 0
+        end = read_record_if_present(ExitRecord, self.folder.attempt(number).exit_file)
+        return number if end is None or changed <= end.ended + _AFTER_END else 0
+
+    def _paths(
+        self, attempts: list[AttemptFolder], track: Track
+    ) -> Iterator[tuple[str, int, Format | None]]:
+        """(path, attempt or 0 where its time decides, format) of every candidate."""
+        for attempt in attempts:
+            yield from self._of_attempt(attempt, track)
+        theirs = {attempt.path.name for attempt in attempts} | _NOT_THEIRS
+        for path in self._below(str(self.folder.path), theirs):
+            yield path, 0, format_of(path)
+        seen = set[str]()
+        for pattern in track.files:
+            root = str(self.folder.path.parents[2])  # of the workspace: .exp/runs/R-000001
+            for path in self._matching(root, tuple(pattern.split("/"))):
+                form = format_of(path)
+                if form is not None and path not in seen and len(seen) < _MOST_FILES:
+                    seen.add(path)
+                    yield path, 0, form
+
+    def _of_attempt(
+        self, attempt: AttemptFolder, track: Track
+    ) -> Iterator[tuple[str, int, Format | None]]:
+        """What lies in the folder of an attempt: other files of lines in it are our own."""
+        root, log = str(attempt.path), attempt.log.name
+        listing = self._list(root)
+        for name in listing.names:
+            if name.startswith("events-") and name.endswith(".jsonl"):
+                yield f"{root}/{name}", attempt.number, None
+            elif name == log and track.log:
+                yield f"{root}/{name}", attempt.number, LOG
+            elif format_of(name) in {TENSORBOARD, CSV} and name in listing.files:
+                yield f"{root}/{name}", attempt.number, format_of(name)
+        for path in self._below(root, _NOT_THEIRS, top=False):
+            yield path, attempt.number, format_of(path)
+
+    def _below(self, root: str, but: set[str], *, top: bool = True) -> Iterator[str]:
+        """Files of measurements in a folder and those below it, without hidden ones."""
+        listing = self._list(root)
+        for name in listing.files if top else ():
+            if format_of(name) not in {None, LOG}:
+                yield f"{root}/{name}"
+        for name in listing.folders:
+            if name not in but and not name.startswith("."):
+                yield from self._below(f"{root}/{name}", _NOT_THEIRS)
+
+    def _matching(self, root: str, parts: tuple[str, ...]) -> Iterator[str]:
+        """Files below `root` that a pattern names; `**` stands for any number of folders.
+
+        Links are not followed, so nothing outside is ever read.
+        """
+        part, rest = parts[0], parts[1:]
+        listing = self._list(root)
+        if part == "**":
+            if rest:
+                yield from self._matching(root, rest)
+            for name in listing.folders:
+                if not name.startswith(".") and name not in _NOT_THEIRS:
+                    yield from self._matching(f"{root}/{name}", parts)
+            return
+        names = listing.folders if rest else listing.files
+        for name in names:
+            if fnmatchcase(name, part) and (not name.startswith(".") or part.startswith(".")):
+                path = f"{root}/{name}"
+                yield from self._matching(path, rest) if rest else iter((path,))
+
+    def _list(self, folder: str) -> _Listing:
+        """Names in a folder, sorted; nothing for one that is gone, or one too many."""
+        self._looked += 1
+        try:
+            changed = Path(folder).stat().st_mtime_ns
+            known = self._listings.get(folder)
+            if known is not None and known.changed == changed:
+                return known
+            if self._looked > _MOST_FOLDERS:
+                return _NOTHING
+            listing = _listed(folder, changed)
+        except OSError:
+            self._listings.pop(folder, None)
+            return _NOTHING
+        # Two changes within one tick of the file system's clock have the same time.
+        if changed / 1e9 < time.time() - _SETTLED:
+            self._listings[folder] = listing
+        return listing
+
+
+def _listed(folder: str, changed: int) -> _Listing:
+    with os.scandir(folder) as entries:
+        kinds = [
+            (entry.name, entry.is_dir(follow_symlinks=False), entry.is_file(follow_symlinks=False))
+            for entry in entries
+        ]
+    return _Listing(
+        changed,
+        tuple(sorted(name for name, _, _ in kinds)),
+        tuple(sorted(name for name, is_folder, _ in kinds if is_folder)),
+        tuple(sorted(name for name, _, is_file in kinds if is_file)),
+    )
