@@ -102,6 +102,7 @@ def test_every_key_of_a_spec_is_documented():
         "budget": experiment.Budget,
         "metrics.NAME": experiment.MetricSpec,
         "executor": experiment.ExecutorChoice,
+        "track": experiment.Track,
     }
     for section, kind in sections.items():
         for field in fields(kind):
