@@ -66,6 +66,17 @@ def is_alive(identity: Identity) -> bool:
     return is_elsewhere(identity)
 
 
+def age(identity: Identity) -> float | None:
+    """How long exactly this process has run, in seconds that no jump of the clock disturbs.
+
+    None if it does not run, or not here.
+    """
+    if not is_here(identity) or start_ticks(identity.pid) != identity.start_ticks:
+        return None
+    started = identity.start_ticks / os.sysconf("SC_CLK_TCK")
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started
+
+
 def is_elsewhere(identity: Identity) -> bool:
     """Whether the process ran on another machine, which cannot be asked from here."""
     return not is_here(identity) and identity.host != socket.gethostname()

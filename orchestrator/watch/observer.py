@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator import procs
 from orchestrator.clock import Clock
 from orchestrator.codec import read_record_if_present
 from orchestrator.domain.criterion import State, Verdict
@@ -169,12 +170,16 @@ class Observer:
         )
 
     def _elapsed(self, state: RunState, clock: Clock) -> float:
-        """Time since the attempt began; once known, a jump of the wall clock does not change it."""
+        """Time since the attempt began, whatever the wall clock does meanwhile."""
         number, started = state.attempt.number, state.attempt.started
         if started is None:
             return 0.0
         if self._began is None or self._began[0] != number:
-            self._began = (number, clock.monotonic() - max(0.0, clock.wall() - started))
+            process = state.attempt.process
+            age = None if process is None else procs.age(process)
+            if age is None:
+                age = max(0.0, clock.wall() - started)
+            self._began = (number, clock.monotonic() - age)
         return clock.monotonic() - self._began[1]
 
     def _judge_all(self, newest: RunState, elapsed: float) -> _Known:

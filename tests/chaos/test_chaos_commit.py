@@ -68,19 +68,6 @@ def test_a_commit_that_was_interrupted_is_made_once(lab, killed_in, hook):
     assert not list((lab.root / ".git").glob("exp-commit-*"))
 
 
-def test_a_lock_of_the_users_git_is_respected(lab):
-    """An index.lock that is not ours stays, and the end says what stands in the way."""
-    lab.ticket()
-    lab.experiment(QUICK)
-    lab.commit()
-    lab.exp("ticket", "start", "1")
-    lock = lab.write(".git/index.lock", "")
-    published = lab.published()
-    assert published["commit"] is None
-    assert "index.lock" in published["problems"][0]
-    assert lock.exists()
-
-
 def test_no_temporary_file_of_a_killed_writer_stays(lab):
     """What a writer of the ticket left when it was killed goes with the next write."""
     lab.ticket()

@@ -57,6 +57,10 @@ command = ["{{python}}", "experiments/evaluate.py"]
 
 [stop]
 grace = {grace}
+
+[retry]
+attempts = {attempts}
+backoff = 0.1
 """
 TICKET = """# {id}: Ticket of kind {kind}
 
@@ -145,7 +149,9 @@ def build(root: Path, rng: random.Random) -> World:
         steps, pause = (10, 0.0) if kind == "quick" else (rng.randint(20, 60), 0.03)
         program = PROGRAM.format(kind=kind, steps=steps, pause=pause)
         (root / f"experiments/{name}.py").write_text(program)
-        (root / f"experiments/{name}.toml").write_text(SPEC.format(name=name, grace=0.5))
+        (root / f"experiments/{name}.toml").write_text(
+            SPEC.format(name=name, grace=0.5, attempts=rng.choice([1, 1, 3]))
+        )
         text = TICKET.format(id=f"T-{number:04d}", kind=kind, name=name)
         world.ticket(number).write_bytes(text.encode())
     (root / "notes.txt").write_text("one\n")
