@@ -57,6 +57,7 @@ class Finder:
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
         self._listings: dict[str, _Listing] = {}
+        self._names: dict[str, tuple[Path, str]] = {}
         self._read: dict[str, tuple[int, tuple[int, int]]] = {}
         self._begun: dict[int, float] = {}
         self._looked = 0
@@ -102,8 +103,9 @@ class Finder:
         self, path: str, number: int, form: Format | None, rules: Rules, begun: dict[int, float]
     ) -> SourceFile | None:
         """A file as it is now; one of no attempt's time is left out."""
+        file, name = self._named(path)
         try:
-            status = Path(path).stat()
+            status = file.stat()
         except OSError:
             return None
         if number == 0:
@@ -111,14 +113,20 @@ class Finder:
         if number == 0:
             return None
         return SourceFile(
-            path=Path(path),
-            name=os.path.relpath(path, self.folder.path),
+            path=file,
+            name=name,
             attempt=number,
             format=form,
             rules=rules,
             begun=begun[number],
             stamp=(status.st_size, status.st_mtime_ns),
         )
+
+    def _named(self, path: str) -> tuple[Path, str]:
+        """A path, and as it is from the run folder; worked out once."""
+        if path not in self._names:
+            self._names[path] = Path(path), os.path.relpath(path, self.folder.path)
+        return self._names[path]
 
     def _attempt_at(self, changed: float, begun: dict[int, float], path: str) -> int:
         """The attempt that wrote a file last; 0 for a file of the workspace that none wrote."""

@@ -112,9 +112,11 @@ def _codes(ended: ExitRecord, events: Sequence[Event]) -> list[int | None]:
 
 
 def _open_phase(events: Sequence[Event]) -> str | None:
-    """The phase inside a program that failed or was never left: `with run.phase("eval")`."""
+    """The phase inside the last program that failed or was never left: `run.phase("eval")`."""
+    began = [event.at.time for event in events if _begins(event)]
+    inside = [event for event in events if event.name == "phase"]
     open_: dict[str, list[str]] = {}
-    for event in (event for event in events if event.name == "phase"):
+    for event in (event for event in inside if not began or event.at.time >= began[-1]):
         stack, name = open_.setdefault(event.at.source, []), str(event.data.get("phase"))
         if event.data.get("error"):
             return name
@@ -123,6 +125,10 @@ def _open_phase(events: Sequence[Event]) -> str | None:
         elif stack:
             stack.pop()
     return next((stack[-1] for _, stack in sorted(open_.items()) if stack), None)
+
+
+def _begins(event: Event) -> bool:
+    return event.name == "process" and event.data.get("state") == "begin"
 
 
 def _finish(data: dict[str, Any]) -> Finish:

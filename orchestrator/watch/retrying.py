@@ -85,7 +85,7 @@ def next_request(
     knob = _knob(story, failure.evidence) if failure.cause is Cause.CUDA_OOM else None
     return AttemptRequest(
         by=BY_US,
-        why=f"attempt {story.number}: {failure.cause}; {failure.why}",
+        why=f"attempt {story.number}: {failure.cause}",
         time=now,
         commands=left,
         delay=_delay(story, failure.cause),

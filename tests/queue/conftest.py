@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from conftest import PATIENT
+from conftest import PATIENT, wait_for
 
 # Evaluates well only once the file `ok` is there; both programs leave a line each time they start.
 TRAIN = """
@@ -77,9 +77,10 @@ class Watched:
         return found
 
     def kill_watchers(self):
-        """Kill -9 whatever watches."""
+        """Kill -9 whatever watches, and see that it is gone."""
         for pid in self.watchers():
             os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not self.watchers(), what="the end of the watchers")
 
 
 @pytest.fixture

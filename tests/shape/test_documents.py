@@ -105,6 +105,7 @@ def test_every_key_of_a_spec_is_documented():
         "executor": experiment.ExecutorChoice,
         "retry": experiment.Retry,
         "retry.oom": OutOfMemory,
+        "track": experiment.Track,
     }
     for section, kind in sections.items():
         for field in fields(kind):

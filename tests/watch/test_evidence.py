@@ -51,9 +51,9 @@ def observation(tmp_path, pairs, **git):
         planned_steps=None,
     )  # fmt: skip
     return Observation(
-        folder=RunFolder(tmp_path / record.id), record=record, state=ended, facts=facts,
+        folder=RunFolder(tmp_path / record.id), record=record, state=ended, end=ended, facts=facts,
         verdicts=tuple(pair[1] for pair in pairs), elapsed=1.0, idle=0.0, changed=True,
-        end=ended, behind=False, quiet=0.0, alerts=(),
+        behind=False, quiet=0.0, alerts=(),
     )  # fmt: skip
 
 

@@ -276,7 +276,8 @@ def _exit_cause(hazard: str, crashes: EventMonitor, facts: RunFacts) -> str | No
         data = crashes.first.data
         number = data.get("signal")
         how = f"signal {number}" if number is not None else f"exit code {data.get('code')}"
-        return f"{data.get('phase') or 'a program'} ended by {how}"
+        where = f" in attempt {crashes.first.at.attempt}" if facts.attempts > 1 else ""
+        return f"{data.get('phase') or 'a program'} ended by {how}{where}"
     if facts.ended and facts.outcome is Outcome.FAILED:
         code = facts.exit.code if facts.exit else None
         return "the run failed" + (f" with exit code {code}" if code is not None else "")

@@ -6,7 +6,6 @@ remember between two bites is the cursor's memory, so that any bites give the sa
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import PurePath
 
 from orchestrator.store.formats import log, tables, tfevents
 from orchestrator.store.formats.found import Cursor, Found, Rules
@@ -33,8 +32,11 @@ _SUFFIXES = {".jsonl": JSONL, ".ndjson": JSONL, ".csv": CSV, ".tsv": CSV, ".log"
 
 def format_of(name: str) -> Format | None:
     """The format of a file by its name; None for files that are not read."""
-    path = PurePath(name)
-    return TENSORBOARD if ".tfevents." in path.name else _SUFFIXES.get(path.suffix.lower())
+    file = name.rpartition("/")[2]
+    if ".tfevents." in file:
+        return TENSORBOARD
+    stem, dot, suffix = file.rpartition(".")
+    return _SUFFIXES.get(dot + suffix.lower()) if stem else None
 
 
 __all__ = [
