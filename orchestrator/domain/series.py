@@ -8,7 +8,8 @@ series with doubled or rounded points.
 from collections.abc import Collection, Iterable, Mapping
 
 # The surest first: exact values with steps of their own before what was printed for people.
-ORIGINS = ("", "tensorboard/", "jsonl/", "csv/", "log/")
+PRINTED = "log/"
+ORIGINS = ("", "tensorboard/", "jsonl/", "csv/", PRINTED)
 
 
 def origin_of(series: str) -> str:
