@@ -28,7 +28,8 @@ class RunFacts:
 
     `ended` means that no further record can come. `find_files` resolves a path or glob against
     the workspace and the run folder and returns the matches, relative; it never leaves them.
-    `max_step` is the largest step of any point of any metric, None without points; `series` names
+    `max_step` is the largest step of any point of any metric of the surest origin, None without
+    points; `series` names
     every metric logged so far, for suggestions where a criterion finds no series. `elapsed` is the
     time in seconds that a running attempt has taken so far; `earlier` are the exit records of the
     attempts before it.

@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from orchestrator.domain.hardware import is_sampled
 
 # The surest first: exact values with steps of their own before what was printed for people.
-ORIGINS = ("", "tensorboard/", "jsonl/", "csv/", "log/")
+PRINTED = "log/"
+ORIGINS = ("", "tensorboard/", "jsonl/", "csv/", PRINTED)
 
 
 def origin_of(series: str) -> str:

@@ -14,13 +14,22 @@ from pathlib import Path
 
 from orchestrator.codec import read_record_if_present
 from orchestrator.domain.run import ExitRecord, RunRecord, Track
-from orchestrator.store.formats import CSV, LOG, TENSORBOARD, Format, Rules, format_of
+from orchestrator.store.formats import (
+    CSV,
+    LOG,
+    NO_RULES,
+    TENSORBOARD,
+    Format,
+    Rules,
+    format_of,
+)
 from orchestrator.workspace import AttemptFolder, RunFolder
 
 _SETTLED = 2.0  # seconds after which a folder's time of change tells of every later change
 _AFTER_END = 2.0  # seconds after an attempt's end in which its last writes may be dated
 _MOST_FOLDERS = 2000  # looked through for one run
 _MOST_FILES = 500
+_LAUNCHERS = {"torchrun", "torch.distributed.run", "mpirun", "srun"}
 _NOT_THEIRS = {"checkpoints", "forensics", "node_modules", "__pycache__"}
 
 
@@ -51,16 +60,72 @@ class _Listing:
 _NOTHING = _Listing(0, (), (), ())
 
 
+class _Folders:
+    """Listings of folders, each made again only when its folder changed."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Path, _Listing]] = {}
+        self._looked: list[tuple[Path, int]] = []
+        self._settled = False
+
+    def begin(self) -> None:
+        """Forget which folders mattered; the listings are kept."""
+        self._looked = []
+        self._settled = True
+
+    def unchanged(self) -> bool:
+        """Whether every folder looked at since `begin` is as it was."""
+        try:
+            return (
+                self._settled
+                and bool(self._looked)
+                and all(path.stat().st_mtime_ns == changed for path, changed in self._looked)
+            )
+        except OSError:
+            return False
+
+    def list(self, folder: str) -> _Listing:
+        """Names in a folder, sorted; nothing for one that is gone, or one too many."""
+        path, known = self._known.get(folder) or (Path(folder), _NOTHING)
+        if len(self._looked) >= _MOST_FOLDERS:
+            return _NOTHING
+        try:
+            changed = path.stat().st_mtime_ns
+            listing = known if known.changed == changed else _listed(folder, changed)
+        except OSError:
+            self._known.pop(folder, None)
+            return _NOTHING
+        self._looked.append((path, changed))
+        # Two changes within one tick of the file system's clock have the same time.
+        if changed / 1e9 < time.time() - _SETTLED:
+            self._known[folder] = path, listing
+        else:
+            self._settled = False
+        return listing
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A file by its name; `attempt` is 0 where its time of change decides."""
+
+    path: Path
+    name: str
+    attempt: int
+    format: Format | None
+
+
 class Finder:
     """The files of one run, from one look to the next."""
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
-        self._listings: dict[str, _Listing] = {}
-        self._names: dict[str, tuple[Path, str]] = {}
+        self._folders = _Folders()
+        self._candidates: list[_Candidate] = []
+        self._sources: dict[str, SourceFile] = {}
         self._read: dict[str, tuple[int, tuple[int, int]]] = {}
+        self._rules = NO_RULES
         self._begun: dict[int, float] = {}
-        self._looked = 0
+        self._known_begin: set[int] = set()
 
     def is_read(self, file: SourceFile) -> bool:
         """Whether a file is as it was when it was last read to its end."""
@@ -76,65 +141,68 @@ class Finder:
         Raises:
             InvalidFileError: run.json is damaged.
         """
+        if not self._folders.unchanged():
+            self._search()
+        found = map(self._source, self._candidates)
+        return [file for file in found if file is not None]
+
+    def _search(self) -> None:
+        """Look for files by their names, with the rules of the run and the times of its attempts.
+
+        All of these change together with a folder: a record appears, an attempt begins or ends.
+        """
+        self._folders.begin()
+        self._sources.clear()
         record = read_record_if_present(RunRecord, self.folder.record_file)
         track = Track() if record is None else record.track
-        planned = None if record is None else record.planned_steps
-        rules = Rules(patterns=track.patterns, planned=planned)
+        self._rules = NO_RULES if record is None else _rules_of(record)
         attempts = self.folder.attempts()
         created = 0.0 if record is None else record.created
-        begun = {attempt.number: self._begin_of(attempt, created) for attempt in attempts}
-        self._looked = 0
-        found = [
-            self._source(path, number, form, rules, begun)
+        self._begun = {attempt.number: self._begin_of(attempt, created) for attempt in attempts}
+        self._candidates = [
+            _Candidate(Path(path), os.path.relpath(path, self.folder.path), number, form)
             for path, number, form in self._paths(attempts, track)
         ]
-        return [file for file in found if file is not None]
 
     def _begin_of(self, attempt: AttemptFolder, created: float) -> float:
         """When an attempt began: the shim writes proc.json before the first command."""
-        if attempt.number not in self._begun:
-            try:
-                self._begun[attempt.number] = attempt.process_file.stat().st_mtime
-            except OSError:
-                return created
-        return self._begun[attempt.number]
-
-    def _source(
-        self, path: str, number: int, form: Format | None, rules: Rules, begun: dict[int, float]
-    ) -> SourceFile | None:
-        """A file as it is now; one of no attempt's time is left out."""
-        file, name = self._named(path)
         try:
-            status = file.stat()
+            begun = attempt.process_file.stat().st_mtime
+        except OSError:
+            return created
+        self._known_begin.add(attempt.number)
+        return begun
+
+    def _source(self, candidate: _Candidate) -> SourceFile | None:
+        """A file as it is now; one of no attempt's time is left out."""
+        try:
+            status = candidate.path.stat()
         except OSError:
             return None
-        if number == 0:
-            number = self._attempt_at(status.st_mtime, begun, path)
+        stamp = (status.st_size, status.st_mtime_ns)
+        known = self._sources.get(candidate.name)
+        if known is not None and known.stamp == stamp:
+            return known
+        number = candidate.attempt or self._attempt_at(status.st_mtime, candidate.name)
         if number == 0:
             return None
-        return SourceFile(
-            path=file,
-            name=name,
+        source = self._sources[candidate.name] = SourceFile(
+            path=candidate.path,
+            name=candidate.name,
             attempt=number,
-            format=form,
-            rules=rules,
-            begun=begun[number],
-            stamp=(status.st_size, status.st_mtime_ns),
+            format=candidate.format,
+            rules=self._rules,
+            begun=self._begun[number],
+            stamp=stamp,
         )
+        return source
 
-    def _named(self, path: str) -> tuple[Path, str]:
-        """A path, and as it is from the run folder; worked out once."""
-        if path not in self._names:
-            self._names[path] = Path(path), os.path.relpath(path, self.folder.path)
-        return self._names[path]
-
-    def _attempt_at(self, changed: float, begun: dict[int, float], path: str) -> int:
+    def _attempt_at(self, changed: float, name: str) -> int:
         """The attempt that wrote a file last; 0 for a file of the workspace that none wrote."""
-        inside = path.startswith(f"{self.folder.path}{os.sep}")
-        number = max((n for n, begin in begun.items() if begin <= changed), default=0)
-        if inside:
-            return number or min(begun, default=0)
-        if number == 0 or number not in self._begun:
+        number = max((n for n, begin in self._begun.items() if begin <= changed), default=0)
+        if not name.startswith(".."):
+            return number or min(self._begun, default=0)
+        if number not in self._known_begin:
             return 0
         end = read_record_if_present(ExitRecord, self.folder.attempt(number).exit_file)
         return number if end is None or changed <= end.ended + _AFTER_END else 0
@@ -163,7 +231,7 @@ class Finder:
     ) -> Iterator[tuple[str, int, Format | None]]:
         """What lies in the folder of an attempt: other files of lines in it are our own."""
         root = str(attempt.path)
-        listing = self._list(root)
+        listing = self._folders.list(root)
         for name in listing.names:
             events = name.startswith("events-") and name.endswith(".jsonl")
             if events or name == attempt.telemetry_file.name:
@@ -177,7 +245,7 @@ class Finder:
 
     def _below(self, root: str, but: set[str], *, top: bool = True) -> Iterator[str]:
         """Files of measurements in a folder and those below it, without hidden ones."""
-        listing = self._list(root)
+        listing = self._folders.list(root)
         for name in listing.files if top else ():
             if format_of(name) not in {None, LOG}:
                 yield f"{root}/{name}"
@@ -191,7 +259,7 @@ class Finder:
         Links are not followed, so nothing outside is ever read.
         """
         part, rest = parts[0], parts[1:]
-        listing = self._list(root)
+        listing = self._folders.list(root)
         if part == "**":
             if rest:
                 yield from self._matching(root, rest)
@@ -205,24 +273,14 @@ class Finder:
                 path = f"{root}/{name}"
                 yield from self._matching(path, rest) if rest else iter((path,))
 
-    def _list(self, folder: str) -> _Listing:
-        """Names in a folder, sorted; nothing for one that is gone, or one too many."""
-        self._looked += 1
-        try:
-            changed = Path(folder).stat().st_mtime_ns
-            known = self._listings.get(folder)
-            if known is not None and known.changed == changed:
-                return known
-            if self._looked > _MOST_FOLDERS:
-                return _NOTHING
-            listing = _listed(folder, changed)
-        except OSError:
-            self._listings.pop(folder, None)
-            return _NOTHING
-        # Two changes within one tick of the file system's clock have the same time.
-        if changed / 1e9 < time.time() - _SETTLED:
-            self._listings[folder] = listing
-        return listing
+
+def _rules_of(record: RunRecord) -> Rules:
+    words = [Path(word).name for command in record.commands for word in command.argv]
+    return Rules(
+        patterns=record.track.patterns,
+        planned=record.planned_steps,
+        many=any(word in _LAUNCHERS for word in words),
+    )
 
 
 def _listed(folder: str, changed: int) -> _Listing:

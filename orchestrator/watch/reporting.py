@@ -8,7 +8,7 @@ from orchestrator import report, tickets
 from orchestrator.domain.hardware import is_sampled
 from orchestrator.domain.point import Event
 from orchestrator.domain.run import Command, Outcome, RunRecord, RunState, RunStatus
-from orchestrator.domain.series import furthest, plain_name, surest
+from orchestrator.domain.series import PRINTED, furthest, origin_of, plain_name, surest
 from orchestrator.domain.ticket import Ticket
 from orchestrator.fsio import write_atomic
 from orchestrator.store import Reader
@@ -253,7 +253,15 @@ def _metrics(
                 criteria=record.criteria,
             )
         )
-    return tuple(found)
+    return tuple(fact for fact in found if _is_shown(fact, found))
+
+
+def _is_shown(fact: report.MetricFacts, everything: list[report.MetricFacts]) -> bool:
+    """Whether a metric belongs in the report: what was printed only where nothing surer tells it."""
+    if origin_of(fact.name) != PRINTED:
+        return True
+    surer = {plain_name(f.name) for f in everything if origin_of(f.name) != PRINTED}
+    return not surer or (bool(fact.targets) and plain_name(fact.name) not in surer)
 
 
 def _timeline(

@@ -129,6 +129,13 @@ def test_what_is_told_already_is_not_told_again():
     assert points("step 1 loss=0.5\n" * 8) == {"loss": [(1, 0.5)]}
 
 
+def test_of_several_processes_the_first_to_name_a_step_counts():
+    """Ranks that print without saying which they are do not take each other's points back."""
+    text = "step 1 loss=1\nstep 2 loss=2\nstep 1 loss=1.5\nstep 2 loss=2.5\nstep 3 loss=3\n"
+    assert points(text, rules=Rules(many=True)) == {"loss": [(1, 1.0), (2, 2.0), (3, 3.0)]}
+    assert len(points(text)["loss"]) == 5
+
+
 def test_lines_are_counted_as_a_person_finds_them():
     r"""A redraw is a line: `tr '\r' '\n' < out.log | sed -n 4p` shows line 4."""
     text = "start\r\nstep 1 loss=1\nx\rstep 2 loss=2\n"

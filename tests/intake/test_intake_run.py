@@ -114,3 +114,22 @@ def test_a_bar_that_never_ends_a_line_is_followed_while_it_runs(lab):
     (lab.root / "go").touch()
     lab.published()
     assert "- [x] loss < 0.5" in lab.text()
+
+
+def test_a_report_shows_what_was_printed_only_where_nothing_surer_tells_it(lab):
+    """A program that logs and prints has one row and one curve a metric."""
+    both = PLAIN + (
+        "from orchestrator import track\n"
+        "run = track.init()\n"
+        'run.log({"loss": 0.25}, step=40)\n'
+        "run.finish()\n"
+    )
+    lab.ticket(criteria="- [ ] loss < 0.3\n- [ ] Test accuracy > 90%")
+    lab.experiment(both)
+    lab.commit()
+    lab.exp("ticket", "start", "T-0001")
+    lab.published()
+    report = (lab.root / "experiments/e/reports/T-0001/report.md").read_text()
+    assert "- [x] loss < 0.3\n- [x] Test accuracy > 90%" in lab.text()
+    assert "log/test_accuracy" in report
+    assert not any(name in report for name in ("log/loss", "log/rate", "log/progress"))

@@ -37,8 +37,10 @@ class Cursor:
 class Rules:
     """How the files of a run are read: fixed at its launch.
 
-    `patterns` are a spec's own regular expressions for lines of a log, `planned` the planned steps.
+    `patterns` are a spec's own regular expressions for lines of a log, `planned` the planned steps;
+    `many` says that several processes write to one log.
     """
 
     patterns: tuple[str, ...] = ()
     planned: int | None = None
+    many: bool = False

@@ -229,9 +229,12 @@ class _Reader:
         told: dict[str, list[Any]] = self._memory.setdefault(_LAST, {})
         fresh = {}
         for name, value in values.items():
-            if name not in told and len(told) >= _MOST_NAMES:
+            last = told.get(name)
+            if last is None and len(told) >= _MOST_NAMES:
                 continue
-            if repr(told.get(name)) != repr([step, value]):
+            if last is not None and self._rules.many and step <= last[0]:
+                continue  # another rank was there first
+            if repr(last) != repr([step, value]):
                 fresh[name] = value
                 told[name] = [step, value]
         if fresh:
