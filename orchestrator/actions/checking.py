@@ -9,7 +9,7 @@ from orchestrator.actions.commands import CommandRun, run_commands
 from orchestrator.actions.follow import require_record
 from orchestrator.actions.judging import Judged, judged, judged_afresh, refresh
 from orchestrator.actions.nearby import NearPoint, points_around
-from orchestrator.actions.run_list import RunSummary, list_runs
+from orchestrator.actions.run_list import RunSummary, current_runs, list_runs
 from orchestrator.actions.specs import said_of
 from orchestrator.actions.wording import in_words
 from orchestrator.domain.criterion import Criterion, State, Verdict
@@ -140,8 +140,7 @@ def check_commands(
 
 def _chosen(workspace: Workspace, ticket: Ticket, run: str | None) -> RunSummary | None:
     if run is None:
-        newest = list_runs(workspace, ticket=ticket.id, limit=1)
-        return newest[0] if newest else None
+        return current_runs(list_runs(workspace, ticket=ticket.id)).get(ticket.id)
     folder = workspace.run(run)
     record = require_record(folder)
     owner = record.ticket.id if record.ticket else None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from orchestrator import tickets
-from orchestrator.actions.run_list import list_runs
+from orchestrator.actions.run_list import current_runs, list_runs
 from orchestrator.actions.specs import Specs
 from orchestrator.domain.criterion import Criterion, Reading
 from orchestrator.tickets import Knowledge, LintFinding
@@ -78,10 +78,9 @@ def lint_tickets(
 
 
 def _frozen(workspace: Workspace) -> dict[str, tuple[Criterion, ...]]:
-    """The criteria of each ticket as they stood when its newest run began."""
+    """The criteria of each ticket as they stood when its present run began."""
     frozen: dict[str, tuple[Criterion, ...]] = {}
-    for run in list_runs(workspace):
-        if run.ticket is not None and run.ticket not in frozen:
-            record = read_run(workspace.run(run.id))
-            frozen[run.ticket] = record.criteria if record is not None else ()
+    for ticket, run in current_runs(list_runs(workspace)).items():
+        record = read_run(workspace.run(run.id))
+        frozen[ticket] = record.criteria if record is not None else ()
     return frozen

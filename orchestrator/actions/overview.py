@@ -18,6 +18,7 @@ from orchestrator.domain.ticket import Ticket
 from orchestrator.procs import pids_of_run
 from orchestrator.store import Reader
 from orchestrator.watch.daemon import ensure_watcher
+from orchestrator.watch.dispatch import NEEDS
 from orchestrator.watch.live import has_pending
 from orchestrator.workspace import RunFolder, Workspace
 
@@ -57,7 +58,7 @@ def overview(workspace: Workspace) -> Overview:
             _overview_of(workspace, reader, run, tickets.get(run.ticket or ""))
             for run in live + recent
         )
-    needs = (*_alarms(runs), *_host_needs(workspace, runs), *_needs(rows))
+    needs = (*_alarms(runs), *_queue_needs(runs), *_host_needs(workspace, runs), *_needs(rows))
     return Overview(root=str(workspace.root), tickets=tuple(rows), runs=runs, needs=needs)
 
 
@@ -79,6 +80,13 @@ def _alarms(runs: tuple[RunOverview, ...]) -> Iterator[str]:
                 and row.verdict.state is State.MET
             ):
                 yield f"{seen.run.ticket}: alarm: {row.text} (exp run logs {seen.run.id})"
+
+
+def _queue_needs(runs: tuple[RunOverview, ...]) -> Iterator[str]:
+    """Runs that wait for what only a person can give them."""
+    for seen in runs:
+        if seen.run.status == "queued" and seen.run.why.startswith(NEEDS):
+            yield f"{seen.run.id} {seen.run.why}"
 
 
 def _host_needs(workspace: Workspace, runs: tuple[RunOverview, ...]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from orchestrator import tickets
 from orchestrator.actions.follow import require_record
-from orchestrator.actions.run_list import RunSummary, list_runs, summary_of
+from orchestrator.actions.run_list import RunSummary, current_runs, list_runs, summary_of
 from orchestrator.actions.specs import said_of
 from orchestrator.codec import read_record_if_present
 from orchestrator.domain.criterion import Criterion, State, Verdict
@@ -118,13 +118,10 @@ def list_tickets(
 def ticket_rows(
     workspace: Workspace, chosen: Iterable[Ticket], runs: Iterable[RunSummary]
 ) -> list[TicketRow]:
-    """Tickets beside the newest of `runs` (which come newest first)."""
-    newest: dict[str, RunSummary] = {}
-    for run in runs:
-        if run.ticket is not None:
-            newest.setdefault(run.ticket, run)
+    """Tickets beside those of `runs` that tell of them now."""
+    current = current_runs(runs)
     with Reader(workspace.database) as reader:
-        return [_ticket_row(workspace, reader, ticket, newest.get(ticket.id)) for ticket in chosen]
+        return [_ticket_row(workspace, reader, ticket, current.get(ticket.id)) for ticket in chosen]
 
 
 def load_tickets(workspace: Workspace) -> list[Ticket]:
@@ -173,8 +170,7 @@ def show_ticket(workspace: Workspace, text: str) -> TicketDetail:
     """
     document = tickets.find(workspace.tickets, text)
     ticket = document.ticket
-    runs = list_runs(workspace, ticket=ticket.id, limit=1)
-    run = runs[0] if runs else None
+    run = current_runs(list_runs(workspace, ticket=ticket.id)).get(ticket.id)
     said = said_of(workspace, ticket)
     rows = _criterion_rows(workspace, criteria_of(document, said), run.id if run else None, ticket)
     return TicketDetail(

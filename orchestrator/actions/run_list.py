@@ -1,5 +1,7 @@
 """Runs in short: what lists of them show."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.domain.run import RunRecord
@@ -43,6 +45,23 @@ def list_runs(
         if limit is not None and len(rows) == limit:
             break
     return rows
+
+
+def current_runs(runs: Iterable[RunSummary]) -> dict[str, RunSummary]:
+    """The run that tells of each ticket now: the one that lives, else the one that ended last.
+
+    Not the one with the largest number: an older one may have been resumed since.
+    """
+    found: dict[str, RunSummary] = {}
+    for run in runs:
+        if run.ticket is not None:
+            before = found.get(run.ticket)
+            found[run.ticket] = run if before is None else max(before, run, key=_recency)
+    return found
+
+
+def _recency(run: RunSummary) -> tuple[float, int, str]:
+    return math.inf if run.ended is None else run.ended, len(run.id), run.id
 
 
 def _known(row: RunRow) -> RunSummary:

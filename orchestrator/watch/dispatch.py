@@ -30,6 +30,7 @@ from orchestrator.watch.queue import Candidate, Place, Pool, plan
 from orchestrator.workspace import AttemptFolder, RunFolder, Workspace
 
 log = logging.getLogger(__name__)
+NEEDS = "needs "  # how the reason begins of a run that waits for a person
 _LOCK_LIMIT = 30.0  # seconds that a command waits for another one that is starting runs
 _LONGEST_PAUSE = 60.0  # seconds until an attempt that could not be started is tried again
 
@@ -318,4 +319,4 @@ def _lacking(queued: Queued) -> str | None:
     if not missing:
         return None
     shell = f"exp run resume {queued.folder.id} in a shell that has it"
-    return f"needs {', '.join(missing)} in the environment: {shell}"
+    return f"{NEEDS}{', '.join(missing)} in the environment: {shell}"

@@ -1,8 +1,10 @@
 """The facts of a report, gathered from ticket, files and index, and the report put in its place."""
 
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from orchestrator import report, tickets
 from orchestrator.domain.hardware import is_sampled
@@ -15,7 +17,7 @@ from orchestrator.store import Reader
 from orchestrator.store.rows import VerdictRow
 from orchestrator.watch.checkpoints import CheckpointShelf
 from orchestrator.watch.lifecycle import read_run
-from orchestrator.watch.live import state_of
+from orchestrator.watch.live import newest_attempt, state_of
 from orchestrator.watch.logs import last_lines
 from orchestrator.watch.policy import saved_words
 from orchestrator.watch.stories import AttemptStory, stories
@@ -67,6 +69,11 @@ def report_facts(workspace: Workspace, ticket_id: str, *, now: float) -> report.
         return _facts_of_run(workspace, reader, (ticket, folder, record), page=page, now=now)
 
 
+def _settings(state: RunState) -> dict[str, Any]:
+    """Parameters that the newest attempt has changed."""
+    return state.attempt.request.settings if state.attempt.request is not None else {}
+
+
 def _page(experiment: str | None, ticket_id: str) -> str:
     """`reports/T-0017/report.md` beside the spec: results lie with what made them."""
     folder = Path(experiment).parent if experiment else Path()
@@ -74,13 +81,20 @@ def _page(experiment: str | None, ticket_id: str) -> str:
 
 
 def _newest_run(workspace: Workspace, ticket_id: str) -> tuple[RunFolder, RunRecord] | None:
+    """The run of a ticket that lives, else the one that ended last; an older may be resumed."""
     with Reader(workspace.database) as reader:
         foreign = {row.id for row in reader.runs() if row.ticket != ticket_id}
-    for folder in reversed(list(workspace.run_folders())):
+    found = None
+    last = -math.inf
+    for folder in workspace.run_folders():
         record = read_run(folder) if folder.id not in foreign else None
-        if record is not None and record.ticket is not None and record.ticket.id == ticket_id:
-            return folder, record
-    return None
+        if record is None or record.ticket is None or record.ticket.id != ticket_id:
+            continue
+        end = newest_attempt(folder, record).attempt.exit
+        ended = math.inf if end is None else end.ended
+        if ended >= last:
+            found, last = (folder, record), ended
+    return found
 
 
 def _facts_of_run(
@@ -109,7 +123,7 @@ def _facts_of_run(
         timeline=_timeline(reader, folder, record, ended),
         attempts=tuple(_attempt(told) for told in stories(folder, record, reader)),
         checkpoints=CheckpointShelf().of(folder),
-        configuration=record.params,
+        configuration=record.params | _settings(state),
         log_tail=tuple(last_lines(folder.attempt(state.attempt.number).log, _TAIL))
         if failed
         else (),

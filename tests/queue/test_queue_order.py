@@ -1,5 +1,6 @@
 """Runs that wait for their turn, with real processes."""
 
+import fcntl
 import os
 import signal
 
@@ -165,6 +166,25 @@ def test_a_starter_killed_before_its_shim_leaves_a_run_that_starts(slot):
     wait_for((slot.lab.run(1) / "attempt-1" / "exit.json").exists, what="the end of the first")
     slot.lab.exp("status")
     slot.lab.published(2)
+    assert slot.run(2)["outcome"] == "completed"
+
+
+def test_a_shim_that_is_coming_up_is_not_started_again(slot):
+    """While somebody holds an attempt's request it counts as started: its slot is taken."""
+    slot.start(1)
+    slot.start(2)
+    slot.start(3)
+    attempt = slot.lab.run(2) / "attempt-1"
+    slot.kill_watchers()
+    with (attempt / "request.json").open("rb") as request:
+        fcntl.flock(request, fcntl.LOCK_EX)
+        (attempt / "lease.json").write_text('{"time": 1.0, "gpus": [], "cpus": 1}')
+        slot.lab.write("go", "")
+        slot.lab.exp("status")
+        slot.lab.published(1)
+        wait_for(lambda: "beside R-000002" in slot.run(3)["why"], what="the third to wait")
+        assert not (attempt / "proc.json").exists()
+    slot.lab.published(3)
     assert slot.run(2)["outcome"] == "completed"
 
 

@@ -158,6 +158,22 @@ def test_a_ticket_has_one_live_run(trained):
     assert "R-000002" in second.stderr
 
 
+def test_a_resumed_older_run_tells_of_its_ticket_again(trained):
+    """After a resume ticket, list, check and report speak of that run, not of the newest number."""
+    lab = trained.lab
+    for _ in range(2):
+        lab.exp("ticket", "start", "1", "--no-git", "--follow")
+    assert lab.exp("ticket", "check", "1").returncode == 9
+    lab.write("ok", "")
+    assert lab.exp("run", "resume", "1", "--follow").returncode == 0
+    (row,) = json.loads(lab.exp("ticket", "list", "--json").stdout)
+    assert (row["run"], row["run_status"], row["met"]) == ("R-000001", "completed", 2)
+    assert json.loads(lab.exp("ticket", "show", "1", "--json").stdout)["run"] == "R-000001"
+    assert lab.exp("ticket", "check", "1").returncode == 0
+    report = (lab.root / "experiments/e/reports/T-0001/report.md").read_text()
+    assert "`R-000001`, attempt 2" in report
+
+
 def test_a_stopped_run_may_wait_for_its_turn_again(slot):
     """A resumed run queues like any other, and its priority counts."""
     slot.start(1)

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.domain.attempt import Failure
+from orchestrator.domain.attempt import AttemptRequest, Failure, Lease, Waiting
 from orchestrator.domain.run import ExitRecord, Identity, RunRecord, StopRequest
 
 ROOT = Path(__file__).resolve().parents[2]
 SECTIONS = {
     "run.json": RunRecord,
+    "attempt-N/request.json": AttemptRequest,
+    "attempt-N/waiting.json": Waiting,
+    "attempt-N/lease.json": Lease,
     "attempt-N/proc.json": Identity,
     "attempt-N/exit.json": ExitRecord,
     "attempt-N/stop.json": StopRequest,
