@@ -271,7 +271,7 @@ def _metrics(
 
 
 def _is_shown(fact: report.MetricFacts, everything: list[report.MetricFacts]) -> bool:
-    """Whether a metric belongs in the report: what was printed only where nothing surer tells it."""
+    """Whether a metric belongs in the report: printed only where nothing surer tells it."""
     if origin_of(fact.name) != PRINTED:
         return True
     surer = {plain_name(f.name) for f in everything if origin_of(f.name) != PRINTED}
