@@ -33,21 +33,30 @@ def require_record(folder: RunFolder) -> RunRecord:
 
 
 def log_lines(folder: RunFolder, *, attempt: int | None = None, last: int | None = None) -> str:
-    """The log of one attempt (default: the newest), whole or its `last` lines."""
+    """The log of one attempt (default: the newest), whole or its `last` lines.
+
+    What was moved away by rotation comes first.
+    """
     attempts = folder.attempts()
     chosen = folder.attempt(attempt) if attempt else (attempts[-1] if attempts else None)
     if chosen is None or not chosen.path.is_dir():
         raise NotFoundError(
             f"{folder.id} has no attempt {attempt or 1}", hint=f"exp run show {folder.id}"
         )
-    if not chosen.log.exists():
+    logs = chosen.logs()
+    if not logs:
         raise NotFoundError(
             f"{folder.id} has no log: nothing of it was started by exp, or not yet",
             hint=f"exp run show {folder.id}",
         )
     if last is None:
-        return chosen.log.read_text(errors="replace")
-    return "".join(f"{line}\n" for line in last_lines(chosen.log, last))
+        return "".join(log.read_text(errors="replace") for log in logs)
+    lines: list[str] = []
+    for log in reversed(logs):
+        lines = last_lines(log, last - len(lines)) + lines
+        if len(lines) == last:
+            break
+    return "".join(f"{line}\n" for line in lines)
 
 
 def follow_log(workspace: Workspace, folder: RunFolder, *, first: int = 1) -> Iterator[str]:

@@ -1,11 +1,13 @@
 """This machine: one detached shim an attempt."""
 
+import errno
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Thread
 
 from orchestrator import procs, shim
 from orchestrator.codec import read_record_if_present
@@ -31,23 +33,17 @@ class LocalExecutor:
             EnvironmentFailure: the shim did not come up; quotes what it said.
         """
         complaint = attempt.path / "shim.log"
-        with complaint.open("ab") as errors:
-            shim_process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-I",
-                    str(Path(shim.__file__)),
-                    str(run.path),
-                    str(attempt.number),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=errors,
-                stderr=errors,
-                cwd="/",
-                env=env,
-                pass_fds=locks,
-                start_new_session=True,
-            )
+        try:
+            shim_process = _start(run, attempt, env, locks, complaint)
+        except OSError as error:
+            raise EnvironmentFailure(
+                f"the shim of {run.id} cannot be started: {error.strerror}",
+                hint=(
+                    "make the variables of [env] smaller"
+                    if error.errno == errno.E2BIG
+                    else f"df -h {attempt.path}; ulimit -a"
+                ),
+            ) from error
         try:
             _await_identity(run, attempt, shim_process, complaint)
         except BaseException:
@@ -55,6 +51,9 @@ class LocalExecutor:
             shim_process.terminate()
             procs.kill_run(run.path)
             raise
+        finally:
+            # A watcher may live for weeks: whoever waits for a shim, it must not stay a zombie.
+            Thread(target=shim_process.wait, daemon=True).start()
 
     def is_alive(self, process: Identity) -> bool:
         """Whether the shim still runs; a zombie does not."""
@@ -76,6 +75,26 @@ class LocalExecutor:
         if identity is not None and not procs.is_here(identity):
             return procs.Reaped()
         return procs.kill_run(run.path)
+
+
+def _start(
+    run: RunFolder,
+    attempt: AttemptFolder,
+    env: dict[str, str],
+    locks: Sequence[int],
+    complaint: Path,
+) -> "subprocess.Popen[bytes]":
+    with complaint.open("ab") as errors:
+        return subprocess.Popen(
+            [sys.executable, "-I", str(Path(shim.__file__)), str(run.path), str(attempt.number)],
+            stdin=subprocess.DEVNULL,
+            stdout=errors,
+            stderr=errors,
+            cwd="/",
+            env=env,
+            pass_fds=locks,
+            start_new_session=True,
+        )
 
 
 def _await_identity(

@@ -19,6 +19,7 @@ _HIGHER_IS_BETTER = re.compile(
     r"\w*_match|iou|map|score)$",
     re.IGNORECASE,
 )
+_BETWEEN_WORDS = re.compile(r"[\s_-]+")
 _WINDOWS = 12
 _FEWEST_WINDOWS = 3
 _EVALUATION_SHARE = 0.2
@@ -96,7 +97,14 @@ def targets_of(name: str, spec: MetricSpec, criteria: Iterable[Criterion]) -> tu
 def _names(written: str | None, name: str, spec: MetricSpec) -> bool:
     if written is None:
         return False
-    return written in {name, spec.key, *spec.aliases} or name.endswith(f"/{written}")
+    said, series = _spoken(written), _spoken(name)
+    known = {_spoken(other) for other in (spec.key, *spec.aliases) if other is not None}
+    return said in {series, *known} or series.endswith(f"/{said}")
+
+
+def _spoken(name: str) -> str:
+    """`Test accuracy` and `test_accuracy` are one name."""
+    return _BETWEEN_WORDS.sub(" ", name.casefold())
 
 
 def _target(clause: Clause, spec: MetricSpec) -> Target | None:

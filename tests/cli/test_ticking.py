@@ -104,11 +104,11 @@ def test_a_ticket_removed_during_its_run_does_not_hide_the_end(lab):
 def test_a_launch_that_failed_keeps_its_number_and_leaves_the_ticket(lab):
     """Nothing ran, nothing is listed, and no later run can be taken for it."""
     lab.ticket()
-    lab.experiment(QUICK, '[env]\nTOKEN = "$NO_SUCH_TOKEN"\n')
+    lab.experiment(QUICK, f'[env]\nTOO_MUCH = "{"x" * 200_000}"\n')  # for any program to start
     before = lab.text()
     refused = lab.exp("ticket", "start", "1")
-    assert refused.returncode == 5
-    assert "NO_SUCH_TOKEN is not set" in refused.stderr
+    assert refused.returncode == 7
+    assert "the shim of R-000001 cannot be started: Argument list too long" in refused.stderr
     assert lab.text() == before
     assert json.loads(lab.exp("run", "list", "--json").stdout) == []
     lab.experiment()

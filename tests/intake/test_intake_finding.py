@@ -15,14 +15,15 @@ def found(place):
 
 
 def test_files_of_measurements_in_the_run_folder_are_read(place):
-    """TensorBoard, CSV and JSON lines below it; nothing of ours, nothing hidden, no checkpoints."""
+    """Ours, then TensorBoard, CSV and JSON lines; nothing hidden, no checkpoints, no other logs."""
+    ours = [f"attempt-1/{name}" for name in ("events-h-0-1.jsonl", "out.log", "telemetry.jsonl")]
     theirs = ["m.csv", "a/b/c/history.jsonl", "tb/events.out.tfevents.1.host.2.0", "a/d.ndjson"]
     theirs += ["attempt-1/tb/x.jsonl", "attempt-1/m.csv", "t.tsv"]
     not_read = ["notes.txt", "my.log", ".hidden/m.csv", "checkpoints/step_1/m.csv", "run.yaml"]
-    not_read += ["attempt-1/telemetry.jsonl", "attempt-1/shim.log", "forensics/m.csv", ".m.csv.tmp"]
-    for path in [*theirs, *not_read, "attempt-1/events-h-0-1.jsonl", "attempt-1/out.log"]:
+    not_read += ["attempt-1/shim.log", "forensics/m.csv", ".m.csv.tmp"]
+    for path in [*ours, *theirs, *not_read]:
         place.write(path, ROWS, at=2000)
-    assert set(found(place)) == {*theirs, "attempt-1/events-h-0-1.jsonl", "attempt-1/out.log"}
+    assert set(found(place)) == {*ours, *theirs}
 
 
 def test_a_file_belongs_to_the_attempt_that_wrote_it_last(place):

@@ -100,6 +100,14 @@ def test_percent_targets_in_the_scale_of_the_log(spec, value):
     assert (target.value, target.label, target.percent) == (value, "> 5%", True)
 
 
+def test_targets_are_found_by_the_words_of_the_ticket():
+    """A series is asked for as people write it: in words, capitals, with its last part alone."""
+    criterion = asked(subject=Subject.METRIC, metric="Test accuracy", op=">", value=0.9)
+    names = ["log/test_accuracy", "test-accuracy", "accuracy", "log/test_accuracy_top5"]
+    found = [name for name in names if targets_of(name, MetricSpec(), [criterion])]
+    assert found == ["log/test_accuracy", "test-accuracy"]
+
+
 def test_targets_name_range_unit_and_aggregate():
     """The label tells range, unit, and which value is meant if not the latest."""
     between = asked(

@@ -157,8 +157,9 @@ def test_batch_script_that_started_the_shim_is_left_alone(shim, source, tmp_path
     one.start(source("pass"))
     one.wait()
     again = one.run.parent / (one.run.name + "1")
-    again.mkdir()
-    (again / "run.json").write_bytes((one.run / "run.json").read_bytes())
+    (again / "attempt-1").mkdir(parents=True)
+    for name in ("run.json", "attempt-1/request.json"):
+        (again / name).write_bytes((one.run / name).read_bytes())
     script = '"$@"; echo "shim ended with $?"'
     done = subprocess.run(
         ["sh", "-c", script, "sh", *one.process.args[:-2], str(again), "1"],
