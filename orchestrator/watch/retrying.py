@@ -62,7 +62,9 @@ def decide(story: Story, found: Diagnosis) -> Failure:
     """The failure with the decision whether another attempt follows, and why."""
     retry, why = _verdict(story, found)
     if not retry and found.cause not in {Cause.NO_RETRY, Cause.STOPPED}:
-        why = f"{why}; exp run resume {story.record.id} goes on from the newest checkpoint"
+        known = story.checkpoint is not None
+        then = f"goes on from {_at(story.checkpoint)}" if known else "starts it again"
+        why = f"{why}; exp run resume {story.record.id} {then}"
     return Failure(
         cause=found.cause,
         evidence=found.evidence,
@@ -180,7 +182,8 @@ def _progress(story: Story) -> str | None:
     start = _start(story)
     if not _newer(story.checkpoint, start):
         return None
-    return f"it got from {_at(start)} to {_at(story.checkpoint)}"
+    before = "none" if start is None else f"step {start:,}"
+    return f"newest checkpoint: step {story.checkpoint:,}, before {before}"
 
 
 def _at(checkpoint: int | None) -> str:

@@ -47,7 +47,7 @@ def run_story(told: Explanation) -> RenderableType:
 
 def _attempt(told: AttemptStory, checkpoint: int | None) -> list[Text]:
     """What an attempt was asked to do, how far it got, and what was made of its end."""
-    asked = "launched" if told.asked_by is None else f"asked for by {told.asked_by}"
+    asked = "launched" if told.asked_by is None else f"by {told.asked_by}"
     lines = [Text(f"attempt {told.number}: {', '.join(told.phases)}", "bold")]
     rows = {"asked for": f"{asked}: {told.asked_why}" if told.asked_why else asked}
     if told.delay:
