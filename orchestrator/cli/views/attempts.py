@@ -56,7 +56,7 @@ def _attempt(told: AttemptStory, checkpoint: int | None) -> list[Text]:
     if told.started is not None:
         gpus = f" on {told.gpus} GPU{'s' * (told.gpus != 1)}" if told.gpus else ""
         rows["ran"] = f"{took(told.started, told.ended)}{gpus}, steps {_steps(told)}"
-    rows["ended"] = told.ending
+    rows["now" if told.ended is None and told.cause is None else "ended"] = told.ending
     if told.cause is not None:
         rows["cause"] = f"{told.cause}: {told.evidence}"
         rows["checkpoint"] = (
