@@ -167,7 +167,8 @@ class Dispatcher:
             env = child_environment(
                 queued.folder, queued.attempt, queued.record, queued.request, place.gpus
             )
-            lease = Lease(time=self._clock.wall(), gpus=place.gpus, cpus=place.candidate.cpus)
+            gpus, cpus = place.gpus or None, place.candidate.cpus
+            lease = Lease(time=self._clock.wall(), gpus=gpus, cpus=cpus)
             reopen(queued.folder)
             write_atomic(queued.attempt.lease_file, encode(lease))
             locks = [lock, *(offer.locks[uuid] for uuid in place.gpus)]

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from intake.decoding import decoded
 
@@ -193,7 +193,6 @@ def whole_pieces(data, cuts):
     return sorted(ends)
 
 
-@settings(deadline=None)
 @given(LOGS, st.lists(st.integers(0, 1 << 15), max_size=4))
 def test_bites_of_any_size_give_the_same_points(data, cuts):
     """What a decoder must know of what came before is in its memory."""

@@ -149,7 +149,7 @@ def test_without_a_driver_runs_start_without_a_lease(two):
     lab, _ = two
     told = start(lab, 1)
     assert "started without a lease of its GPUs: no NVIDIA driver here" in told
-    assert given(lab) == ([], "given None")
+    assert given(lab) == (None, "given None")
 
 
 def test_a_driver_that_stops_answering_keeps_runs_waiting(driver, two):
@@ -168,4 +168,4 @@ def test_a_run_without_gpus_sees_what_its_shell_sees(driver, two):
     lab, _ = two
     spec(lab, 0)
     start(lab, 1, env={**os.environ, "CUDA_VISIBLE_DEVICES": "1"})
-    assert given(lab) == ([], "given 1")
+    assert given(lab) == (None, "given 1")

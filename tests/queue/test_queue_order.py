@@ -160,7 +160,7 @@ def test_a_starter_killed_before_its_shim_leaves_a_run_that_starts(slot):
     slot.start(2)
     slot.kill_watchers()
     attempt = slot.lab.run(2) / "attempt-1"
-    (attempt / "lease.json").write_text('{"time": 1.0, "gpus": [], "cpus": 1}')
+    (attempt / "lease.json").write_text('{"time": 1.0, "gpus": null, "cpus": 1}')
     assert slot.status(2) == "starting"
     slot.lab.write("go", "")
     wait_for((slot.lab.run(1) / "attempt-1" / "exit.json").exists, what="the end of the first")
@@ -178,7 +178,7 @@ def test_a_shim_that_is_coming_up_is_not_started_again(slot):
     slot.kill_watchers()
     with (attempt / "request.json").open("rb") as request:
         fcntl.flock(request, fcntl.LOCK_EX)
-        (attempt / "lease.json").write_text('{"time": 1.0, "gpus": [], "cpus": 1}')
+        (attempt / "lease.json").write_text('{"time": 1.0, "gpus": null, "cpus": 1}')
         slot.lab.write("go", "")
         slot.lab.exp("status")
         slot.lab.published(1)
