@@ -174,10 +174,10 @@ class Dispatcher:
             for descriptor in locks[1:]:
                 self._gpus.leases.sign(descriptor, self._holder(queued))
             executor = executor_for(queued.record.executor)
+            queued.attempt.waiting_file.unlink(missing_ok=True)
             executor.submit(queued.folder, queued.attempt, env, locks)
         finally:
             os.close(lock)
-        queued.attempt.waiting_file.unlink(missing_ok=True)
 
     def _holder(self, queued: Queued) -> str:
         return f"{queued.folder.id} of {getpass.getuser()} in {self._workspace.root}"
