@@ -101,7 +101,7 @@ def _sees(candidate: Candidate, uuid: str) -> bool:
 
 def _gpus_missing(candidate: Candidate, pool: Pool, found: int) -> str:
     taken = [why for uuid, why in (pool.gpus or {}).items() if why and _sees(candidate, uuid)]
-    reasons = f": {'; '.join(taken)}" if taken else ""
+    reasons = f": {'; '.join(dict.fromkeys(taken))}" if taken else ""
     return f"{counted(candidate.gpus, 'GPU')}, {found} free{reasons}"
 
 

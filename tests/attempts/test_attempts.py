@@ -57,7 +57,10 @@ def test_75_without_a_newer_checkpoint_ends_after_three(lab):
     assert done.returncode == 8
     assert len(attempts(lab)) == 3
     assert failure(lab, 3)["retry"] is False
-    assert "3 times in a row exit code 75 and no newer checkpoint" in failure(lab, 3)["why"]
+    assert (
+        "3 times in a row (requeue, requeue, requeue) and no newer checkpoint"
+        in failure(lab, 3)["why"]
+    )
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,19 @@ def test_75_in_circles_is_stopped(before, now, retry):
     assert decision.retry is retry
 
 
+@pytest.mark.parametrize(("checkpoint", "retry"), [(None, False), (5, False), (6, True)])
+def test_ends_that_do_not_count_are_no_way_to_go_on_for_ever(checkpoint, retry):
+    """Preempted and requeued by turns, by other signals each time: only progress goes on."""
+    causes = [Cause.PREEMPTED, Cause.REQUEUE] * 3
+    failures = [
+        failure(cause, checkpoint=checkpoint and 5, step=10, fingerprint=f"way {number}")
+        for number, cause in enumerate(causes)
+    ]
+    decision = decide(story(RETRY, failures, checkpoint=checkpoint), found(Cause.PREEMPTED))
+    assert decision.retry is retry
+    assert ("3 times in a row (preempted, requeue, preempted)" in decision.why) is not retry
+
+
 @pytest.mark.parametrize(
     ("evidence", "oom", "request_", "env", "settings"),
     [
