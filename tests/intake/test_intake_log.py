@@ -62,6 +62,25 @@ def test_steps_that_begin_anew_with_each_epoch_go_on():
     assert [step for step, _ in points(batches)["loss"]] == [5, 10, 15]
 
 
+def test_batches_of_an_epoch_go_on_in_the_next():
+    """The same batch of the next epoch is a new step, as one line an epoch shows."""
+    text = "Epoch: [0][10/90] Loss 3\nEpoch: [1][10/90] Loss 2\nEpoch: [2][10/90] Loss 1\n"
+    assert points(text) == {"Loss": [(10, 3.0), (100, 2.0), (190, 1.0)]}
+
+
+def test_lines_of_a_traceback_are_code():
+    """What an error or a warning quotes was never measured, whatever it looks like."""
+    text = (
+        "step 10 loss 0.5\n"
+        "/a/b.py:62: UserWarning: step 3 loss=9\n  fit(lr=3)\n"
+        "Traceback (most recent call last):\n"
+        '  File "t.py", line 3, in <module>\n    train(model, lr=3e-4, x=0.7)\n'
+        "ValueError: bad loss=3 at step 99\n"
+        "step 11 loss 0.4\n"
+    )
+    assert points(text) == {"loss": [(10, 0.5), (11, 0.4)]}
+
+
 def test_global_steps_stay_what_they_are():
     """An epoch in the line does not shift steps that do not begin anew."""
     text = "epoch 0 step 90 loss=3\nepoch 1 step 110 loss=2\nepoch 1 step 105 loss=1\n"

@@ -32,6 +32,8 @@ _MOST_COUNTERS = 16
 _MOST_STEP = 1 << 62
 _PLACE_GROUPS = {"step", "epoch"}  # of a spec's own patterns
 _NEWLINE = 10
+# A traceback's place, and a warning's: the line below is a line of a program.
+_SHOWS_CODE = re.compile(rb'File "[^"]*", line \d|:\d+: \w*Warning: ')
 _PROGRESS = {"progress", "rate"}  # series of the bars themselves
 _LAST = "last"  # memory: name → [step, value] of its last point
 
@@ -54,6 +56,8 @@ _MARKS = tuple(
         rb"cc [.\dn]",
         rb"acy [.\dn]",
         rb"\x1b\[",
+        rb'File "',
+        rb"Warning: ",
     )
 )
 # What may give a step: before the first, values are configuration and need not be read.
@@ -116,6 +120,11 @@ class _Reader:
 
     def read(self, piece: bytes, *, ends_line: bool) -> Iterator[Found]:
         """Points of one piece, and those that were held until it came."""
+        line = self._cursor.line
+        if _SHOWS_CODE.search(piece):
+            self._memory["code"] = line + 1
+        if line <= self._memory.get("code", 0):
+            return
         if not self._patterns and "step" not in self._memory and not _PLACES.search(piece):
             return
         text = plain_text(piece)
@@ -152,20 +161,28 @@ class _Reader:
     def _counted(self, step: Count, epoch: Count | None) -> int:
         """The step, going on over epochs where its counter begins anew with each of them."""
         if step.inner:
-            counted = self._counter("batch", step.count, step.total)
+            at = 0 if epoch is None else epoch.count
+            counted = self._counter("batch", step.count, step.total, restarts=at, inner=True)
         elif epoch is not None:
             counted = self._counter("", step.count, step.total, restarts=epoch.count)
         else:
             counted = None
         return step.count if counted is None else counted
 
-    def _counter(self, key: str, count: int, total: int | None, restarts: int = 0) -> int | None:
-        """Count on from where a counter of this name began anew; None if there are too many."""
+    def _counter(
+        self, key: str, count: int, total: int | None, restarts: int = 0, *, inner: bool = False
+    ) -> int | None:
+        """Count on from where a counter of this name began anew; None if there are too many.
+
+        `restarts` is the epoch, 0 if none is named. In the next one a batch that is not beyond the
+        last is a new one; a step that is named again may be the same.
+        """
         counters: dict[str, list[int]] = self._memory.setdefault("counters", {})
         if key not in counters and len(counters) >= _MOST_COUNTERS:
             return None
         base, last, of, epoch = counters.get(key, [0, 0, 0, restarts])
-        if count < last and (restarts == 0 or restarts > epoch):
+        behind = count < last or (inner and count == last and restarts > epoch)
+        if behind and (restarts == 0 or restarts > epoch):
             base += of or last
         counters[key] = [base, count, total or 0, max(epoch, restarts)]
         return base + count
@@ -256,4 +273,5 @@ def _words_of(match: re.Match[str]) -> Words:
 
 def _place(text: str | None) -> Count | None:
     digits = "" if text is None else text.replace(",", "").strip()
-    return Count(read_count(digits), None) if digits.isdecimal() else None
+    count = read_count(digits) if digits.isdecimal() else None
+    return None if count is None else Count(count, None)
