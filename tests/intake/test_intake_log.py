@@ -143,6 +143,17 @@ def test_a_trainer_that_prints_dicts_between_bars():
     assert (found["loss"], found["eval_loss"]) == ([(50, 0.7)], [(50, 0.9)])
 
 
+def test_a_line_above_a_bar_stands_at_the_drawing_below_it():
+    """tqdm.write clears the bars, writes, and draws them again: the old drawing may be old."""
+    clear = "\r" + " " * 40 + "\r"
+    text = bar(0, more="") + clear + "{'loss': 0.7, 'epoch': 0.04}\n" + bar(4, more="") + "\n"
+    text += clear + "\x1b[A{'loss': 0.6, 'epoch': 0.08}\n" + bar(1, 8, more="") + bar(8, more="")
+    text += clear + "{'loss': 0.5, 'epoch': 0.1}\nstep 20 acc=1\n"
+    found = points(text)
+    assert found["loss"] == [(4, 0.7), (8, 0.6), (8, 0.5)]
+    assert found["acc"] == [(20, 1.0)]
+
+
 def test_what_is_told_already_is_not_told_again():
     """Eight ranks that print the same line make one point."""
     assert points("step 1 loss=0.5\n" * 8) == {"loss": [(1, 0.5)]}

@@ -7,6 +7,9 @@ The step of a point is the one that its line names; else that of the epoch, as l
 names no steps; else the last step that was named by a line with values, by a heading or by a bar
 that counts training. Values before any of these are configuration, and no points. A counter that
 begins anew with the next epoch, or whose bar is drawn anew, goes on from where it was.
+
+A line that `tqdm.write` puts above a bar stands at the bar's next drawing, which follows at once:
+the one before may be old, since a bar is drawn ten times a second at most.
 """
 
 import re
@@ -32,6 +35,8 @@ _MOST_COUNTERS = 16
 _MOST_STEP = 1 << 62
 _PLACE_GROUPS = {"step", "epoch"}  # of a spec's own patterns
 _NEWLINE = 10
+_CLEARED = b" \r"  # how tqdm overwrites a bar
+_MOST_ABOVE = 16  # lines above a bar that wait for it
 # A traceback's place, and a warning's: the line below is a line of a program.
 _SHOWS_CODE = re.compile(rb'File "[^"]*", line \d|:\d+: \w*Warning: ')
 _PROGRESS = {"progress", "rate"}  # series of the bars themselves
@@ -67,12 +72,18 @@ _PLACES = re.compile(rb"(?i)step|epoch|iter|batch|update|\bit ?[=:]|%\||/s|s/it"
 def decode(cursor: Cursor, data: bytes | None, rules: Rules) -> Iterator[Found]:
     """Points of whole pieces. A piece without its end is part of one that is too long to read."""
     reader = _Reader(cursor, rules)
-    for piece, ends_line in _pieces(cursor, data or b"", every=bool(rules.patterns)):
-        yield from reader.read(piece, ends_line=ends_line)
+    for piece, cleared, ends_line in _pieces(cursor, data or b"", every=bool(rules.patterns)):
+        yield from reader.read(piece, cleared=cleared, ends_line=ends_line)
 
 
-def _pieces(cursor: Cursor, data: bytes, *, every: bool) -> Iterator[tuple[bytes, bool]]:
-    """Pieces that may say something, their line in the cursor; and whether a newline ends them."""
+def _pieces(cursor: Cursor, data: bytes, *, every: bool) -> Iterator[tuple[bytes, bool, bool]]:
+    """Pieces that may say something, their line in the cursor.
+
+    Each with whether a bar was cleared before it, and whether a newline ends it.
+    """
+    before = cursor.memory.pop("cleared", False)
+    if data.endswith(_CLEARED):
+        cursor.memory["cleared"] = True
     text = data.replace(b"\r", b"\n")
     at = 0
     if cursor.memory.get("long"):
@@ -88,7 +99,8 @@ def _pieces(cursor: Cursor, data: bytes, *, every: bool) -> Iterator[tuple[bytes
         cursor.line += text.count(b"\n", at, after)
         at = after
         if after - start <= LONGEST:
-            yield text[start : after - 1], data[after - 1] == _NEWLINE
+            cleared = before if start == 0 else data[start - 2 : start] == _CLEARED
+            yield text[start : after - 1], cleared, data[after - 1] == _NEWLINE
     cursor.line += text.count(b"\n", at, end)
 
 
@@ -118,7 +130,7 @@ class _Reader:
         self._rules = rules
         self._patterns = _compiled(rules.patterns)
 
-    def read(self, piece: bytes, *, ends_line: bool) -> Iterator[Found]:
+    def read(self, piece: bytes, *, cleared: bool, ends_line: bool) -> Iterator[Found]:
         """Points of one piece, and those that were held until it came."""
         line = self._cursor.line
         if _SHOWS_CODE.search(piece):
@@ -134,6 +146,10 @@ class _Reader:
             return
         words = words or read_line(text)
         if words.values or words.heading:
+            if cleared and words.step is None and "bar" in self._memory:
+                yield from self._put_above(words.values)
+                return
+            yield from self._give_above()
             step = self._step_of(words)
             yield from self._offer(step, words.values, "", ends_line=ends_line)
 
@@ -187,6 +203,19 @@ class _Reader:
         counters[key] = [base, count, total or 0, max(epoch, restarts)]
         return base + count
 
+    def _put_above(self, values: dict[str, float]) -> Iterator[Found]:
+        """Keep the values of a line until the bar is drawn again below it."""
+        above = self._memory.setdefault("above", [])
+        if len(above) >= _MOST_ABOVE:
+            yield from self._give_above()
+            above = self._memory.setdefault("above", [])
+        above.append([self._cursor.line, values])
+
+    def _give_above(self) -> Iterator[Found]:
+        """Values of the lines above a bar, at the step that it tells."""
+        for line, values in self._memory.pop("above", ()):
+            yield from self._give(line, self._memory["step"], values)
+
     def _draw(self, bar: Bar, *, ends_line: bool) -> Iterator[Found]:
         """Values of one drawing of a bar, and how far it is where it counts training."""
         trains = bar.trains and self._is_main(bar)
@@ -195,7 +224,8 @@ class _Reader:
             step = self._counter(bar.key, bar.count, bar.total)
             if step is None:
                 return
-            self._memory.update(step=step, by="step")
+            self._memory.update(step=step, by="step", bar=True)
+            yield from self._give_above()
         values = {name: value for name, value in bar.values.items() if name not in _PROGRESS}
         yield from self._offer(step, values, bar.key or "bar", ends_line=ends_line)
         if trains and step is not None:
