@@ -50,8 +50,8 @@ def test_what_takes_more_slots_is_not_starved(watched):
     watched.start(1)
     watched.start(2)
     watched.start(3)
-    wait_for(lambda: "after R-000002" in watched.run(3)["why"], what="the third to wait")
-    assert "2 CPU slots beside R-000001" in watched.run(2)["why"]
+    wait_for(lambda: "R-000002 goes first" in watched.run(3)["why"], what="the third to wait")
+    assert "2 CPU slots, 1 free (taken by R-000001)" in watched.run(2)["why"]
     watched.lab.write("go", "")
     watched.lab.published(3)
     assert watched.exit(2)["ended"] <= watched.exit(3)["started"]
@@ -182,7 +182,7 @@ def test_a_shim_that_is_coming_up_is_not_started_again(slot):
         slot.lab.write("go", "")
         slot.lab.exp("status")
         slot.lab.published(1)
-        wait_for(lambda: "beside R-000002" in slot.run(3)["why"], what="the third to wait")
+        wait_for(lambda: "(taken by R-000002)" in slot.run(3)["why"], what="the third to wait")
         assert not (attempt / "proc.json").exists()
     slot.lab.published(3)
     assert slot.run(2)["outcome"] == "completed"
