@@ -122,18 +122,9 @@ class Finder:
         self._folders = _Folders()
         self._candidates: list[_Candidate] = []
         self._sources: dict[str, SourceFile] = {}
-        self._read: dict[str, tuple[int, tuple[int, int]]] = {}
         self._rules = NO_RULES
         self._begun: dict[int, float] = {}
         self._known_begin: set[int] = set()
-
-    def is_read(self, file: SourceFile) -> bool:
-        """Whether a file is as it was when it was last read to its end."""
-        return self._read.get(file.name) == (file.attempt, file.stamp)
-
-    def read(self, file: SourceFile) -> None:
-        """Take note that a file was read, at least as far as its stamp says."""
-        self._read[file.name] = (file.attempt, file.stamp)
 
     def files(self) -> list[SourceFile]:
         """Every file of the run at this moment, in an order that follows from their names.

@@ -1,7 +1,7 @@
 """The writing side of the index. Only the process that holds the watcher's lock opens it."""
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,6 @@ from orchestrator.errors import DamagedIndexError
 from orchestrator.store import encode, schema
 from orchestrator.store import ingest as files
 from orchestrator.store.database import connect_writer, explained, swap, transaction
-from orchestrator.store.finding import Finder
 from orchestrator.store.migrations import migrate
 from orchestrator.store.progress import refresh_phase, refresh_step
 from orchestrator.store.replay import replay
@@ -44,7 +43,7 @@ class Index:
             EnvironmentFailure: also for a database of a newer version.
         """
         self.path = path
-        self._finders: dict[str, Finder] = {}
+        self._intakes: dict[str, files.Intake] = {}
         with explained(path):
             self._connection = connect_writer(path)
             try:
@@ -101,7 +100,7 @@ class Index:
         """Take in what a run's files have grown by: event files, and what its record declares.
 
         New points of the `wanted` metrics (names, or a function that says yes) and new events go
-        to the callbacks, in line order, after they are committed. If the result names `restarted`
+        to the callbacks, in line order, after they are stored. If the result names `restarted`
         files, those were heard again from their start: replay instead. After an error, too: what
         came in before it is stored but was not reported.
 
@@ -110,10 +109,30 @@ class Index:
         """
         with explained(self.path):
             hears = files.listener(wanted, on_point, on_event)
-            finder = self._finders.get(folder.id)
-            if finder is None or finder.folder != folder:
-                finder = self._finders[folder.id] = Finder(folder)
-            return files.ingest(self._connection, finder, hears)
+            intake = self._intakes.pop(folder.id, None)
+            if intake is None or intake.folder != folder:
+                intake = files.Intake(self._connection, folder)
+            result = intake.take(hears)
+            self._intakes[folder.id] = intake  # not after an error: it may hold what is not stored
+            return result
+
+    def steps(self, run: str) -> Mapping[str, int]:
+        """The largest step of every series of a run, as of its last `ingest`."""
+        return self._intakes[run].steps
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Commit at once what the block takes in, where that is little; readers see it then.
+
+        Raises:
+            EnvironmentFailure: nothing of it may have been kept: whoever heard of it replays.
+        """
+        try:
+            with self._writing():
+                yield
+        except BaseException:
+            self._intakes.clear()
+            raise
 
     def replay(
         self,
