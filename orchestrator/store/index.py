@@ -1,7 +1,7 @@
 """The writing side of the index. Only the process that holds the watcher's lock opens it."""
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from orchestrator.store.migrations import migrate
 from orchestrator.store.progress import refresh_phase, refresh_step
 from orchestrator.store.replay import replay
 from orchestrator.store.rows import CachedTicket, IngestResult
+from orchestrator.store.streams import Reach
 from orchestrator.workspace import RunFolder
 
 _HEADER = b"SQLite format 3\0"
@@ -116,9 +117,9 @@ class Index:
             self._intakes[folder.id] = intake  # not after an error: it may hold what is not stored
             return result
 
-    def steps(self, run: str) -> Mapping[str, int]:
-        """The largest step of every series of a run, as of its last `ingest`."""
-        return self._intakes[run].steps
+    def reach(self, run: str) -> Reach:
+        """How far the series of a run go, as of its last `ingest`."""
+        return self._intakes[run].reach
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -165,12 +166,12 @@ class Index:
         self, run: str, criteria: Sequence[Criterion], verdicts: Sequence[Verdict]
     ) -> None:
         """Replace the verdicts of a run that was put before: one for each criterion, in order."""
-        self._replace("verdict", run, encode.verdict_rows(run, criteria, verdicts))
+        self._replace(schema.Verdict, run, encode.verdict_rows(run, criteria, verdicts))
 
     def put_checkpoints(self, run: str, checkpoints: Iterable[Checkpoint]) -> None:
         """Replace the checkpoints of a run that was put before."""
-        rows = [encode.checkpoint_row(run, checkpoint) for checkpoint in checkpoints]
-        self._replace("checkpoint", run, rows)
+        rows = [encode.words_of(encode.checkpoint_row(run, saved)) for saved in checkpoints]
+        self._replace(schema.Checkpoint, run, rows)
 
     def put_tickets(self, tickets: Iterable[CachedTicket]) -> None:
         """Remember parsed tickets by path, in place of what was known of those files."""
@@ -202,10 +203,10 @@ class Index:
         if rows:
             self._connection.executemany(_upsert(type(rows[0])), map(encode.words_of, rows))
 
-    def _replace(self, table: str, run: str, rows: Sequence[schema.Table]) -> None:
+    def _replace(self, table: type[schema.Table], run: str, rows: Sequence[encode.Words]) -> None:
         with self._writing() as connection:
-            connection.execute(f"DELETE FROM {table} WHERE run = ?", (run,))  # noqa: S608 - our names
-            self._put(rows)
+            connection.execute(f"DELETE FROM {table.__tablename__} WHERE run = ?", (run,))  # noqa: S608 - our names
+            connection.executemany(_upsert(table), rows)
 
 
 @cache

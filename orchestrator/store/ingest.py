@@ -6,7 +6,7 @@ committed together, and what is after the last newline waits for the rest of its
 
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -60,12 +60,12 @@ class Intake:
         self._known = streams.sources_of(connection, folder.id)
         self._sources: dict[str, Source] = {}
         self._stamps: dict[str, tuple[int, tuple[int, int]]] = {}
-        self._steps = streams.steps_of(connection, folder.id)
+        self._reach = streams.Reach.of(connection, folder.id)
 
     @property
-    def steps(self) -> Mapping[str, int]:
-        """The largest step of every series of the run, by its name."""
-        return self._steps
+    def reach(self) -> streams.Reach:
+        """How far the series of the run go."""
+        return self._reach
 
     def take(self, hears: Listener, *, bite: int = BITE) -> IngestResult:
         """Take in what is new in the files of the run.
@@ -134,7 +134,7 @@ class Intake:
             take_found(source, data)
         source.tail = _tail(descriptor, source.offset)
         with transaction(self._connection):
-            streams.write(self._connection, source, self._steps)
+            streams.write(self._connection, source, self._reach)
         read = source.offset - begin
         if read > bite // 2:
             commit_so_far(self._connection)
@@ -148,7 +148,7 @@ class Intake:
     def _forget(self, path: str) -> None:
         with transaction(self._connection):
             streams.forget_source(self._connection, self.folder.id, path)
-        self._steps = streams.steps_of(self._connection, self.folder.id)
+        self._reach = streams.Reach.of(self._connection, self.folder.id)
         self._known.discard(path)
         self._sources.pop(path, None)
         self._stamps.pop(path, None)

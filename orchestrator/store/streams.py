@@ -2,13 +2,14 @@
 
 import json
 import sqlite3
+from dataclasses import dataclass
 from itertools import chain
 from math import isfinite
 from typing import Any
 
 from orchestrator.domain.series import furthest
 from orchestrator.store.finding import SourceFile
-from orchestrator.store.progress import refresh_phase, refresh_step
+from orchestrator.store.progress import put_step, refresh_phase, refresh_step
 from orchestrator.store.scan import BEFORE, Source, Stream, key_of
 
 _CURSOR = ("id", "run", "path", "attempt", "offset", "line", "broken", "tail", "segment", "step")
@@ -30,7 +31,11 @@ _PUT_STREAM = """INSERT INTO stream VALUES (:id, :source, :run, :name, :count, :
       high = coalesce(max(high, excluded.high), high, excluded.high),
       max_step = max(max_step, excluded.max_step), segment = excluded.segment,
       step = excluded.step, time = excluded.time, line = excluded.line, value = excluded.value"""
-# The latest point of a series is the largest in Position order, not the last to arrive.
+_PUT_ONLY_SERIES = """INSERT OR REPLACE INTO series
+    SELECT run, name, count, nonfinite, low, high, max_step, step, time, value
+    FROM stream WHERE id = :id"""
+# Out of several files: the latest point of a series is the largest in Position order, not the last
+# to arrive.
 _PUT_SERIES = """INSERT OR REPLACE INTO series
     SELECT stream.run, stream.name, total.count, total.nonfinite, total.low, total.high,
       total.max_step, stream.step, stream.time, stream.value
@@ -49,10 +54,27 @@ def sources_of(connection: sqlite3.Connection, run: str) -> set[str]:
     return {path for (path,) in rows}
 
 
-def steps_of(connection: sqlite3.Connection, run: str) -> dict[str, int]:
-    """The largest step of every series of a run."""
-    rows = connection.execute("SELECT name, max_step FROM series WHERE run = ?", (run,))
-    return dict(rows.fetchall())
+@dataclass(slots=True)
+class Reach:
+    """How far each series of a run goes, as it is stored.
+
+    `steps` holds the largest step of each, `files` the number of files that it comes out of;
+    `furthest` is the largest step of the run (`furthest` of orchestrator.domain.series).
+    """
+
+    steps: dict[str, int]
+    files: dict[str, int]
+    furthest: int | None
+
+    @classmethod
+    def of(cls, connection: sqlite3.Connection, run: str) -> "Reach":
+        """What the index knows of a run."""
+        rows = connection.execute(
+            "SELECT name, max(max_step), count(*) FROM stream WHERE run = ? GROUP BY name", (run,)
+        ).fetchall()
+        steps = {name: step for name, step, _ in rows}
+        files = {name: count for name, _, count in rows}
+        return cls(steps, files, furthest(steps))
 
 
 def load_source(connection: sqlite3.Connection, run: str, file: SourceFile) -> Source:
@@ -69,12 +91,15 @@ def load_source(connection: sqlite3.Connection, run: str, file: SourceFile) -> S
         streams = connection.execute(
             "SELECT id, name, segment, step FROM stream WHERE source = ?", (identifier,)
         )
-        source.streams = {stream[1]: Stream(*stream) for stream in streams}
+        source.streams = {
+            name: Stream(key, name, segment, step, is_stored=True)
+            for key, name, segment, step in streams
+        }
     return source
 
 
-def write(connection: sqlite3.Connection, source: Source, steps: dict[str, int]) -> None:
-    """Store what a file has grown by and how far it was read; `steps` as `steps_of`, kept true."""
+def write(connection: sqlite3.Connection, source: Source, reach: Reach) -> None:
+    """Store what a file has grown by and how far it was read; `reach` is kept true."""
     cursor = {name: getattr(source, name) for name in _CURSOR}
     cursor["broken_lines"] = json.dumps(source.broken_lines)
     cursor["step"] = None if source.step == BEFORE else source.step
@@ -82,27 +107,34 @@ def write(connection: sqlite3.Connection, source: Source, steps: dict[str, int])
     connection.execute(_PUT_SOURCE, cursor)
     # In the order of their keys the rows of a table fill one page after the other.
     grown = sorted((s for s in source.streams.values() if s.rows), key=lambda stream: stream.id)
-    connection.executemany(_PUT_STREAM, [_summary(source, stream) for stream in grown])
-    rows = chain.from_iterable(stream.rows for stream in grown)
-    connection.executemany("INSERT INTO point VALUES (?, ?, ?, ?, ?, ?)", rows)
-    connection.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", source.events)
-    names = [{"run": source.run, "name": stream.name} for stream in grown]
-    connection.executemany(_PUT_SERIES, names)
-    _advance(connection, source, grown, steps)
+    if grown:
+        _write_points(connection, source, grown, reach)
     if source.events:
+        connection.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", source.events)
         refresh_phase(connection, source.run)
 
 
-def _advance(
-    connection: sqlite3.Connection, source: Source, grown: list[Stream], steps: dict[str, int]
+def _write_points(
+    connection: sqlite3.Connection, source: Source, grown: list[Stream], reach: Reach
 ) -> None:
-    """Bring the steps of the series, and that of the run, up to date."""
-    before = furthest(steps)
-    for stream in grown:
-        latest = max(row[3] for row in stream.rows)
-        steps[stream.name] = max(latest, steps.get(stream.name, latest))
-    if furthest(steps) != before:
-        refresh_step(connection, source.run)
+    summaries = [_summary(source, stream) for stream in grown]
+    connection.executemany(_PUT_STREAM, summaries)
+    rows = chain.from_iterable(stream.rows for stream in grown)
+    connection.executemany("INSERT INTO point VALUES (?, ?, ?, ?, ?, ?)", rows)
+    for stream, summary in zip(grown, summaries, strict=True):
+        name, step = stream.name, summary["max_step"]
+        reach.steps[name] = max(step, reach.steps.get(name, step))
+        if not stream.is_stored:
+            reach.files[name] = reach.files.get(name, 0) + 1
+            stream.is_stored = True
+    alone = [summary for summary in summaries if reach.files[summary["name"]] == 1]
+    connection.executemany(_PUT_ONLY_SERIES, alone)
+    if len(alone) < len(grown):
+        shared = (summary for summary in summaries if reach.files[summary["name"]] > 1)
+        connection.executemany(_PUT_SERIES, shared)
+    before, reach.furthest = reach.furthest, furthest(reach.steps)
+    if reach.furthest != before:
+        put_step(connection, source.run, reach.furthest)
 
 
 def _summary(source: Source, stream: Stream) -> dict[str, Any]:

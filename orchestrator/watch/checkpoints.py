@@ -17,7 +17,9 @@ class CheckpointShelf:
 
     def of(self, folder: RunFolder) -> tuple[Checkpoint, ...]:
         """Checkpoints with a readable manifest, by step; a torn one is none."""
-        found = []
+        found: list[Checkpoint] = []
+        if not folder.checkpoints.is_dir():
+            return ()
         for path in folder.checkpoints.glob("step_*/manifest.json"):
             manifest = self._manifest(path)
             if manifest is not None:

@@ -24,8 +24,7 @@ from orchestrator.fsio import try_lock, write_atomic
 from orchestrator.store import Reader
 from orchestrator.watch.attempts import end_unstarted, reopen
 from orchestrator.watch.gpu_pool import GpuPool, Offer, seen_by
-from orchestrator.watch.lifecycle import read_run
-from orchestrator.watch.live import is_finished, state_of
+from orchestrator.watch.live import LiveRun, is_finished
 from orchestrator.watch.queue import Candidate, Place, Pool, plan
 from orchestrator.workspace import AttemptFolder, RunFolder, Workspace
 
@@ -90,16 +89,16 @@ class Dispatcher:
         self._seen_at: dict[AttemptFolder, float] = {}  # monotonic
         self._troubles: dict[AttemptFolder, _Trouble] = {}
 
-    def dispatch(self, folders: Iterable[RunFolder], *, only: str | None = None) -> None:
+    def dispatch(self, live: Iterable[LiveRun], *, only: str | None = None) -> None:
         """Start what may start of these runs, and note of the others what they wait for.
 
-        `folders` are all live runs, since those that run take from what there is. With `only`,
-        no other run is started. The lock must be held (`queue_lock`).
+        `live` are all live runs, since those that run take from what there is. With `only`, no
+        other run is started. The lock must be held (`queue_lock`).
 
         Raises:
             ExpError: the run that `only` names could have been started, but was not.
         """
-        states = list(_live(folders))
+        states = list(live)
         waiting = [queued for seen in states if (queued := _queued(*seen)) is not None]
         if not waiting:
             return
@@ -288,16 +287,6 @@ def _is_coming_up(queued: Queued) -> bool:
     if lock is not None:
         os.close(lock)
     return lock is None
-
-
-def _live(folders: Iterable[RunFolder]) -> Iterator[tuple[RunFolder, RunRecord, RunState]]:
-    for folder in folders:
-        try:
-            record = read_run(folder)
-            if record is not None:
-                yield folder, record, state_of(folder, record)
-        except ExpError:
-            log.exception("%s cannot be read", folder.id)
 
 
 def _queued(folder: RunFolder, record: RunRecord, state: RunState) -> Queued | None:

@@ -3,7 +3,7 @@
 import signal
 
 from orchestrator import procs
-from orchestrator.codec import encode, read_record, read_record_if_present
+from orchestrator.codec import encode, read_record_if_present
 from orchestrator.domain.attempt import AttemptRequest, Failure, Lease, Waiting
 from orchestrator.domain.run import (
     BY_US,
@@ -29,10 +29,7 @@ BY_QUEUE = "queue"  # who recorded the end of an attempt that never started
 
 def read_run(folder: RunFolder) -> RunRecord | None:
     """Read run.json; None while a launch has not written it (or died before it did)."""
-    try:
-        return read_record(RunRecord, folder.record_file)
-    except FileNotFoundError:
-        return None
+    return read_record_if_present(RunRecord, folder.record_file)
 
 
 def attempt_state(folder: AttemptFolder, executor: Executor) -> AttemptState:

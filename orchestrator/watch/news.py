@@ -21,7 +21,6 @@ from orchestrator.watch.evidence import one_line, tally
 from orchestrator.watch.logs import last_lines
 from orchestrator.watch.observer import Observation
 from orchestrator.watch.policy import is_decided, saved_words, spent_budget, time_left
-from orchestrator.watch.spending import spent
 from orchestrator.workspace import Workspace
 
 _NEARLY = 0.8  # of a budget
@@ -91,8 +90,7 @@ def news_of_life(seen: Observation) -> Iterator[News]:
     if seen.state.status is not RunStatus.RUNNING:
         return
     number = seen.state.attempt.number
-    used = spent(seen.folder, seen.record, number, seen.elapsed)
-    nearly = spent_budget(seen.record, used.at(_NEARLY))
+    nearly = spent_budget(seen.record, seen.used.at(_NEARLY))
     if nearly is not None:
         yield News(
             what=f"budget:{number}",

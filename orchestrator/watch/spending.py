@@ -42,7 +42,10 @@ class Spent:
 
 
 def spent(folder: RunFolder, record: RunRecord, number: int, elapsed: float) -> Spent:
-    """What a run has used when its attempt `number` has executed for `elapsed` seconds."""
+    """What a run has used when its attempt `number` has executed for `elapsed` seconds.
+
+    Only the first of these moves once the attempt has its lease.
+    """
     earlier = gpu_seconds = 0.0
     for attempt in folder.attempts():
         if attempt.number < number:
