@@ -90,7 +90,8 @@ def _explain(error: "ValidationError", source: str) -> str:
         elif problem["type"] in {"missing", "missing_argument"}:
             lines.append(f"{source}: {key}: missing")
         else:
-            lines.append(f"{source}: {key} = {problem['input']!r}: {problem['msg']}")
+            said = problem["msg"].replace("valid tuple", "list")  # TOML and JSON have no tuples
+            lines.append(f"{source}: {key} = {problem['input']!r}: {said}")
     return "\n".join(dict.fromkeys(lines))
 
 

@@ -66,6 +66,11 @@ def load_config(root: Path) -> WorkspaceConfig:
             f"{path}: queue.cpus = {config.queue.cpus}: no run could ever start",
             hint="set it to 1 or more, or remove it",
         )
+    if not config.telemetry.interval >= 0:
+        raise InvalidFileError(
+            f"{path}: telemetry.interval = {config.telemetry.interval}: less than 0 seconds",
+            hint="set it to 5, or to 0 for no samples",
+        )
     return config
 
 

@@ -160,6 +160,18 @@ def locked(path: Path, *, busy: str, wait: bool = False) -> Iterator[None]:
         os.close(descriptor)
 
 
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds the lock of a file, in whatever container; False if there is none."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        pass
+    return False
+
+
 def try_lock(path: Path, *, wait: bool = False, patience: float = 0.0) -> int | None:
     """Take an exclusive lock and return its descriptor (close it to release), or None if held.
 

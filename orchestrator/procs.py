@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.domain.run import Identity
+from orchestrator.fsio import is_locked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,19 +59,32 @@ def start_ticks(pid: int) -> int | None:
     return None if fields[0] in b"ZX" and int(fields[17]) < 2 else int(fields[19])
 
 
+@cache
+def pid_namespace() -> int:
+    """Which pids this process sees: those of its container, or of the machine."""
+    return Path("/proc/self/ns/pid").stat().st_ino
+
+
 def is_here(identity: Identity) -> bool:
-    """Whether the process ran in this machine's present boot, so that its pid means something.
+    """Whether the process ran in this boot, and among these pids, so that its pid means something.
 
-    The boot alone tells: a machine may be renamed while a run lives.
+    The name of the host does not tell: a machine may be renamed while a run lives.
     """
-    return identity.boot_id == boot_id()
+    known = identity.pid_namespace in {None, pid_namespace()}
+    return known and identity.boot_id == boot_id()
 
 
-def is_alive(identity: Identity) -> bool:
-    """Whether exactly this process still runs; of another host nothing is known: assume so."""
+def is_alive(identity: Identity, lock: Path) -> bool:
+    """Whether exactly this process still runs; of another host nothing is known: assume so.
+
+    Of one in another container the file `lock` tells, which a shim keeps locked as long as it
+    lives. Where there is none, a container of another name is another host.
+    """
     if is_here(identity):
         return start_ticks(identity.pid) == identity.start_ticks
-    return is_elsewhere(identity)
+    if identity.boot_id == boot_id() and lock.exists():
+        return is_locked(lock)
+    return identity.host != socket.gethostname()
 
 
 def age(identity: Identity) -> float | None:
@@ -85,8 +99,10 @@ def age(identity: Identity) -> float | None:
 
 
 def is_elsewhere(identity: Identity) -> bool:
-    """Whether the process ran on another machine, which cannot be asked from here."""
-    return not is_here(identity) and identity.host != socket.gethostname()
+    """Whether the process ran on another machine, or in a container that cannot be asked."""
+    if is_here(identity):
+        return False
+    return identity.boot_id == boot_id() or identity.host != socket.gethostname()
 
 
 def send_signal(identity: Identity, number: signal.Signals) -> bool:

@@ -22,7 +22,7 @@ RESERVED = 16_384  # bytes set aside for exit.json; more than any exit record
 SETTLE = 0.5  # seconds in which workers may end by themselves after their launcher
 LAST_WAIT = 5.0  # seconds for SIGTERM, and again for SIGKILL, to end what was left behind
 LOOK = 0.05  # seconds between looks at processes that are not our children
-RUN_VARIABLE = re.compile("EXP_(RUN_ID|RUN_DIR|ATTEMPT|ATTEMPT_DIR|CONFIG|PHASE)")
+OURS = {"EXP_RUN_ID", "EXP_RUN_DIR", "EXP_ATTEMPT", "EXP_ATTEMPT_DIR", "EXP_CONFIG", "EXP_PHASE"}
 
 
 def stat_of(pid: int) -> tuple[int, int] | None:
@@ -74,8 +74,7 @@ def oom_kills() -> int | None:
 
 def publish(path: Path, spare: Path, value: dict[str, Any]) -> None:
     """Create `path` whole, through the blocks of `spare`; FileExistsError if somebody was first."""
-    spare.touch()
-    with spare.open("r+b") as file:  # over bytes that are set aside
+    with os.fdopen(os.open(spare, os.O_WRONLY | os.O_CREAT, 0o666), "wb") as file:
         file.write((json.dumps(value, indent=2) + "\n").encode())
         file.truncate()
         os.fsync(file.fileno())
@@ -102,9 +101,8 @@ class Attempt:
     def __init__(self, run: Path, number: int, record: dict[str, Any]) -> None:
         self.run, self.folder, self.cwd = str(run), run / f"attempt-{number}", record["cwd"]
         self.spare = self.folder / f".exit.json.{os.getpid()}.tmp"
-        self.grace = float(record.get("grace", 30.0))
         self.commands = [(command["phase"], command["argv"]) for command in record["commands"]]
-        self.started, self.ooms = time.time(), oom_kills()
+        self.grace, self.started, self.ooms = float(record["grace"]), time.time(), oom_kills()
         self.phases: list[dict[str, Any]] = []
         self.error: str | None = None
         self.taken = set(TAKEN)
@@ -113,13 +111,14 @@ class Attempt:
         self.ended: dict[int, int] = {}  # pid → wait status
 
     def claim(self) -> None:
-        """Write proc.json and set the bytes of exit.json aside; OSError if another shim did so."""
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        pid, ticks = os.getpid(), (stat_of(os.getpid()) or (0, 0))[1]
-        own = {"pid": pid, "start_ticks": ticks, "boot_id": boot, "host": os.uname().nodename}
-        publish(self.folder / "proc.json", self.folder / f".proc.json.{pid}.tmp", own)
+        """Set the bytes of exit.json aside, write proc.json; OSError if another shim did so."""
         with self.spare.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, RESERVED)
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        pid, space = os.getpid(), Path("/proc/self/ns/pid").stat().st_ino
+        own: dict[str, Any] = {"boot_id": boot, "host": os.uname().nodename, "pid_namespace": space}
+        own |= {"pid": pid, "start_ticks": (stat_of(pid) or (0, 0))[1]}
+        publish(self.folder / "proc.json", self.folder / f".proc.json.{pid}.tmp", own)
 
     def run_commands(self) -> None:
         """Start the commands in order until one fails or a stop is asked for."""
@@ -213,14 +212,13 @@ class Attempt:
             file.write((json.dumps(line) + "\n").encode())
 
 
-def wake_watcher(state: Path, argv: list[str]) -> None:
+def wake_watcher(state: Path, argv: list[str], variables: dict[str, str]) -> None:
     """Run the `on_exit` command unless somebody holds the lock; it is no part of the run."""
     with suppress(OSError), (state / "watcher.lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         fcntl.flock(lock, fcntl.LOCK_UN)  # free again before it starts, for it wants the lock
-        os.chdir(state.parent)
-        kept = {name: text for name, text in os.environ.items() if not RUN_VARIABLE.fullmatch(name)}
-        spawn(argv, kept, os.open(os.devnull, os.O_WRONLY))
+        os.chdir("/")  # Python would import the modules of the folder it is started in
+        spawn(argv, variables, os.open(os.devnull, os.O_WRONLY))
 
 
 def main(run: Path, number: int) -> int:
@@ -232,8 +230,8 @@ def main(run: Path, number: int) -> int:
             os.set_inheritable(int(name), int(name) <= 2)
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: orphans become our children
     record = json.loads((run / "run.json").read_bytes())
-    record |= json.loads((run / f"attempt-{number}" / "request.json").read_bytes())
-    attempt = Attempt(run, number, record)
+    request = json.loads((run / f"attempt-{number}" / "request.json").read_bytes())
+    attempt = Attempt(run, number, record | request)
     attempt.claim()
     try:
         attempt.run_commands()
@@ -241,7 +239,9 @@ def main(run: Path, number: int) -> int:
         attempt.error = f"{type(error).__name__}: {error}"
     last = attempt.finish()
     if record.get("on_exit"):
-        wake_watcher(run.parent.parent, list(record["on_exit"]))
+        hidden = {*OURS, *record.get("env", ()), *request.get("env", ())}  # of this run alone
+        kept = {name: text for name, text in os.environ.items() if name not in hidden}
+        wake_watcher(run.parent.parent, record["on_exit"], kept | record.get("environment", {}))
     return int(last["code"] if last["code"] is not None else 128 + (last["signal"] or 0))
 
 

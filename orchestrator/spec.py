@@ -1,28 +1,32 @@
 """Experiment specs: TOML in experiments/, checked, with parameters resolved."""
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
+from pathlib import PurePath
 from typing import Any
 
 from orchestrator.codec import decode
 from orchestrator.config import read_toml
-from orchestrator.domain.experiment import Experiment
+from orchestrator.domain.experiment import Experiment, Resources
 from orchestrator.domain.run import Track
 from orchestrator.errors import InvalidFileError, NotFoundError, RefusedError, UsageError
 from orchestrator.workspace import Workspace
 
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+# Key of a duration → whether it may be 0: a limit of none would end each run at its start.
 _DURATIONS = {
-    ("resources", "time_limit"),
-    ("stop", "grace"),
-    ("budget", "wall"),
-    ("budget", "idle"),
-    ("retry", "backoff"),
-    ("retry", "max_backoff"),
+    ("resources", "time_limit"): False,
+    ("stop", "grace"): True,
+    ("budget", "wall"): False,
+    ("budget", "idle"): False,
+    ("retry", "backoff"): True,
+    ("retry", "max_backoff"): True,
 }
+_READ_SUFFIXES = {".csv", ".tsv", ".jsonl", ".ndjson", ".log", ".out"}
 # Sections whose keys are read and recorded, but that no code acts on yet.
 RECORDED_ONLY = ("rehearse", "mirror")
 
@@ -56,6 +60,12 @@ def load_experiment(workspace: Workspace, path: str, settings: tuple[str, ...] =
             f"{path}: budget.gpu_hours = {experiment.budget.gpu_hours}: the run has no GPU",
             hint="set resources.gpus, or use budget.wall",
         )
+    if experiment.budget.gpu_hours is not None and not experiment.budget.gpu_hours > 0:
+        raise InvalidFileError(
+            f"{path}: budget.gpu_hours = {experiment.budget.gpu_hours}: used up at once",
+            hint="set it to a number above 0, or remove it",
+        )
+    _check_resources(experiment.resources, path)
     _check_retry(experiment, data.get("retry"))
     _check_track(experiment.track, path)
     params = {**experiment.params, **read_settings(settings, experiment.params, path)}
@@ -78,7 +88,7 @@ def parse_duration(text: str) -> float:
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip())
     if match is None or (match[2] and match[2] not in _SECONDS):
-        raise ValueError(text)
+        raise ValueError("no duration")
     return float(match[1]) * _SECONDS.get(match[2], 1)
 
 
@@ -112,31 +122,52 @@ def _check_commands(data: dict[str, Any], path: str) -> None:
 
 
 def _read_durations(data: dict[str, Any], path: str) -> None:
-    for section, key in _DURATIONS:
+    for (section, key), may_be_zero in _DURATIONS.items():
         table = data.get(section)
-        if not isinstance(table, dict) or not isinstance(table.get(key), str):
+        if not isinstance(table, dict) or key not in table:
             continue
+        written = table[key]
         try:
-            table[key] = parse_duration(table[key])
+            table[key] = _seconds(written, may_be_zero=may_be_zero)
         except ValueError as error:
             raise InvalidFileError(
-                f"{path}: {section}.{key} = {table[key]!r}: no duration",
+                f"{path}: {section}.{key} = {written!r}: {error}",
                 hint='write it like "90s", "15min", "8h" or "2d"',
             ) from error
+
+
+def _seconds(written: Any, *, may_be_zero: bool) -> float:
+    """Seconds of a duration as it stands in a spec; ValueError says what is wrong with it."""
+    seconds = math.nan
+    if isinstance(written, str):
+        seconds = parse_duration(written)
+    elif isinstance(written, int | float) and not isinstance(written, bool):
+        seconds = float(written)
+    if not 0 <= seconds < math.inf:
+        raise ValueError("no duration")
+    if seconds == 0 and not may_be_zero:
+        raise ValueError("it would be used up at once")
+    return seconds
+
+
+def _check_resources(resources: Resources, path: str) -> None:
+    """Refuse amounts that nobody can give."""
+    for key, amount, least in ("gpus", resources.gpus, 0), ("cpus", resources.cpus, 1):
+        if amount is not None and amount < least:
+            raise InvalidFileError(
+                f"{path}: resources.{key} = {amount}: less than {least}",
+                hint=f"set it to {least} or more, or remove it",
+            )
 
 
 def _check_retry(experiment: Experiment, written: dict[str, Any] | None) -> None:
     """Refuse what would look like a retry policy and be none."""
     retry, path = experiment.retry, experiment.path
     if written and (retry.attempts < 1 or "attempts" not in written):
+        value = f" = {written['attempts']}" if "attempts" in written else ": missing"
         raise InvalidFileError(
-            f"{path}: retry.attempts = {written.get('attempts')}: nothing would be tried again",
+            f"{path}: retry.attempts{value}: nothing would be tried again",
             hint="write attempts = 3: the first one and two more",
-        )
-    if min(retry.backoff, retry.max_backoff) < 0:
-        raise InvalidFileError(
-            f"{path}: retry.backoff = {retry.backoff}, max_backoff = {retry.max_backoff}: negative",
-            hint='write backoff = "10s"',
         )
     programs = (experiment.train, *((experiment.evaluate,) if experiment.evaluate else ()))
     words = [word for program in programs for word in program.command]
@@ -164,6 +195,10 @@ def _check_track(track: Track, path: str) -> None:
             wrong = "leaves the workspace"
         elif not all(parts) or parts[-1] == "**":
             wrong = "names no file"
+        elif not _may_be_read(parts[-1]):
+            wrong = (
+                f"nothing reads such a file, only {', '.join(sorted(_READ_SUFFIXES))} and tfevents"
+            )
         if wrong:
             raise InvalidFileError(
                 f"{path}: track.files = {pattern!r}: {wrong}",
@@ -171,6 +206,13 @@ def _check_track(track: Track, path: str) -> None:
             )
     for pattern in track.patterns:
         _check_pattern(pattern, path)
+
+
+def _may_be_read(name: str) -> bool:
+    """Whether a file of this name, or one that it matches, can be of a kind that is read."""
+    suffix = PurePath(name).suffix
+    open_end = any(sign in (suffix or name) for sign in "*?[")
+    return open_end or suffix.lower() in _READ_SUFFIXES or "tfevents" in name
 
 
 def _check_pattern(pattern: str, path: str) -> None:

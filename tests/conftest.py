@@ -11,6 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says how busy the machine is, and nothing of the property.
+settings.register_profile("exp", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("exp")
 
 EXP = Path(sys.executable).with_name("exp")
 QUICK = """

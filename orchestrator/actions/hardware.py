@@ -104,6 +104,6 @@ def _leased(workspace: Workspace) -> list[tuple[str, tuple[str, ...]]]:
         with suppress(InvalidFileError):
             path = folder.attempt(state.attempt.number).lease_file
             lease = read_record_if_present(Lease, path)
-            if lease is not None:
+            if lease is not None and lease.gpus is not None:
                 found.append((folder.id, lease.gpus))
     return found

@@ -251,17 +251,20 @@ def _submit(workspace: Workspace, run: RunFolder, record: RunRecord, ticket: Tic
     Without run.json the folder is no run; it stays, so that its number is never given to another
     one, which a watcher might take for this one.
     """
-    path = workspace.root / ticket.path
+    path, marked = workspace.root / ticket.path, False
     try:
         write_once(run.record_file, encode(record))
         tickets.edit_file(path, mark_ongoing)
-        try:
-            take_turn(workspace, run)
-        except BaseException:
-            tickets.edit_file(path, lambda document: _unmark(document, ticket))
-            raise
+        marked = True
+        take_turn(workspace, run)
     except BaseException:
-        run.record_file.unlink(missing_ok=True)
+        # A Ctrl-C may come when it has started: then it is a run like any other.
+        if not state_of(run, record).attempt.alive:
+            try:
+                if marked:
+                    tickets.edit_file(path, lambda document: _unmark(document, ticket))
+            finally:
+                run.record_file.unlink(missing_ok=True)
         raise
 
 

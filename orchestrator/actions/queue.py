@@ -99,6 +99,6 @@ def _holding(record: RunRecord, state: RunState, limit: int | None) -> HoldingRu
         ticket=record.ticket.id if record.ticket else None,
         status=state.status,
         since=lease.time if lease else state.attempt.started,
-        gpus=lease.gpus if lease else (),
+        gpus=(lease.gpus if lease else None) or (),
         slots=lease.cpus if lease and limit is not None else None,
     )

@@ -4,11 +4,12 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.domain.run import RunRecord
+from orchestrator.domain.run import AttemptState, RunRecord
 from orchestrator.errors import InvalidFileError
+from orchestrator.executors import executor_for
 from orchestrator.store import Reader
 from orchestrator.store.rows import RunRow
-from orchestrator.watch.lifecycle import read_run
+from orchestrator.watch.lifecycle import attempt_state, read_run
 from orchestrator.watch.live import is_finished, state_of
 from orchestrator.workspace import RunFolder, Workspace
 
@@ -102,9 +103,20 @@ def summary_of(folder: RunFolder, record: RunRecord, row: RunRow | None) -> RunS
         why=state.why,
         step=step,
         planned_steps=record.planned_steps,
-        started=state.attempt.started,
+        started=_first_start(folder, record, state.attempt),
         ended=ended,
     )
+
+
+def _first_start(folder: RunFolder, record: RunRecord, newest: AttemptState) -> float | None:
+    """When the run's programs first began: as the index counts, over all attempts."""
+    executor = executor_for(record.executor)
+    earlier = (
+        attempt_state(attempt, executor).started
+        for attempt in folder.attempts()
+        if attempt.number < newest.number
+    )
+    return next((start for start in earlier if start is not None), newest.started)
 
 
 def _unreadable(folder: RunFolder, why: str) -> RunSummary:

@@ -211,7 +211,8 @@ def _announce(workspace: "Workspace", launched: "Launched") -> None:
     record, run = launched.record, launched.run
     name = f"{record.ticket.id}: {record.ticket.title}" if record.ticket else run.id
     if launched.state.status is RunStatus.QUEUED:
-        note(f"queued {run.id} for {name}: {launched.state.why}")
+        note(f"queued {run.id} for {name}")
+        note(f"  {launched.state.why}")
     else:
         note(f"started {run.id} for {name}")
     note(f"  run folder {run.path.relative_to(workspace.root)}")

@@ -30,10 +30,13 @@ class AttemptRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """lease.json of an attempt: the GPUs (by UUID) and CPU slots it was given."""
+    """lease.json of an attempt: the GPUs (by UUID) and CPU slots it was given.
+
+    `gpus` is None if it was given none: it may use those that its environment lets it see.
+    """
 
     time: float
-    gpus: tuple[str, ...] = ()
+    gpus: tuple[str, ...] | None = None
     cpus: int = 0
 
 

@@ -46,12 +46,17 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """A process that cannot be mistaken for a later one with the same pid."""
+    """A process that cannot be mistaken for a later one with the same pid.
+
+    `pid_namespace` is that in which the pid counts: a container has one of its own. None in records
+    that do not tell.
+    """
 
     pid: int
     start_ticks: int
     boot_id: str
     host: str
+    pid_namespace: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

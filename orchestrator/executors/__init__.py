@@ -20,8 +20,8 @@ class Executor(Protocol):
         The shim holds the descriptors `locks` as long as it lives.
         """
 
-    def is_alive(self, process: Identity) -> bool:
-        """Whether the shim still runs."""
+    def is_alive(self, attempt: AttemptFolder, process: Identity) -> bool:
+        """Whether the attempt's shim still runs."""
 
     def stop(self, attempt: AttemptFolder) -> bool:
         """Ask the shim to end its tree within the run's grace; False if there is none to ask."""

@@ -56,9 +56,9 @@ class LocalExecutor:
             procs.kill_run(run.path)
             raise
 
-    def is_alive(self, process: Identity) -> bool:
-        """Whether the shim still runs; a zombie does not."""
-        return procs.is_alive(process)
+    def is_alive(self, attempt: AttemptFolder, process: Identity) -> bool:
+        """Whether the attempt's shim still runs; a zombie does not."""
+        return procs.is_alive(process, attempt.request_file)
 
     def stop(self, attempt: AttemptFolder) -> bool:
         """Send SIGTERM to the shim, which forwards it and ends the tree after the grace.

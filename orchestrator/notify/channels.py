@@ -1,5 +1,6 @@
 """Sending one notice through one channel, inside the process that exists for that alone."""
 
+import fcntl
 import html
 import json
 import logging
@@ -16,6 +17,7 @@ from orchestrator.notify.settings import Channel
 
 DEADLINE = 10.0  # seconds that a command may take
 _PASSES = 50  # looks for processes of a command that took too long
+_OUTPUT = 1 << 20  # bytes that a command may print; writing more fails
 _TAIL = 300  # characters of a command's last words
 
 
@@ -51,9 +53,12 @@ def _run(argv: Sequence[str], *, cwd: str | None, given: bytes) -> None:
     """Run a program with `given` on its stdin; kill it with all it started if it takes too long.
 
     Files in memory and not pipes: a grandchild that keeps stdout open, or a program that reads
-    nothing, holds nobody up, and a full disk is no obstacle.
+    nothing, holds nobody up, and a full disk is no obstacle. That of the output cannot grow: what
+    a program floods it with would take the memory of the training.
     """
-    stdin, output = os.memfd_create("notice"), os.memfd_create("output")
+    stdin, output = os.memfd_create("notice"), os.memfd_create("output", os.MFD_ALLOW_SEALING)
+    os.ftruncate(output, _OUTPUT)
+    fcntl.fcntl(output, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
     os.write(stdin, given)
     os.lseek(stdin, 0, os.SEEK_SET)
     try:
@@ -68,7 +73,8 @@ def _run(argv: Sequence[str], *, cwd: str | None, given: bytes) -> None:
         raise NotSent(f"cannot start {argv[0]}: {error}", again=False) from error
     if code != 0:
         how = f"exit code {code}" if code > 0 else f"signal {-code}"
-        said = os.pread(output, 1 << 16, 0).decode(errors="replace").strip()[-_TAIL:]
+        written = os.pread(output, _OUTPUT, 0).rstrip(b"\0")
+        said = written.decode(errors="replace").strip()[-_TAIL:]
         raise NotSent(f"{argv[0]}: {how}{': ' if said else ''}{said}")
 
 

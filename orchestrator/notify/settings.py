@@ -17,7 +17,7 @@ from orchestrator import trust
 from orchestrator.codec import decode
 from orchestrator.config import read_toml
 from orchestrator.domain.notice import NoticeKind
-from orchestrator.errors import ExpError
+from orchestrator.errors import ExpError, InvalidFileError
 from orchestrator.workspace import Workspace
 
 SUBJECT = "notify"  # what of a workspace is trusted, beside its commands
@@ -96,7 +96,13 @@ def notify_config(path: Path) -> NotifyConfig:
         data = read_toml(path)
     except (FileNotFoundError, NotADirectoryError):
         return NotifyConfig()
-    return decode(_File, {"notify": data.get("notify", {})}, source=str(path)).notify
+    config = decode(_File, {"notify": data.get("notify", {})}, source=str(path)).notify
+    if config.hang_floor is not None and not config.hang_floor >= 0:
+        raise InvalidFileError(
+            f"{path}: notify.hang_floor = {config.hang_floor}: less than 0 seconds",
+            hint="set it to 120, or remove it",
+        )
+    return config
 
 
 def load_settings(workspace: Workspace) -> Settings:

@@ -134,7 +134,8 @@ def _percentage(part: int, whole: int) -> str:
 def _time_text(facts: ReportFacts, *, live: bool) -> str:
     spent = words.duration(facts.progress.elapsed)
     if not live:
-        return f"ran for {spent}"
+        count = _attempts_so_far(facts)
+        return f"took {spent}{f' in {count} attempts, pauses included' if count > 1 else ''}"
     return f"running for {spent}, time left {words.duration_range(facts.progress.eta)}"
 
 

@@ -7,6 +7,7 @@ program goes on (charts, pictures, artifacts), or refused with a reason where it
 import os
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
+from pathlib import PosixPath
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,6 +33,13 @@ class AlertLevel(Enum):
     ERROR = "ERROR"
 
 
+class Folder(PosixPath):
+    """The folder of a run, which is text in wandb: `run.dir + "/model.pt"` is one too."""
+
+    def __add__(self, text: str) -> str:
+        return f"{self}{text}"
+
+
 class Settings(SimpleNamespace):
     """Settings of wandb; only `mode` means anything here."""
 
@@ -55,6 +63,14 @@ class Label:
     def __set__(self, run: Any, value: Any) -> None:
         run.labels[self._name] = value
         run.write_event("labels", {self._name: value})
+
+
+class Tags(Label):
+    """Words about a run: always a tuple, so that `run.tags += ("x",)` works."""
+
+    def __get__(self, run: Any, _owner: type | None = None) -> Any:
+        tags = super().__get__(run)
+        return (tags,) if isinstance(tags, str) else tuple(tags)
 
 
 def taken(name: str, why: str, result: Any = None) -> Callable[..., Any]:
@@ -102,7 +118,7 @@ class Compatible:
     group = Label("")
     job_type = Label("")
     notes = Label("")
-    tags = Label(())
+    tags = Tags(())
     url = None
     sweep_id = None
     resumed = False
@@ -145,6 +161,7 @@ NAMES: Mapping[str, Any] = {
     "Settings": Settings,
     "Table": Table,
     "agent": refused("agent", NO_SEARCH),
+    "errors": SimpleNamespace(Error=Error, CommError=Error, UsageError=Error),
     "login": taken("login", "there is no account", result=True),
     "plot": Charts(),
     "require": taken("require", "nothing of wandb is used"),

@@ -11,10 +11,14 @@ LARGEST = 1 << 1023  # beyond it a reader's float overflows
 _quoted: dict[str, str] = {}
 
 
-def quoted(key: str) -> str:
-    """`key` as JSON with its colon, remembered because metric names repeat."""
+def quoted(key: Any) -> str:
+    """`key` as JSON text with its colon, remembered because metric names repeat.
+
+    Names that are no text (`{0: 0.9}`, one a class) become one: `"0":`.
+    """
     text = _quoted.get(key)
     if text is None:
+        key = key if isinstance(key, str) else str(key)
         text = json.dumps(key) + ":"
         if len(_quoted) < 10_000:
             _quoted[key] = text

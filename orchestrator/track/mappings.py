@@ -11,7 +11,7 @@ Write = Callable[[Mapping[str, Any]], None]
 
 
 class Recorded(dict[str, Any]):
-    """A dict that hands every change to `write`.
+    """A dict that hands every change to `write`; `config.lr` is `config["lr"]`.
 
     It pickles as a plain ordered dict: people save `run.config` inside checkpoints, and those must
     load where this package is not, and under torch's `weights_only` too.
@@ -28,6 +28,18 @@ class Recorded(dict[str, Any]):
 
     def __setitem__(self, key: str, value: Any) -> None:
         self.update({key: value})
+
+    def __getattr__(self, name: str) -> Any:
+        # Python and notebooks ask any object for `_repr_html_` and the like: no values to look for.
+        if name in self or not name.startswith("_"):
+            try:
+                return self[name]
+            except KeyError:
+                pass
+        raise AttributeError(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.update({name: value})
 
     def setdefault(self, key: str, default: Any = None) -> Any:
         """The value of `key`, set to `default` first if there is none."""
@@ -58,18 +70,9 @@ class Recorded(dict[str, Any]):
 
 
 class Config(Recorded):
-    """The configuration; `config.lr` is `config["lr"]`."""
+    """The configuration."""
 
     __slots__ = ()
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(name) from None
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        self.update({name: value})
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Set several values in one event, also from an object's attributes.
@@ -92,6 +95,7 @@ class Summary(Recorded):
     """Final figures: `summary({"best": 0.9})` or `summary["best"] = 0.9`."""
 
     __slots__ = ("_look",)
+    _look: Callable[[str], float | None] | None
 
     def __init__(
         self,
@@ -101,7 +105,7 @@ class Summary(Recorded):
         look: Callable[[str], float | None] | None = None,
     ) -> None:
         super().__init__(values, write=write)
-        self._look = look
+        object.__setattr__(self, "_look", look)
 
     def __missing__(self, key: str) -> Any:
         """The last value logged under `key`, as in wandb."""

@@ -218,7 +218,16 @@ def _identity(pid: int) -> dict[str, Any]:
         "start_ticks": _start_ticks(pid),
         "boot_id": boot.read_text().strip() if boot.exists() else "unknown",
         "host": os.uname().nodename,
+        "pid_namespace": _pid_namespace(),
     }
+
+
+def _pid_namespace() -> int | None:
+    """Which pids this process sees, as in a container; None where /proc does not tell."""
+    try:
+        return Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        return None
 
 
 def _start_ticks(pid: int) -> int:

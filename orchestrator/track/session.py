@@ -14,7 +14,7 @@ from typing import Any, Self
 from orchestrator.track.channel import Channel
 from orchestrator.track.checkpoints import step_folder, write_manifest
 from orchestrator.track.definitions import GOALS, Definitions
-from orchestrator.track.dropin import Compatible
+from orchestrator.track.dropin import Compatible, Folder
 from orchestrator.track.latest import last_value
 from orchestrator.track.lines import event_line, number, plain, point_line, quoted
 from orchestrator.track.mappings import Config, Summary
@@ -35,7 +35,7 @@ class Run(Compatible):
     def __init__(self, place: Place | None, rank: Ranks, config: Mapping[str, Any]) -> None:
         """Use `track.init`; without a `place` the run accepts every call and keeps nothing."""
         super().__init__()
-        self.dir = place.run if place else Path()
+        self.dir = Folder(place.run if place else Path())
         self.id = place.run.name if place else "disabled"
         self.rank = rank.rank
         self.config = Config(config, write=self._write_config)

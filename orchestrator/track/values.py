@@ -16,7 +16,7 @@ LONG = 1_000  # items of a logged list that are written out
 def flatten(data: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Name-value pairs of nested mappings, names joined by `/`."""
     for key, value in data.items():
-        name = f"{prefix}{key}"
+        name = prefix + (key if isinstance(key, str) else str(key))  # an Enum of texts is its text
         if isinstance(value, Mapping):
             yield from flatten(value, f"{name}/")
         else:

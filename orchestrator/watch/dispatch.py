@@ -20,7 +20,7 @@ from orchestrator.domain.run import BY_US, Outcome, RunRecord, RunState, StopReq
 from orchestrator.errors import ConflictError, ExpError
 from orchestrator.executors import executor_for
 from orchestrator.executors.environment import child_environment, missing_variables
-from orchestrator.fsio import try_lock, write_atomic
+from orchestrator.fsio import is_locked, try_lock, write_atomic
 from orchestrator.store import Reader
 from orchestrator.watch.attempts import end_unstarted, reopen
 from orchestrator.watch.gpu_pool import GpuPool, Offer, seen_by
@@ -166,17 +166,18 @@ class Dispatcher:
             env = child_environment(
                 queued.folder, queued.attempt, queued.record, queued.request, place.gpus
             )
-            lease = Lease(time=self._clock.wall(), gpus=place.gpus, cpus=place.candidate.cpus)
+            gpus, cpus = place.gpus or None, place.candidate.cpus
+            lease = Lease(time=self._clock.wall(), gpus=gpus, cpus=cpus)
             reopen(queued.folder)
             write_atomic(queued.attempt.lease_file, encode(lease))
             locks = [lock, *(offer.locks[uuid] for uuid in place.gpus)]
             for descriptor in locks[1:]:
                 self._gpus.leases.sign(descriptor, self._holder(queued))
             executor = executor_for(queued.record.executor)
+            queued.attempt.waiting_file.unlink(missing_ok=True)
             executor.submit(queued.folder, queued.attempt, env, locks)
         finally:
             os.close(lock)
-        queued.attempt.waiting_file.unlink(missing_ok=True)
 
     def _holder(self, queued: Queued) -> str:
         return f"{queued.folder.id} of {getpass.getuser()} in {self._workspace.root}"
@@ -281,12 +282,7 @@ def gpus_wanted(record: RunRecord) -> int:
 
 def _is_coming_up(queued: Queued) -> bool:
     """Whether the attempt's shim is alive already, though it has not written who it is."""
-    if queued.lease is None:
-        return False
-    lock = try_lock(queued.attempt.request_file)
-    if lock is not None:
-        os.close(lock)
-    return lock is None
+    return queued.lease is not None and is_locked(queued.attempt.request_file)
 
 
 def _queued(folder: RunFolder, record: RunRecord, state: RunState) -> Queued | None:

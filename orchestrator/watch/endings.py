@@ -18,7 +18,7 @@ from orchestrator.watch.logs import tail
 from orchestrator.watch.observer import Observation
 from orchestrator.watch.policy import by_verdicts, is_limit, used_up
 from orchestrator.watch.retrying import Story, commands_left
-from orchestrator.watch.spending import spent
+from orchestrator.watch.spending import spent, took
 from orchestrator.workspace import RunFolder
 
 _TAIL = 1 << 19  # bytes of out.log in which the cause is looked for
@@ -78,7 +78,8 @@ def _over(seen: Observation, attempt: AttemptState, ended: ExitRecord) -> str | 
     stop = attempt.stop
     if stop is not None and not is_limit(stop):
         return f"{stop.by} asked for the end: {stop.why}"
-    used = spent(seen.folder, seen.record, attempt.number, ended.ended - ended.started)
+    elapsed = took(seen.folder.attempt(attempt.number), ended)
+    used = spent(seen.folder, seen.record, attempt.number, elapsed)
     return used_up(seen.record, used) or by_verdicts(seen.record, seen.verdicts)
 
 

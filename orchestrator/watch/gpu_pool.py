@@ -5,11 +5,12 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.domain.hardware import Gpu, GpuReading
+from orchestrator.errors import EnvironmentFailure
 from orchestrator.gpus import Gpus
 from orchestrator.leases import Leases
 
@@ -119,6 +120,11 @@ class Offer:
         if uuid in self.locks:
             os.close(self.locks.pop(uuid))
 
+    def close(self) -> None:
+        """Give back what nobody was given; the locks of the others are their shims' by now."""
+        for descriptor in self.locks.values():
+            os.close(descriptor)
+
 
 class GpuPool:
     """Looks for free GPUs; remembers for a moment which were not, for asking takes its time."""
@@ -141,8 +147,7 @@ class GpuPool:
     def offer(self) -> Iterator[Offer]:
         """Lock every GPU that is free, while the caller decides who gets which.
 
-        Raises:
-            EnvironmentFailure: the folder of leases cannot be used.
+        Without a usable folder of leases none is free: who needs no GPU starts all the same.
         """
         problem = None
         if time.monotonic() - self._read_at > _STALE:
@@ -152,16 +157,18 @@ class GpuPool:
             yield Offer(taken={"": problem} if self.leases.ever_used() else None)
             return
         offer = Offer(units=self._units, taken={unit.uuid: None for unit in self._units})
-        with self.leases.turn() as ours:
+        with ExitStack() as stack:
+            stack.callback(offer.close)
             try:
+                ours = stack.enter_context(self.leases.turn())
                 for unit in offer.units:
                     self._lock(offer, unit, ours=ours)
-                if offer.locks:
-                    self._look(offer)
-                yield offer
-            finally:
-                for descriptor in offer.locks.values():
-                    os.close(descriptor)
+            except EnvironmentFailure as error:
+                for unit in offer.units:
+                    offer.withdraw(unit.uuid, f"{error}; {error.hint}")
+            if offer.locks:
+                self._look(offer)
+            yield offer
 
     def confirm(self, offer: Offer) -> bool:
         """Look again, shortly after: a program that was just started has no memory of a GPU yet."""

@@ -36,7 +36,7 @@ def attempt_state(folder: AttemptFolder, executor: Executor) -> AttemptState:
     """Read what the files and the executor say of one attempt."""
     process = read_record_if_present(Identity, folder.process_file)
     # Liveness before the exit record: a shim that ends between the two looks is seen as ended.
-    alive = process is not None and executor.is_alive(process)
+    alive = process is not None and executor.is_alive(folder, process)
     exit_record = read_record_if_present(ExitRecord, folder.exit_file)
     waiting = read_record_if_present(Waiting, folder.waiting_file) if process is None else None
     return AttemptState(

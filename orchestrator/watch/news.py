@@ -163,7 +163,8 @@ def _bad_end(seen: Observation, published: Published, phases: Sequence[Event]) -
     evidence = "" if short else _evidence(seen)
     cause = seen.state.why
     if outcome is Outcome.FAILED and (found := _headline(evidence)):
-        cause = f"{found}{_where(seen, phases)}"
+        where = _where(seen, phases)
+        cause = found if found.endswith(where) else f"{found}{where}"
     # When a lost run ended nobody knows: its record has the time of the discovery.
     after = "" if outcome is Outcome.LOST else _after(seen)
     return News(
@@ -235,8 +236,12 @@ def _is_done(workspace: Workspace, seen: Observation) -> bool:
 
 
 def _after(seen: Observation) -> str:
-    ended = seen.state.attempt.exit
-    return f" after {format_duration(ended.ended - ended.started)}" if ended else ""
+    """How long its programs ran, all attempts together."""
+    attempt = seen.state.attempt
+    if attempt.exit is None:
+        return ""
+    last = attempt.exit.ended - attempt.exit.started
+    return f" after {format_duration(spent(seen.folder, seen.record, attempt.number, last).wall)}"
 
 
 def _failure(seen: Observation) -> Failure | None:

@@ -89,7 +89,8 @@ def _place(candidate: Candidate, pool: Pool, rest: _Rest) -> Place:
         rest.cpus = max(0, rest.cpus - candidate.cpus)
     if not short:
         return Place(candidate=candidate, gpus=tuple(seen))
-    before = f" (after {', '.join(rest.keepers)})" if rest.keepers else ""
+    first = "goes first" if len(rest.keepers) == 1 else "go first"
+    before = f"; {', '.join(rest.keepers)} {first}" if rest.keepers else ""
     rest.keepers.append(candidate.run)
     return Place(candidate=candidate, why=f"waits for {' and '.join(short)}{before}")
 
@@ -100,13 +101,13 @@ def _sees(candidate: Candidate, uuid: str) -> bool:
 
 def _gpus_missing(candidate: Candidate, pool: Pool, found: int) -> str:
     taken = [why for uuid, why in (pool.gpus or {}).items() if why and _sees(candidate, uuid)]
-    reasons = f": {'; '.join(taken)}" if taken else ""
+    reasons = f": {'; '.join(dict.fromkeys(taken))}" if taken else ""
     return f"{counted(candidate.gpus, 'GPU')}, {found} free{reasons}"
 
 
 def _cpus_missing(candidate: Candidate, pool: Pool) -> str:
-    holders = f" beside {', '.join(pool.cpu_holders)}" if pool.cpu_holders else ""
-    return f"{counted(candidate.cpus, 'CPU slot')}{holders}"
+    holders = f" (taken by {', '.join(pool.cpu_holders)})" if pool.cpu_holders else ""
+    return f"{counted(candidate.cpus, 'CPU slot')}, {pool.cpus} free{holders}"
 
 
 def counted(number: int, noun: str) -> str:

@@ -285,12 +285,15 @@ def _timeline(
     for event in reader.events(folder.id):
         text = _told(event)
         if text is not None:
-            moments.append(
-                report.Moment(time=event.at.time, text=text, step=event.data.get("step"))
-            )
+            moments.append(report.Moment(time=event.at.time, text=text, step=_step_of(event)))
     if ended is not None:
         moments.append(report.Moment(time=ended, text=f"{folder.id} ended"))
     return tuple(sorted(moments, key=lambda moment: moment.time))
+
+
+def _step_of(event: Event) -> int | None:
+    """Where training stood; the shim, which tells of processes, does not know."""
+    return None if event.name == "process" else event.at.step
 
 
 def _told(event: Event) -> str | None:
@@ -306,7 +309,7 @@ def _told(event: Event) -> str | None:
         how = f"signal {data['signal']}" if data.get("signal") else f"exit code {data.get('code')}"
         return f"{data.get('phase')} ended with {how}"
     if event.name == "checkpoint":
-        return f"checkpoint at step {event.at.step:,}"
+        return "checkpoint saved"
     if event.name == "alert":
         return f"alert: {data.get('title')}"
     return None

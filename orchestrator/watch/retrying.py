@@ -62,7 +62,9 @@ def decide(story: Story, found: Diagnosis) -> Failure:
     """The failure with the decision whether another attempt follows, and why."""
     retry, why = _verdict(story, found)
     if not retry and found.cause not in {Cause.NO_RETRY, Cause.STOPPED}:
-        why = f"{why}; exp run resume {story.record.id} goes on from the newest checkpoint"
+        known = story.checkpoint is not None
+        then = f"goes on from {_at(story.checkpoint)}" if known else "starts it again"
+        why = f"{why}; exp run resume {story.record.id} {then}"
     return Failure(
         cause=found.cause,
         evidence=found.evidence,
@@ -105,21 +107,23 @@ def _verdict(story: Story, found: Diagnosis) -> tuple[bool, str]:
         return False, story.over
     if found.cause is Cause.STOPPED:
         return False, _NEVER[found.cause]
+    if found.cause in _NO_FAILURE and _in_circles(story):
+        ends = [*(failure.cause for failure in story.failures[-(ALIKE - 1) :]), found.cause]
+        return False, f"{ALIKE} times in a row ({', '.join(ends)}) and no newer checkpoint"
     if found.cause is Cause.REQUEUE:
-        return _requeued(story)
+        return True, "exit code 75 is no failure; again at once"
     return _by_policy(story, found)
 
 
-def _requeued(story: Story) -> tuple[bool, str]:
-    """Exit code 75 goes on, unless the program only goes round in circles."""
+def _in_circles(story: Story) -> bool:
+    """Whether the last attempts, whose ends do not count, brought nothing: else it had no end."""
     last = story.failures[-(ALIKE - 1) :]
-    if len(last) == ALIKE - 1 and all(f.cause is Cause.REQUEUE for f in last):
-        before = story.started_from
-        if len(story.failures) >= ALIKE:
-            before = story.failures[-ALIKE].checkpoint
-        if not _newer(story.checkpoint, before) and not _own_checkpoints(story, last[0]):
-            return False, f"{ALIKE} times in a row exit code 75 and no newer checkpoint"
-    return True, "exit code 75 is no failure; again at once"
+    if len(last) < ALIKE - 1 or any(failure.cause not in _NO_FAILURE for failure in last):
+        return False
+    before = story.started_from
+    if len(story.failures) >= ALIKE:
+        before = story.failures[-ALIKE].checkpoint
+    return not _newer(story.checkpoint, before) and not _own_checkpoints(story, last[0])
 
 
 def _newer(checkpoint: int | None, before: int | None) -> bool:
@@ -180,7 +184,8 @@ def _progress(story: Story) -> str | None:
     start = _start(story)
     if not _newer(story.checkpoint, start):
         return None
-    return f"it got from {_at(start)} to {_at(story.checkpoint)}"
+    before = "none" if start is None else f"step {start:,}"
+    return f"newest checkpoint: step {story.checkpoint:,}, before {before}"
 
 
 def _at(checkpoint: int | None) -> str:

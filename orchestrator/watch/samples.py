@@ -34,9 +34,9 @@ class _Told:
 class Recorder:
     """Writes the samples of one attempt.
 
-    `leased` are the UUIDs of its GPUs. None stands for an attempt without a lease: all GPUs of the
-    machine count, in the order in which samples first list them. `events` are those that the file
-    holds already.
+    `leased` are the UUIDs of its GPUs. None stands for an attempt that leased none: all GPUs of
+    the machine count, in the order in which samples first list them. `events` are those that the
+    file holds already.
     """
 
     def __init__(

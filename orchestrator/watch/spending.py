@@ -7,6 +7,8 @@ from orchestrator.domain.attempt import Lease
 from orchestrator.domain.run import ExitRecord, RunRecord
 from orchestrator.workspace import AttemptFolder, RunFolder
 
+_BY_WATCHER = "watcher"  # who records the end of an attempt that was lost
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
@@ -49,9 +51,10 @@ def spent(folder: RunFolder, record: RunRecord, number: int, elapsed: float) -> 
     earlier = gpu_seconds = 0.0
     for attempt in folder.attempts():
         if attempt.number < number:
-            took = _took(attempt)
-            earlier += took
-            gpu_seconds += took * gpus_of(attempt, record)
+            ended = read_record_if_present(ExitRecord, attempt.exit_file)
+            seconds = took(attempt, ended) if ended else 0.0
+            earlier += seconds
+            gpu_seconds += seconds * gpus_of(attempt, record)
     gpus = gpus_of(folder.attempt(number), record)
     return Spent(attempt=elapsed, earlier=earlier, gpus=gpus, gpu_seconds=gpu_seconds)
 
@@ -64,6 +67,14 @@ def gpus_of(attempt: AttemptFolder, record: RunRecord) -> int:
     return int(record.resources.get("gpus") or 0)
 
 
-def _took(attempt: AttemptFolder) -> float:
-    ended = read_record_if_present(ExitRecord, attempt.exit_file)
-    return ended.ended - ended.started if ended else 0.0
+def took(attempt: AttemptFolder, ended: ExitRecord) -> float:
+    """Seconds that an attempt executed.
+
+    Of one that was lost the record has the time of the discovery, maybe days later: it ended when
+    it last wrote something.
+    """
+    last = ended.ended
+    if ended.recorded_by == _BY_WATCHER:
+        files = (*attempt.event_files(), *attempt.logs())
+        last = min(last, max((file.stat().st_mtime for file in files), default=ended.started))
+    return max(0.0, last - ended.started)

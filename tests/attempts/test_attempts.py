@@ -57,7 +57,10 @@ def test_75_without_a_newer_checkpoint_ends_after_three(lab):
     assert done.returncode == 8
     assert len(attempts(lab)) == 3
     assert failure(lab, 3)["retry"] is False
-    assert "3 times in a row exit code 75 and no newer checkpoint" in failure(lab, 3)["why"]
+    assert (
+        "3 times in a row (requeue, requeue, requeue) and no newer checkpoint"
+        in failure(lab, 3)["why"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,7 +95,7 @@ def test_a_kill_is_tried_again_if_it_got_further(lab):
         3,
         3,
     )
-    assert "it got from no checkpoint to the checkpoint of step 3" in failure(lab)["why"]
+    assert "newest checkpoint: step 3, before none" in failure(lab)["why"]
     assert output(lab, 2) == "attempt 2 begins behind step 3\n"
     request = lab.json("attempt-2/request.json")
     assert request["by"] == "exp"
@@ -225,7 +228,7 @@ def test_attempts_are_shown(lab):
     told = lab.exp("run", "explain", "1").stdout
     assert "cause      killed: killed by SIGKILL in train" in told
     assert "none at its start, step 3 at its end" in told
-    assert "tried again: failure 1 of 2, it got from no checkpoint" in told
+    assert "tried again: failure 1 of 2, newest checkpoint: step" in told
     assert "pause" in told
     report = (lab.root / "experiments/e/reports/T-0001/report.md").read_text()
     assert "| 1 to 3 | SIGKILL |" in report

@@ -55,6 +55,20 @@ def test_use_is_summed_over_attempts(folder):
     assert spent(folder, RECORD, 1, 5.0).wall == 5.0
 
 
+def test_a_lost_attempt_took_until_its_last_word(folder):
+    """A machine that is off for two days uses nothing up, nor does a clock that is set back."""
+    lost = folder.attempt(2)
+    for path, time in ((lost.log, 1040.0), (lost.path / "events-h-0-1.jsonl", 1050.0)):
+        path.touch()
+        os.utime(path, (time, time))
+    late = ExitRecord(code=None, signal=None, started=1000.0, ended=2e5, recorded_by="watcher")
+    write_atomic(lost.exit_file, encode(late))
+    assert spent(folder, RECORD, 3, 0.0).earlier == 60.0 + 50.0
+    back = ExitRecord(code=75, signal=None, started=1000.0, ended=10.0, recorded_by="shim")
+    write_atomic(lost.exit_file, encode(back))
+    assert spent(folder, RECORD, 3, 0.0).earlier == 60.0
+
+
 @pytest.mark.parametrize(
     ("used", "idle", "said"),
     [

@@ -61,10 +61,20 @@ def failure(cause=Cause.NETWORK, checkpoint=None, step=None, fingerprint="other"
         (Cause.HOST_OOM, {"checkpoint": 5, "started_from": 5}, False, "step 5): no progress"),
         (Cause.NCCL, {"checkpoint": 5, "started_from": 5}, False, "no progress"),
         (Cause.STORAGE, {"checkpoint": 5, "started_from": 5}, False, "no progress"),
-        (Cause.KILLED, {"checkpoint": 5}, True, "from no checkpoint to the checkpoint of step 5"),
-        (Cause.HOST_OOM, {"checkpoint": 9, "started_from": 5}, True, "step 5 to the checkpoint of"),
-        (Cause.NCCL, {"checkpoint": 9, "started_from": 5}, True, "it got from"),
-        (Cause.STORAGE, {"checkpoint": 9, "started_from": 5}, True, "it got from"),
+        (Cause.KILLED, {"checkpoint": 5}, True, "newest checkpoint: step 5, before none"),
+        (Cause.HOST_OOM, {"checkpoint": 9, "started_from": 5}, True, "step 9, before step 5"),
+        (
+            Cause.NCCL,
+            {"checkpoint": 9, "started_from": 5},
+            True,
+            "newest checkpoint: step 9, before step 5",
+        ),
+        (
+            Cause.STORAGE,
+            {"checkpoint": 9, "started_from": 5},
+            True,
+            "newest checkpoint: step 9, before step 5",
+        ),
         (Cause.CUDA_OOM, {"checkpoint": 5}, False, "[retry.oom] of the spec allows no change"),
     ],
 )
@@ -153,6 +163,19 @@ def test_75_in_circles_is_stopped(before, now, retry):
     failures = [failure(Cause.REQUEUE, checkpoint=step, step=10) for step in before]
     decision = decide(story(Retry(), failures, **now), found(Cause.REQUEUE))
     assert decision.retry is retry
+
+
+@pytest.mark.parametrize(("checkpoint", "retry"), [(None, False), (5, False), (6, True)])
+def test_ends_that_do_not_count_are_no_way_to_go_on_for_ever(checkpoint, retry):
+    """Preempted and requeued by turns, by other signals each time: only progress goes on."""
+    causes = [Cause.PREEMPTED, Cause.REQUEUE] * 3
+    failures = [
+        failure(cause, checkpoint=checkpoint and 5, step=10, fingerprint=f"way {number}")
+        for number, cause in enumerate(causes)
+    ]
+    decision = decide(story(RETRY, failures, checkpoint=checkpoint), found(Cause.PREEMPTED))
+    assert decision.retry is retry
+    assert ("3 times in a row (preempted, requeue, preempted)" in decision.why) is not retry
 
 
 @pytest.mark.parametrize(

@@ -49,12 +49,13 @@ def test_causes_that_can_be_named_are_causes():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("backoff = 5", "retry.attempts = None: nothing would be tried again"),
+        ("backoff = 5", "retry.attempts: missing: nothing would be tried again"),
         ("attempts = 0", "retry.attempts = 0"),
-        ("attempts = 2\nbackoff = -1", "negative"),
+        ("attempts = 2\nbackoff = -1", "retry.backoff = -1: no duration"),
         ('attempts = 2\nbackoff = "soon"', "retry.backoff = 'soon': no duration"),
         ('attempts = 2\non = ["oom"]', "retry.on.0 = 'oom': Input should be 'preempted', 'lost'"),
         ('attempts = 2\non = ["program"]', "retry.on.0 = 'program'"),
+        ('attempts = 2\non = "lost"', "retry.on = 'lost': Input should be a list"),
         ("attempts = 2\ntimes = 3", "retry.times: unknown key"),
         ("attempts = 2\n[retry.oom]\nbatch = 3", "retry.oom.batch: unknown key"),
         ("attempts = 2\n[retry.oom.settings]\neval_bach = 3", "no parameter 'eval_bach'"),
@@ -69,3 +70,31 @@ def test_a_wrong_table_is_named(read, text, said):
     assert str(caught.value).startswith("a.toml: ")
     assert "<Cause" not in str(caught.value)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[budget]\nwall = 0", "budget.wall = 0: it would be used up at once"),
+        ("[budget]\nidle = true", "budget.idle = True: no duration"),
+        ("[budget]\nidle = inf", "budget.idle = inf: no duration"),
+        ("[budget]\ngpu_hours = 0\n[resources]\ngpus = 1", "budget.gpu_hours = 0"),
+        ('[resources]\ntime_limit = "0s"', "resources.time_limit = '0s': it would be used up"),
+        ("[resources]\ncpus = 0", "resources.cpus = 0: less than 1"),
+        ("[resources]\ngpus = -1", "resources.gpus = -1: less than 0"),
+        ('[track]\nfiles = ["runs/loss.xyz"]', "track.files = 'runs/loss.xyz': nothing reads"),
+        ('[track]\nfiles = ["runs/losses"]', "track.files = 'runs/losses': nothing reads"),
+    ],
+)
+def test_amounts_that_would_surprise_are_refused(read, text, said):
+    """A budget of nothing, a limit that is no number, a file that nobody reads: said at once."""
+    with pytest.raises(InvalidFileError) as caught:
+        read(f"{text}\n")
+    assert str(caught.value).startswith(f"a.toml: {said}")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("pattern", ["runs/*", "a/metrics.*", "**/events.out.tfevents.1*", "a.CSV"])
+def test_patterns_that_may_match_are_taken(read, pattern):
+    """A pattern with an open end may match a file that is read."""
+    assert read(f'[track]\nfiles = ["{pattern}"]\n').track.files == (pattern,)

@@ -5,9 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from conftest import PATIENT, QUICK, wait_for
+from conftest import EXP, PATIENT, QUICK, wait_for
 
 # Adds the number of seconds in a file to every wall clock time of a process.
 JUMP = """
@@ -162,3 +163,60 @@ def test_a_run_of_another_machine_is_unknown_and_can_be_declared_lost(lab):
     assert lab.published()["commit"]
     again = lab.exp("run", "stop", "1", "--lost")
     assert again.returncode == 5
+
+
+def watchers(lab):
+    """Ids of the watchers of a workspace, in whatever pid namespace they are."""
+    pids = lab.processes()
+    return [
+        pid for pid in pids if b"orchestrator.watch" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+
+
+def test_a_run_in_a_container_is_not_buried_from_outside(lab):
+    """Pids of another pid namespace mean nothing here: what lives there is left to itself."""
+    lab.ticket()
+    lab.experiment(PATIENT)
+    lab.commit()
+    space = ["unshare", "--pid", "--uts", "--fork", "--mount-proc", "--kill-child"]
+    inside = f"hostname box && '{EXP}' ticket start 1 && sleep 300"
+    container = subprocess.Popen([*space, "sh", "-c", inside], cwd=lab.root)
+    log = lab.run() / "attempt-1/out.log"
+    try:
+        if container.poll() is not None:
+            pytest.skip("needs a pid namespace")
+        wait_for(lambda: log.exists() and "step 9" in log.read_text(), what="some points")
+        for pid in wait_for(lambda: watchers(lab), what="its watcher"):
+            os.kill(pid, signal.SIGKILL)
+        (run,) = json.loads(lab.exp("run", "list", "--json").stdout)
+        assert run["status"] == "running"
+        assert "on host box" in run["why"]
+        lab.exp("status")
+        wait_for(lambda: watchers(lab), what="a watcher outside")
+        here = log.read_text().count("step")
+        wait_for(lambda: log.read_text().count("step") > here + 100, what="points under its eyes")
+        assert "box" in lab.exp("run", "stop", "1").stderr
+        assert not (lab.run() / "attempt-1/exit.json").exists()
+        lab.write("go", "")
+        lab.published()
+        assert lab.json("attempt-1/exit.json")["recorded_by"] == "shim"
+    finally:
+        container.kill()
+        container.wait()
+
+
+def test_a_run_whose_container_is_gone_is_lost(lab):
+    """The lock of its request ended with the shim, however the container did."""
+    lab.ticket()
+    lab.experiment(PATIENT)
+    lab.commit()
+    space = ["unshare", "--pid", "--uts", "--fork", "--mount-proc", "--kill-child"]
+    inside = f"hostname box && '{EXP}' ticket start 1"
+    done = subprocess.run(
+        [*space, "sh", "-c", inside], cwd=lab.root, capture_output=True, text=True, check=False
+    )
+    if "unshare" in done.stderr:
+        pytest.skip("needs a pid namespace")
+    lab.exp("status")
+    lab.published()
+    assert lab.json("attempt-1/exit.json")["recorded_by"] == "watcher"

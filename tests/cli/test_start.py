@@ -2,12 +2,13 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import PATIENT, QUICK, wait_for
+from conftest import EXP, PATIENT, QUICK, wait_for
 
 CRITERIA = """- [ ] train/loss < 0.5
 - [ ] train/loss < 0.01
@@ -280,3 +281,27 @@ def test_a_full_disk_under_the_run_folder_loses_nothing(lab):
         wait_for(
             lambda: subprocess.run(["umount", state], check=False).returncode == 0, what="umount"
         )
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+@pytest.mark.parametrize(("call", "file"), [("close", "request.json"), ("unlink", "waiting.json")])
+def test_ctrl_c_while_starting_leaves_a_run_or_nothing(lab, call, file):
+    """Whether the shim was up by then or not: no program lives on in a folder that is no run."""
+    lab.ticket()
+    lab.experiment(PATIENT)
+    lab.commit()
+    # The first time request.json is closed is at its reading, the second after the start.
+    which = "when=2" if call == "close" else "when=1"
+    place = lab.run() / "attempt-1" / file
+    at = [f"--trace={call}", f"--inject={call}:signal=INT:{which}", "-P", place]
+    subprocess.run(
+        ["strace", "-qq", "-o", os.devnull, *at, EXP, "ticket", "start", "1"],
+        cwd=lab.root,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    lives = (lab.run() / "run.json").exists()
+    assert lives is (call == "close")
+    assert bool(lab.processes()) is lives
+    assert f"**Status**: {'ONGOING' if lives else 'READY'}" in lab.text()

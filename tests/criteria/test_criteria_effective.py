@@ -5,7 +5,7 @@ import statistics
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.criteria import Judge
@@ -81,7 +81,6 @@ REFERENCE = {
 }
 
 
-@settings(deadline=None)
 @given(segments=_SEGMENTS, chance=st.randoms(use_true_random=False))
 def test_values_are_those_of_the_effective_points(segments, chance, criterion, facts):
     """Each aggregate equals the one computed from the definition, however points arrive."""
@@ -98,7 +97,6 @@ def test_values_are_those_of_the_effective_points(segments, chance, criterion, f
         assert verdict.value == expected(values), predicate
 
 
-@settings(deadline=None)
 @given(
     segments=_SEGMENTS,
     bound=st.one_of(st.floats(-9, 9), st.integers(0, 30)),
@@ -130,7 +128,6 @@ def test_percentiles_are_decided_exactly(segments, bound, percent, op, criterion
     assert "≈" in verdict.why
 
 
-@settings(deadline=None)
 @given(segments=_SEGMENTS, length=st.integers(1, 5))
 def test_runs_and_slopes_are_those_of_the_effective_points(segments, length, criterion, facts):
     """`for N consecutive` and `decreasing` agree with the definition."""

@@ -117,7 +117,7 @@ def _event(time):
     return Event(name="done", at=at)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     points=_written(),
     chance=st.randoms(use_true_random=False),
@@ -157,7 +157,7 @@ def test_order_pieces_and_replays_change_nothing(
     assert not _differing(chosen, plain.verdicts(known), mixed.verdicts(known))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(points=_written(), cut=st.integers(0, 40))
 def test_final_verdicts_hold_while_the_run_goes_forward(points, cut, criterion, facts):
     """What is final after some records is so after all, unless the run goes back in its steps."""
@@ -180,7 +180,6 @@ def test_final_verdicts_hold_while_the_run_goes_forward(points, cut, criterion, 
                 assert (after.state, after.final) == (before.state, True), (predicate, before.why)
 
 
-@settings(deadline=None)
 @given(points=_written())
 def test_an_ended_run_has_only_final_verdicts(points, criterion, facts):
     """After the end every verdict is final and none is pending."""

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from intake.decoding import decoded
 
@@ -62,6 +62,25 @@ def test_steps_that_begin_anew_with_each_epoch_go_on():
     assert [step for step, _ in points(batches)["loss"]] == [5, 10, 15]
 
 
+def test_batches_of_an_epoch_go_on_in_the_next():
+    """The same batch of the next epoch is a new step, as one line an epoch shows."""
+    text = "Epoch: [0][10/90] Loss 3\nEpoch: [1][10/90] Loss 2\nEpoch: [2][10/90] Loss 1\n"
+    assert points(text) == {"Loss": [(10, 3.0), (100, 2.0), (190, 1.0)]}
+
+
+def test_lines_of_a_traceback_are_code():
+    """What an error or a warning quotes was never measured, whatever it looks like."""
+    text = (
+        "step 10 loss 0.5\n"
+        "/a/b.py:62: UserWarning: step 3 loss=9\n  fit(lr=3)\n"
+        "Traceback (most recent call last):\n"
+        '  File "t.py", line 3, in <module>\n    train(model, lr=3e-4, x=0.7)\n'
+        "ValueError: bad loss=3 at step 99\n"
+        "step 11 loss 0.4\n"
+    )
+    assert points(text) == {"loss": [(10, 0.5), (11, 0.4)]}
+
+
 def test_global_steps_stay_what_they_are():
     """An epoch in the line does not shift steps that do not begin anew."""
     text = "epoch 0 step 90 loss=3\nepoch 1 step 110 loss=2\nepoch 1 step 105 loss=1\n"
@@ -122,6 +141,17 @@ def test_a_trainer_that_prints_dicts_between_bars():
     text += "\n{'eval_loss': 0.9, 'epoch': 0.05}\n"
     found = points(text)
     assert (found["loss"], found["eval_loss"]) == ([(50, 0.7)], [(50, 0.9)])
+
+
+def test_a_line_above_a_bar_stands_at_the_drawing_below_it():
+    """tqdm.write clears the bars, writes, and draws them again: the old drawing may be old."""
+    clear = "\r" + " " * 40 + "\r"
+    text = bar(0, more="") + clear + "{'loss': 0.7, 'epoch': 0.04}\n" + bar(4, more="") + "\n"
+    text += clear + "\x1b[A{'loss': 0.6, 'epoch': 0.08}\n" + bar(1, 8, more="") + bar(8, more="")
+    text += clear + "{'loss': 0.5, 'epoch': 0.1}\nstep 20 acc=1\n"
+    found = points(text)
+    assert found["loss"] == [(4, 0.7), (8, 0.6), (8, 0.5)]
+    assert found["acc"] == [(20, 1.0)]
 
 
 def test_what_is_told_already_is_not_told_again():
@@ -193,7 +223,6 @@ def whole_pieces(data, cuts):
     return sorted(ends)
 
 
-@settings(deadline=None)
 @given(LOGS, st.lists(st.integers(0, 1 << 15), max_size=4))
 def test_bites_of_any_size_give_the_same_points(data, cuts):
     """What a decoder must know of what came before is in its memory."""

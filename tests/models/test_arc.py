@@ -40,7 +40,6 @@ def task_of(grid):
     return arc.Task(id="t", train=((grid, grid),), questions=(grid,))
 
 
-@settings(deadline=None)
 @given(grid=grids(), symmetry=st.integers(0, 7))
 def test_the_inverse_table_undoes_each_symmetry(grid, symmetry):
     """Symmetry k followed by INVERSE[k] gives the grid back."""
@@ -57,21 +56,18 @@ def test_the_symmetries_are_the_eight_of_the_square():
     assert composed == {image.tobytes() for image in images}
 
 
-@settings(deadline=None)
 @given(grid=grids(), variant=variants)
 def test_restore_undoes_augment(grid, variant):
     """Every augmentation can be undone, colours and symmetry."""
     assert np.array_equal(arc.restore(arc.augment(grid, variant), variant), grid)
 
 
-@settings(deadline=None)
 @given(grid=grids(), variant=variants)
 def test_the_background_stays(grid, variant):
     """Recolouring keeps the number of cells of colour 0."""
     assert (arc.augment(grid, variant) == 0).sum() == (grid == 0).sum()
 
 
-@settings(deadline=None)
 @given(grid=grids(6), room=st.integers(0, 3))
 def test_decode_undoes_encode(grid, room):
     """A grid on a canvas is found again, with or without room around it."""
@@ -209,7 +205,7 @@ def test_every_question_is_asked_in_every_view(tasks):
         assert np.array_equal(shown, tasks[variant.task].questions[number])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     examples=st.integers(1, 7),
     cuts=st.lists(st.integers(0, 9), min_size=1, max_size=5),
@@ -225,7 +221,6 @@ def test_the_stream_does_not_depend_on_how_it_is_drawn(examples, cuts, seed):
     assert np.concatenate(pieces).tolist() == whole.tolist()
 
 
-@settings(deadline=None)
 @given(examples=st.integers(1, 9), seed=st.integers(0, 99))
 def test_each_pass_visits_every_example_once(examples, seed):
     """Every pass over the examples is a permutation of them."""

@@ -156,7 +156,7 @@ def test_rotation_keeps_lengths():
     torch.testing.assert_close(turned.norm(dim=-1), x.norm(dim=-1))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(shift=st.integers(0, 40), first=st.integers(0, 10), second=st.integers(0, 10))
 def test_rotary_products_depend_on_distance_only(shift, first, second):
     """The product of a turned query and key is the same after both positions move by `shift`."""

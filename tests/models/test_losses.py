@@ -38,7 +38,7 @@ def test_grid_loss_is_the_mean_over_scored_cells(kind):
     assert grid_loss(logits, labels, kind).tolist() == pytest.approx(expected, rel=1e-5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.floats(-1e4, 1e4, width=32), min_size=2, max_size=6))
 def test_stablemax_is_a_distribution(values):
     """The probabilities sum to one, however large the logits."""

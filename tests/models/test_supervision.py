@@ -92,7 +92,7 @@ def test_the_total_is_grid_plus_half_halting():
     torch.testing.assert_close(loss.total.detach(), loss.grid + 0.5 * loss.halt)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(1, 4))
 def test_evaluation_is_training_segments_without_halting(segments):
     """`answer` equals that many supervised segments of the same row from the start."""

@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.voting import Vote, pass_at, rank, task_solved
@@ -77,7 +77,6 @@ def test_votes_do_not_outlive_an_evaluation():
     assert order(rank([vote(BLUE)])) == [1]
 
 
-@settings(deadline=None)
 @given(
     choices=st.lists(
         st.tuples(st.integers(0, 3), st.sampled_from([0.1, 0.5, 0.9])), min_size=1, max_size=12

@@ -14,6 +14,7 @@ from notify.people import KEEP
 from orchestrator.notify import load_settings
 from orchestrator.workspace import Workspace
 
+FLOOD = "#!/bin/sh\nhead -c 3000000 /dev/zero | tr '\\0' x\n"
 needs_apprise = pytest.mark.skipif(
     importlib.util.find_spec("apprise") is None, reason="the extra `notify` is not installed"
 )
@@ -88,6 +89,14 @@ def test_a_command_that_takes_too_long_is_killed_with_all_it_started(lab, person
     assert "took longer than 10 s and was killed" in rows(done)["own command"]
     assert time.monotonic() - began < 30
     assert lab.processes() == []
+
+
+def test_a_command_that_floods_its_output_takes_no_memory(lab, person):
+    """Its output is kept in memory: beyond a megabyte writing fails, and so does the command."""
+    person.configure(f'[notify]\ncommand = ["{person.program(FLOOD)}"]\n')
+    said = rows(lab.exp("notify", "test"))["own command"]
+    assert said.startswith("not sent")
+    assert "exit code 1: xxx" in said
 
 
 def test_a_workspace_tells_nobody_unasked(lab, person):

@@ -149,7 +149,7 @@ def test_without_a_driver_runs_start_without_a_lease(two):
     lab, _ = two
     told = start(lab, 1)
     assert "started without a lease of its GPUs: no NVIDIA driver here" in told
-    assert given(lab) == ([], "given None")
+    assert given(lab) == (None, "given None")
 
 
 def test_a_driver_that_stops_answering_keeps_runs_waiting(driver, two):
@@ -168,4 +168,24 @@ def test_a_run_without_gpus_sees_what_its_shell_sees(driver, two):
     lab, _ = two
     spec(lab, 0)
     start(lab, 1, env={**os.environ, "CUDA_VISIBLE_DEVICES": "1"})
-    assert given(lab) == ([], "given 1")
+    assert given(lab) == (None, "given 1")
+
+
+@pytest.mark.usefixtures("driver")
+def test_leases_that_cannot_be_used_hold_up_nobody_else(lab, tmp_path, monkeypatch):
+    """Who wants a GPU waits and is told why; a run without one starts."""
+    broken = tmp_path / "no folder"
+    broken.write_text("")
+    monkeypatch.setenv("EXP_LEASES", str(broken))
+    spec(lab, 1)
+    lab.experiment("print('here')", path="e/b.toml")
+    lab.ticket(1)
+    lab.ticket(2, experiment="e/b.toml")
+    start(lab, 1)
+    waits = run(lab)
+    assert waits["status"] == "queued"
+    assert f"cannot use {broken}" in waits["why"]
+    start(lab, 2)
+    lab.published(2)
+    assert lab.json("attempt-1/exit.json", 2)["code"] == 0
+    assert lab.exp("run", "stop", "1").returncode == 0

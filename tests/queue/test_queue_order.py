@@ -50,8 +50,8 @@ def test_what_takes_more_slots_is_not_starved(watched):
     watched.start(1)
     watched.start(2)
     watched.start(3)
-    wait_for(lambda: "after R-000002" in watched.run(3)["why"], what="the third to wait")
-    assert "2 CPU slots beside R-000001" in watched.run(2)["why"]
+    wait_for(lambda: "R-000002 goes first" in watched.run(3)["why"], what="the third to wait")
+    assert "2 CPU slots, 1 free (taken by R-000001)" in watched.run(2)["why"]
     watched.lab.write("go", "")
     watched.lab.published(3)
     assert watched.exit(2)["ended"] <= watched.exit(3)["started"]
@@ -160,7 +160,7 @@ def test_a_starter_killed_before_its_shim_leaves_a_run_that_starts(slot):
     slot.start(2)
     slot.kill_watchers()
     attempt = slot.lab.run(2) / "attempt-1"
-    (attempt / "lease.json").write_text('{"time": 1.0, "gpus": [], "cpus": 1}')
+    (attempt / "lease.json").write_text('{"time": 1.0, "gpus": null, "cpus": 1}')
     assert slot.status(2) == "starting"
     slot.lab.write("go", "")
     wait_for((slot.lab.run(1) / "attempt-1" / "exit.json").exists, what="the end of the first")
@@ -178,11 +178,11 @@ def test_a_shim_that_is_coming_up_is_not_started_again(slot):
     slot.kill_watchers()
     with (attempt / "request.json").open("rb") as request:
         fcntl.flock(request, fcntl.LOCK_EX)
-        (attempt / "lease.json").write_text('{"time": 1.0, "gpus": [], "cpus": 1}')
+        (attempt / "lease.json").write_text('{"time": 1.0, "gpus": null, "cpus": 1}')
         slot.lab.write("go", "")
         slot.lab.exp("status")
         slot.lab.published(1)
-        wait_for(lambda: "beside R-000002" in slot.run(3)["why"], what="the third to wait")
+        wait_for(lambda: "(taken by R-000002)" in slot.run(3)["why"], what="the third to wait")
         assert not (attempt / "proc.json").exists()
     slot.lab.published(3)
     assert slot.run(2)["outcome"] == "completed"

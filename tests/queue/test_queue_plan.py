@@ -59,11 +59,11 @@ def test_reasons_name_what_is_missing_and_who_is_before():
     reasons = [place.why for place in plan(waiting, pool(0, busy=[1]))]
     assert reasons == [
         "waits for 2 GPUs, 1 free: GPU 1 is busy",
-        "waits for 1 GPU, 0 free: GPU 1 is busy (after R-000001)",
+        "waits for 1 GPU, 0 free: GPU 1 is busy; R-000001 goes first",
         "pauses",
     ]
     both = plan([run(1, gpus=1, cpus=2)], Pool(gpus={}, cpus=1, cpu_holders=("R-7",)))
-    assert both[0].why == "waits for 1 GPU, 0 free and 2 CPU slots beside R-7"
+    assert both[0].why == "waits for 1 GPU, 0 free and 2 CPU slots, 1 free (taken by R-7)"
 
 
 def test_order_does_not_depend_on_how_runs_are_listed():

@@ -225,7 +225,7 @@ def test_ended_run_has_no_time_left(rich):
     """A run that has ended tells how long it ran and offers no command to stop it."""
     run = replace(rich.run, status=RunStatus.ENDED, why="stopped by Ada", ended=rich.time)
     page = page_of(replace(rich, run=run))
-    assert "ran for 8 h 20 min" in page
+    assert "took 8 h 20 min" in page
     assert "time left" not in page
     assert "**Process**" not in page
     assert "run again: “Training runs for ~52,000 steps”" in page

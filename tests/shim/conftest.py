@@ -31,7 +31,16 @@ class Shim:
         self.attempt = self.run / "attempt-1"
         self.process: subprocess.Popen | None = None
 
-    def start(self, *commands: list[str], grace=20.0, on_exit=(), cwd=None, **options):
+    def start(
+        self,
+        *commands: list[str],
+        grace=20.0,
+        on_exit=(),
+        cwd=None,
+        more=None,
+        asked=None,
+        **options,
+    ):
         phases = ["train", "eval", "teardown"]
         record = {
             "id": self.run.name,
@@ -42,9 +51,11 @@ class Shim:
             "cwd": str(cwd or self.run.parent),
             "grace": grace,
             "on_exit": list(on_exit),
+            **(more or {}),
         }
+        request = {"commands": record["commands"], **(asked or {})}
         self.attempt.mkdir(exist_ok=True)
-        (self.attempt / "request.json").write_text(json.dumps({"commands": record["commands"]}))
+        (self.attempt / "request.json").write_text(json.dumps(request))
         (self.run / "run.json").write_text(json.dumps(record))
         variables = {**os.environ, "EXP_RUN_ID": self.run.name, "EXP_RUN_DIR": str(self.run)}
         self.process = subprocess.Popen(

@@ -106,14 +106,27 @@ def hook(mark: Path) -> list[str]:
     return [sys.executable, "-c", source]
 
 
-def test_hook_runs_when_nobody_watches(shim, source, until, tmp_path):
-    """With the watcher's lock free the hook is started, in the workspace, as no part of the run."""
+def test_hook_runs_when_nobody_watches(shim, source, until, tmp_path, monkeypatch):
+    """With the watcher's lock free the hook is started, as no part of the run.
+
+    Neither in its folder, whose modules Python would import, nor with what the spec sets.
+    """
     mark = tmp_path / "mark"
-    one = shim().start(source("pass"), on_exit=hook(mark))
+    for name in ("OF_THE_SPEC", "OF_THE_ATTEMPT", "OF_THE_SHELL", "LANG"):
+        monkeypatch.setenv(name, "here")
+    one = shim()
+    one.start(
+        source("pass"),
+        on_exit=hook(mark),
+        more={"env": {"OF_THE_SPEC": "1", "LANG": "C"}, "environment": {"LANG": "de"}},
+        asked={"env": {"OF_THE_ATTEMPT": "1"}},
+    )
     one.wait()
     until(mark.exists)
     folder, variables = json.loads(mark.read_text())
-    assert folder == str(one.run.parents[2])
+    assert folder == "/"
+    assert (variables["OF_THE_SHELL"], variables["LANG"]) == ("here", "de")
+    assert not {"OF_THE_SPEC", "OF_THE_ATTEMPT"} & variables.keys()
     assert not {"EXP_RUN_ID", "EXP_RUN_DIR", "EXP_PHASE"} & variables.keys()
     assert (one.attempt / "exit.json").exists()
 

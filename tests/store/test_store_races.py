@@ -75,7 +75,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(PIECES, max_size=12), st.lists(st.integers(0, 400), max_size=5))
 def test_where_a_file_was_cut_when_it_was_read_does_not_matter(pieces, cuts):
     """Any bytes, looked at while they grow by any amounts, give the rows of one reading."""

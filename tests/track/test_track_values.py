@@ -100,6 +100,21 @@ def test_nested_names_are_joined(home):
     assert home.points()[0]["metrics"] == {"eval/grid/acc": 0.5, "eval/loss": 2.0, "lr": 1e-3}
 
 
+def test_names_of_other_types_are_their_text(home):
+    """Accuracies by class number are points, at the top and in nested dicts; no line is torn."""
+
+    class Part(enum.StrEnum):
+        VAL = "val"
+
+    run = track.init()
+    for value in (0.5, np.float32(0.5)):  # by the quick way and by the careful one
+        run.log({0: value, None: value, (1, 2): value, Part.VAL: value})
+    run.log({"acc": {0: 0.5, Part.VAL: 0.25}})
+    names = {"0": 0.5, "None": 0.5, "(1, 2)": 0.5, "val": 0.5}
+    assert [point["metrics"] for point in home.points()][:2] == [names, names]
+    assert home.points()[2]["metrics"] == {"acc/0": 0.5, "acc/val": 0.25}
+
+
 def test_numpy_values_are_numbers(home):
     """Scalars and arrays of one element are written with their value, whatever their type."""
     values = {

@@ -133,7 +133,7 @@ def test_what_the_program_could_not_go_on_without_is_refused(home):
 def test_words_about_the_run(home):
     """Name, tags and notes are labels: given to init, read back, and written down when changed."""
     run = wandb.init(project="p", tags=["a"], settings=wandb.Settings(api_key="hunter2"))
-    assert (run.project, run.tags, run.name, run.url) == ("p", ["a"], "R-000007", None)
+    assert (run.project, run.tags, run.name, run.url) == ("p", ("a",), "R-000007", None)
     wandb.run.name = "second try"
     run.tags = (*run.tags, "b")
     assert run.name == "second try"
@@ -143,6 +143,21 @@ def test_words_about_the_run(home):
         {"tags": ["a", "b"]},
     ]
     assert "hunter2" not in str(home.lines())
+
+
+def test_idioms_of_programs_for_wandb(home):
+    """Figures by attribute, folders put together as text, tags as a tuple, errors by their path."""
+    run = wandb.init(tags=["a"])
+    run.log({"loss": 0.25})
+    run.summary.best = 0.9
+    run.tags += ("b",)
+    assert run.tags == ("a", "b")
+    assert (run.summary.best, run.summary["best"], run.summary.loss) == (0.9, 0.9, 0.25)
+    assert not hasattr(run.summary, "absent")
+    assert home.events("summary")[0]["data"] == {"best": 0.9}
+    assert run.dir + "/model.pt" == str(run.dir / "model.pt")
+    with pytest.raises(wandb.errors.UsageError):
+        wandb.Api()
 
 
 def test_arguments_that_only_wandb_has_are_taken(home):

@@ -124,21 +124,22 @@ def identity_of(pid):
     )
 
 
-def test_identity_tells_a_process_from_its_successor():
+def test_identity_tells_a_process_from_its_successor(tmp_path):
     """A pid alone, another boot, and a zombie are not the process that was recorded."""
+    none = tmp_path / "request.json"
     child = subprocess.Popen(["sleep", "600"])
     identity = identity_of(child.pid)
     later = Identity(pid=child.pid, start_ticks=1, boot_id=identity.boot_id, host=identity.host)
     rebooted = Identity(
         pid=child.pid, start_ticks=identity.start_ticks, boot_id="other", host=identity.host
     )
-    assert procs.is_alive(identity)
-    assert not procs.is_alive(later)
-    assert not procs.is_alive(rebooted)
+    assert procs.is_alive(identity, none)
+    assert not procs.is_alive(later, none)
+    assert not procs.is_alive(rebooted, none)
     assert not procs.send_signal(later, signal.SIGKILL)
     assert procs.send_signal(identity, signal.SIGKILL)
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert not procs.is_alive(identity)
+    assert not procs.is_alive(identity, none)
     child.wait()
     assert not procs.send_signal(identity, signal.SIGKILL)
 

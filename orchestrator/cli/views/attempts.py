@@ -47,7 +47,7 @@ def run_story(told: Explanation) -> RenderableType:
 
 def _attempt(told: AttemptStory, checkpoint: int | None) -> list[Text]:
     """What an attempt was asked to do, how far it got, and what was made of its end."""
-    asked = "launched" if told.asked_by is None else f"asked for by {told.asked_by}"
+    asked = "launched" if told.asked_by is None else f"by {told.asked_by}"
     lines = [Text(f"attempt {told.number}: {', '.join(told.phases)}", "bold")]
     rows = {"asked for": f"{asked}: {told.asked_why}" if told.asked_why else asked}
     if told.delay:
@@ -56,7 +56,7 @@ def _attempt(told: AttemptStory, checkpoint: int | None) -> list[Text]:
     if told.started is not None:
         gpus = f" on {told.gpus} GPU{'s' * (told.gpus != 1)}" if told.gpus else ""
         rows["ran"] = f"{took(told.started, told.ended)}{gpus}, steps {_steps(told)}"
-    rows["ended"] = told.ending
+    rows["now" if told.ended is None and told.cause is None else "ended"] = told.ending
     if told.cause is not None:
         rows["cause"] = f"{told.cause}: {told.evidence}"
         rows["checkpoint"] = (

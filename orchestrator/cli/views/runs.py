@@ -13,6 +13,7 @@ from orchestrator.cli.views.attempts import attempts_table
 from orchestrator.cli.views.criteria import criteria_table
 from orchestrator.cli.views.words import ago, number, plain, progress, took, word
 from orchestrator.domain.hardware import is_sampled
+from orchestrator.domain.run import RunStatus
 
 
 def run_table(rows: Sequence[RunSummary]) -> RenderableType:
@@ -22,7 +23,7 @@ def run_table(rows: Sequence[RunSummary]) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("run", "state", "ticket", "progress", "started", "took"):
         table.add_column(name, no_wrap=True)
-    table.add_column("experiment", ratio=1)
+    waiting = []
     for row in rows:
         table.add_row(
             Text(row.id, "bold"),
@@ -31,9 +32,10 @@ def run_table(rows: Sequence[RunSummary]) -> RenderableType:
             progress(row.step, row.planned_steps),
             ago(row.started),
             took(row.started, row.ended),
-            plain(row.experiment or "—"),
         )
-    return table
+        if row.status == RunStatus.QUEUED:
+            waiting.append(Text.assemble((row.id, "bold"), " ", plain(row.why)))
+    return Group(table, *waiting)
 
 
 def run_end(detail: RunDetail) -> RenderableType:
@@ -58,12 +60,13 @@ def run_detail(detail: RunDetail) -> RenderableType:
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
     ticket = f"{detail.ticket}: {detail.title}" if detail.ticket else "—"
+    began = [told for told in detail.story if told.started is not None]
     rows = {
         "ticket": ticket,
         "experiment": detail.experiment or "—",
         "why": detail.why,
         "progress": progress(detail.step, detail.planned_steps),
-        "attempts": str(detail.attempts),
+        "attempts": str(len(began) or "none yet"),
         "started": ago(detail.started),
         "took": took(detail.started, detail.ended),
         "params": ", ".join(f"{key}={value}" for key, value in detail.params.items()) or "—",

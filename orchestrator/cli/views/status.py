@@ -32,6 +32,8 @@ def _run_head(seen: RunOverview) -> RenderableType:
     run = seen.run
     title = f"{run.ticket}: {seen.title}" if run.ticket else seen.title
     name = Text.assemble((run.id, "bold"), " ", word(run.outcome or run.status), "  ", plain(title))
+    if run.started is None:
+        return Padding(Group(name, Text(plain(run.why).plain, style="dim")), (0, 2))
     spent = f"{took(run.started, run.ended)}, started {ago(run.started)}"
     done = Text(f"{progress(run.step, run.planned_steps)}  {spent}", style="dim")
     if not run.planned_steps:

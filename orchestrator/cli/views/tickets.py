@@ -19,17 +19,19 @@ def ticket_table(rows: Sequence[TicketRow]) -> RenderableType:
     if not rows:
         return Text("no tickets", style="dim")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("ticket", "status", "phase", "met", "run"):
+    for name in ("ticket", "status", "phase", "met"):
         table.add_column(name, no_wrap=True)
-    table.add_column("title", ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column("run")
+    table.add_column("title", ratio=1)
     for row in rows:
         run = (
             Text.assemble(row.run, " ", word(row.run_status or "")) if row.run else Text("—", "dim")
         )
         met = f"{row.met}/{row.criteria}" if row.criteria else "—"
-        table.add_row(
-            Text(row.id, "bold"), word(row.status), plain(row.phase), met, run, plain(row.title)
-        )
+        # The text is cut, not the column: that would claim its whole width and leave others none.
+        title = plain(row.title)
+        title.no_wrap, title.overflow = True, "ellipsis"
+        table.add_row(Text(row.id, "bold"), word(row.status), plain(row.phase), met, run, title)
     return table
 
 

@@ -7,7 +7,7 @@ train:  12%|█▏        | 120/1000 [00:10<01:13, 12.00it/s, loss=0.5]
 import re
 from dataclasses import dataclass, field
 
-from orchestrator.store.formats.words import read_values
+from orchestrator.store.formats.words import part_of, values_of
 
 _SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _AMOUNT = r"\d+(?:\.\d+)?[kMGT]?"
@@ -65,7 +65,7 @@ def read_bar(text: str) -> Bar | None:
         total=total,
         rate=_rate(behind),
         unit=_unit(behind),
-        values=dict(read_values(behind["postfix"] or "")),
+        values=values_of(behind["postfix"] or "", part_of(desc, 0, len(desc))),
     )
 
 

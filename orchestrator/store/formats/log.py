@@ -7,6 +7,9 @@ The step of a point is the one that its line names; else that of the epoch, as l
 names no steps; else the last step that was named by a line with values, by a heading or by a bar
 that counts training. Values before any of these are configuration, and no points. A counter that
 begins anew with the next epoch, or whose bar is drawn anew, goes on from where it was.
+
+A line that `tqdm.write` puts above a bar stands at the bar's next drawing, which follows at once:
+the one before may be old, since a bar is drawn ten times a second at most.
 """
 
 import re
@@ -32,6 +35,10 @@ _MOST_COUNTERS = 16
 _MOST_STEP = 1 << 62
 _PLACE_GROUPS = {"step", "epoch"}  # of a spec's own patterns
 _NEWLINE = 10
+_CLEARED = b" \r"  # how tqdm overwrites a bar
+_MOST_ABOVE = 16  # lines above a bar that wait for it
+# A traceback's place, and a warning's: the line below is a line of a program.
+_SHOWS_CODE = re.compile(rb'File "[^"]*", line \d|:\d+: \w*Warning: ')
 _PROGRESS = {"progress", "rate"}  # series of the bars themselves
 _LAST = "last"  # memory: name → [step, value] of its last point
 
@@ -54,6 +61,8 @@ _MARKS = tuple(
         rb"cc [.\dn]",
         rb"acy [.\dn]",
         rb"\x1b\[",
+        rb'File "',
+        rb"Warning: ",
     )
 )
 # What may give a step: before the first, values are configuration and need not be read.
@@ -63,12 +72,18 @@ _PLACES = re.compile(rb"(?i)step|epoch|iter|batch|update|\bit ?[=:]|%\||/s|s/it"
 def decode(cursor: Cursor, data: bytes | None, rules: Rules) -> Iterator[Found]:
     """Points of whole pieces. A piece without its end is part of one that is too long to read."""
     reader = _Reader(cursor, rules)
-    for piece, ends_line in _pieces(cursor, data or b"", every=bool(rules.patterns)):
-        yield from reader.read(piece, ends_line=ends_line)
+    for piece, cleared, ends_line in _pieces(cursor, data or b"", every=bool(rules.patterns)):
+        yield from reader.read(piece, cleared=cleared, ends_line=ends_line)
 
 
-def _pieces(cursor: Cursor, data: bytes, *, every: bool) -> Iterator[tuple[bytes, bool]]:
-    """Pieces that may say something, their line in the cursor; and whether a newline ends them."""
+def _pieces(cursor: Cursor, data: bytes, *, every: bool) -> Iterator[tuple[bytes, bool, bool]]:
+    """Pieces that may say something, their line in the cursor.
+
+    Each with whether a bar was cleared before it, and whether a newline ends it.
+    """
+    before = cursor.memory.pop("cleared", False)
+    if data.endswith(_CLEARED):
+        cursor.memory["cleared"] = True
     text = data.replace(b"\r", b"\n")
     at = 0
     if cursor.memory.get("long"):
@@ -84,7 +99,8 @@ def _pieces(cursor: Cursor, data: bytes, *, every: bool) -> Iterator[tuple[bytes
         cursor.line += text.count(b"\n", at, after)
         at = after
         if after - start <= LONGEST:
-            yield text[start : after - 1], data[after - 1] == _NEWLINE
+            cleared = before if start == 0 else data[start - 2 : start] == _CLEARED
+            yield text[start : after - 1], cleared, data[after - 1] == _NEWLINE
     cursor.line += text.count(b"\n", at, end)
 
 
@@ -114,8 +130,13 @@ class _Reader:
         self._rules = rules
         self._patterns = _compiled(rules.patterns)
 
-    def read(self, piece: bytes, *, ends_line: bool) -> Iterator[Found]:
+    def read(self, piece: bytes, *, cleared: bool, ends_line: bool) -> Iterator[Found]:
         """Points of one piece, and those that were held until it came."""
+        line = self._cursor.line
+        if _SHOWS_CODE.search(piece):
+            self._memory["code"] = line + 1
+        if line <= self._memory.get("code", 0):
+            return
         if not self._patterns and "step" not in self._memory and not _PLACES.search(piece):
             return
         text = plain_text(piece)
@@ -125,6 +146,10 @@ class _Reader:
             return
         words = words or read_line(text)
         if words.values or words.heading:
+            if cleared and words.step is None and "bar" in self._memory:
+                yield from self._put_above(words.values)
+                return
+            yield from self._give_above()
             step = self._step_of(words)
             yield from self._offer(step, words.values, "", ends_line=ends_line)
 
@@ -152,23 +177,44 @@ class _Reader:
     def _counted(self, step: Count, epoch: Count | None) -> int:
         """The step, going on over epochs where its counter begins anew with each of them."""
         if step.inner:
-            counted = self._counter("batch", step.count, step.total)
+            at = 0 if epoch is None else epoch.count
+            counted = self._counter("batch", step.count, step.total, restarts=at, inner=True)
         elif epoch is not None:
             counted = self._counter("", step.count, step.total, restarts=epoch.count)
         else:
             counted = None
         return step.count if counted is None else counted
 
-    def _counter(self, key: str, count: int, total: int | None, restarts: int = 0) -> int | None:
-        """Count on from where a counter of this name began anew; None if there are too many."""
+    def _counter(
+        self, key: str, count: int, total: int | None, restarts: int = 0, *, inner: bool = False
+    ) -> int | None:
+        """Count on from where a counter of this name began anew; None if there are too many.
+
+        `restarts` is the epoch, 0 if none is named. In the next one a batch that is not beyond the
+        last is a new one; a step that is named again may be the same.
+        """
         counters: dict[str, list[int]] = self._memory.setdefault("counters", {})
         if key not in counters and len(counters) >= _MOST_COUNTERS:
             return None
         base, last, of, epoch = counters.get(key, [0, 0, 0, restarts])
-        if count < last and (restarts == 0 or restarts > epoch):
+        behind = count < last or (inner and count == last and restarts > epoch)
+        if behind and (restarts == 0 or restarts > epoch):
             base += of or last
         counters[key] = [base, count, total or 0, max(epoch, restarts)]
         return base + count
+
+    def _put_above(self, values: dict[str, float]) -> Iterator[Found]:
+        """Keep the values of a line until the bar is drawn again below it."""
+        above = self._memory.setdefault("above", [])
+        if len(above) >= _MOST_ABOVE:
+            yield from self._give_above()
+            above = self._memory.setdefault("above", [])
+        above.append([self._cursor.line, values])
+
+    def _give_above(self) -> Iterator[Found]:
+        """Values of the lines above a bar, at the step that it tells."""
+        for line, values in self._memory.pop("above", ()):
+            yield from self._give(line, self._memory["step"], values)
 
     def _draw(self, bar: Bar, *, ends_line: bool) -> Iterator[Found]:
         """Values of one drawing of a bar, and how far it is where it counts training."""
@@ -178,7 +224,8 @@ class _Reader:
             step = self._counter(bar.key, bar.count, bar.total)
             if step is None:
                 return
-            self._memory.update(step=step, by="step")
+            self._memory.update(step=step, by="step", bar=True)
+            yield from self._give_above()
         values = {name: value for name, value in bar.values.items() if name not in _PROGRESS}
         yield from self._offer(step, values, bar.key or "bar", ends_line=ends_line)
         if trains and step is not None:
@@ -256,4 +303,5 @@ def _words_of(match: re.Match[str]) -> Words:
 
 def _place(text: str | None) -> Count | None:
     digits = "" if text is None else text.replace(",", "").strip()
-    return Count(read_count(digits), None) if digits.isdecimal() else None
+    count = read_count(digits) if digits.isdecimal() else None
+    return None if count is None else Count(count, None)

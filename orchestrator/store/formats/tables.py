@@ -17,7 +17,7 @@ from orchestrator.store.formats.values import (
 
 # The first that is there names the step; an epoch stands for it where nothing else does.
 STEPS = ("step", "global_step", "trainer/global_step", "_step", "iter", "iteration", "epoch")
-TIMES = ("time", "timestamp", "_timestamp", "wall_time")
+TIMES = ("time", "timestamp", "_timestamp", "wall_time", "wall time")
 _SEPARATORS = (",", "\t", ";")
 _DEEPEST = 8  # nested objects
 

@@ -92,7 +92,7 @@ def _by_code(ending: Ending, end: End) -> Diagnosis | None:
     if NO_RETRY in codes and ending.outcome is not Outcome.STOPPED:
         return _plain(Cause.NO_RETRY, f"exit code {NO_RETRY}{where}: do not retry", "exit 93")
     if REQUEUE in codes and (ending.outcome is not Outcome.STOPPED or is_limit(ending.stop)):
-        why = f"exit code {REQUEUE}{where}: checkpointed, asks to be started again"
+        why = f"exit code {REQUEUE}{where}: asks to be started again"
         said = f" ({ending.stop.why})" if ending.stop else ""
         return _plain(Cause.REQUEUE, why + said, "exit 75")
     return None
