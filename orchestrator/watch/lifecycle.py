@@ -188,13 +188,18 @@ def _signal_name(number: int) -> str:
 def record_loss(
     folder: AttemptFolder, state: RunState, *, reaped: procs.Reaped, now: float
 ) -> None:
-    """Write the exit record that a lost shim could not write; whoever links first wins."""
+    """Write the exit record that a lost shim could not write; whoever links first wins.
+
+    The attempt ended when it last wrote something: it may have been found days later.
+    """
     attempt = state.attempt
+    started = attempt.started if attempt.started is not None else now
+    files = (*folder.event_files(), *folder.logs())
     record = ExitRecord(
         code=None,
         signal=None,
-        started=attempt.started if attempt.started is not None else now,
-        ended=now,
+        started=started,
+        ended=min(now, max((file.stat().st_mtime for file in files), default=started)),
         recorded_by="watcher",
         leftovers=reaped.ended + reaped.survivors,
         survivors=reaped.survivors,

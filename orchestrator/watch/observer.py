@@ -47,9 +47,9 @@ class Observation:
     """What one look at a run showed.
 
     `end` is how its newest attempt ended, None while that lives or waits. The run itself has ended
-    (`state`) once it is decided that no other attempt follows. `elapsed` is the time since the
-    attempt began, `idle` that without a new record or log line, `quiet` that without a new record;
-    in seconds. `used` is what the run has used up so far. `changed` says that a verdict has turned
+    (`state`) once it is decided that no other attempt follows. `elapsed` is how long the attempt
+    has executed, `idle` the time without a new record or log line, `quiet` that without a new
+    record; in seconds. `used` is what the run has used up so far. `changed` says that a verdict has turned
     since the look before, `behind` that there is more in the logs than one look takes in. `alerts`
     are the first ones that its programs raised.
     """
@@ -191,7 +191,9 @@ class Observer:
         return replace(known[1], attempt=elapsed)
 
     def _elapsed(self, state: RunState, clock: Clock) -> float:
-        """Time since the attempt began, whatever the wall clock does meanwhile."""
+        """How long the attempt executes, whatever the wall clock does meanwhile."""
+        if state.attempt.exit is not None:
+            return state.attempt.exit.seconds
         number, started = state.attempt.number, state.attempt.started
         if started is None:
             return 0.0

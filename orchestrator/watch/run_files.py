@@ -51,7 +51,7 @@ class RunFiles:
         known = self._read
         if known is not None and known[0] == attempt and known[2].process is not None:
             # Liveness before the listing: a shim that ends between the two looks is seen as ended.
-            alive = self._executor.is_alive(known[2].process)
+            alive = self._executor.is_alive(attempt, known[2].process)
             if self._listings.list(str(attempt.path)) is known[1]:
                 return known[2] if known[2].alive == alive else replace(known[2], alive=alive)
         listing = self._listings.list(str(attempt.path))
