@@ -49,9 +49,9 @@ class Observation:
     `end` is how its newest attempt ended, None while that lives or waits. The run itself has ended
     (`state`) once it is decided that no other attempt follows. `elapsed` is how long the attempt
     has executed, `idle` the time without a new record or log line, `quiet` that without a new
-    record; in seconds. `used` is what the run has used up so far. `changed` says that a verdict has turned
-    since the look before, `behind` that there is more in the logs than one look takes in. `alerts`
-    are the first ones that its programs raised.
+    record; in seconds. `used` is what the run has used up so far. `changed` says that a verdict has
+    turned since the look before, `behind` that there is more in the logs than one look takes in.
+    `alerts` are the first ones that its programs raised.
     """
 
     folder: RunFolder
