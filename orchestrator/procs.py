@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 5.0  # seconds for the kernel to end what was killed
 _LOOK = 0.02  # seconds between looks
+_STAT = 4096  # bytes; /proc/PID/stat has a few hundred
 _ASKED = ["pid", "ppid", "environ", "status", "num_threads"]
 
 
@@ -44,12 +45,18 @@ def start_ticks(pid: int) -> int | None:
     A process whose first thread has ended while others go on is no zombie.
     """
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
+        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
         return None
+    try:
+        stat = os.read(descriptor, _STAT)
+    except ProcessLookupError:
+        return None
+    finally:
+        os.close(descriptor)
     # The command name may hold spaces and parentheses: fields start after the last one.
-    fields = stat[stat.rindex(")") + 2 :].split()
-    return None if fields[0] in "ZX" and int(fields[17]) < 2 else int(fields[19])
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    return None if fields[0] in b"ZX" and int(fields[17]) < 2 else int(fields[19])
 
 
 @cache

@@ -8,7 +8,7 @@ from orchestrator.domain.retry import Retry
 from orchestrator.domain.run import Budget
 from orchestrator.store import Reader
 from orchestrator.watch.live import state_of
-from orchestrator.watch.spending import spent, took
+from orchestrator.watch.spending import spent
 from orchestrator.watch.stories import AttemptStory, stories
 from orchestrator.workspace import RunFolder, Workspace
 
@@ -41,7 +41,7 @@ def explain_run(workspace: Workspace, folder: RunFolder) -> Explanation:
     state = state_of(folder, record, max_step=row.step if row else None)
     number, ended, started = state.attempt.number, state.attempt.exit, state.attempt.started
     if ended is not None:
-        elapsed = took(folder.attempt(number), ended)
+        elapsed = ended.seconds
     else:
         elapsed = 0.0 if started is None else max(0.0, time.time() - started)
     used = spent(folder, record, number, elapsed)

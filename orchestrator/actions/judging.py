@@ -14,6 +14,7 @@ from orchestrator.fsio import locked
 from orchestrator.store.rows import RunRow
 from orchestrator.watch.live import state_of
 from orchestrator.watch.observer import Observer
+from orchestrator.watch.run_files import RunFiles
 from orchestrator.workspace import RunFolder, Workspace
 
 
@@ -81,5 +82,5 @@ def _judge_into(
     """Judge a run from its files, and write what they hold into the index at `database`."""
     # Of the module, since `Index` brings SQLModel, half a second: it is seldom needed.
     with store.Index(database) as index, store.Reader(database) as reader:
-        seen = Observer(workspace, index, reader, folder, record).look(SystemClock())
+        seen = Observer(workspace, index, RunFiles(folder, record)).look(SystemClock())
         return Judged(verdicts=seen.verdicts, series=tuple(reader.series(folder.id)))

@@ -94,9 +94,8 @@ def take_turn(workspace: Workspace, run: RunFolder) -> None:
     Raises:
         EnvironmentFailure: its turn has come, but it could not be started.
     """
-    live = [folder for folder, _, _ in live_runs(workspace)]
     with Reader(workspace.database) as reader:
-        Dispatcher(workspace, reader).dispatch(live, only=run.id)
+        Dispatcher(workspace, reader).dispatch(live_runs(workspace), only=run.id)
 
 
 def mark_ongoing(document: tickets.Document) -> tickets.Document:

@@ -11,6 +11,7 @@ from orchestrator.watch.daemon import ensure_watcher
 from orchestrator.watch.lifecycle import read_run
 from orchestrator.watch.live import has_pending
 from orchestrator.watch.observer import Observer
+from orchestrator.watch.run_files import RunFiles
 from orchestrator.watch.ticket_index import index_tickets
 from orchestrator.workspace import Workspace
 
@@ -43,7 +44,7 @@ def rebuild_index(workspace: Workspace) -> Rebuilt:
         for folder in workspace.run_folders():
             record = read_run(folder)
             if record is not None:
-                Observer(workspace, index, reader, folder, record).look(SystemClock())
+                Observer(workspace, index, RunFiles(folder, record)).look(SystemClock())
                 runs += 1
     # A run that ended meanwhile found the lock held, and started no watcher.
     if has_pending(workspace):

@@ -83,7 +83,8 @@ class ExitRecord:
     """exit.json: how an attempt ended, written exactly once.
 
     `code` and `signal` are those of the last command started; both are None when the shim itself
-    vanished and the watcher had to write the record. `max_rss` is in bytes. `leftovers` counts
+    vanished and the watcher had to write the record, whose `ended` is the time of the last thing
+    that the attempt wrote. `max_rss` is in bytes. `leftovers` counts
     descendants that had to be ended after the commands were done; `survivors` those that could
     not be.
     """
@@ -99,6 +100,11 @@ class ExitRecord:
     survivors: int = 0
     error: str | None = None
     phases: tuple[PhaseExit, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """How long the attempt executed; 0 if a clock was set back meanwhile."""
+        return max(0.0, self.ended - self.started)
 
 
 BY_US = "exp"  # who asked for a stop, when it was the tool itself

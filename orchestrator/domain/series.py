@@ -6,6 +6,7 @@ series with doubled or rounded points.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 
 from orchestrator.domain.hardware import is_sampled
 
@@ -43,5 +44,6 @@ def furthest(steps: Mapping[str, int]) -> int | None:
     return max((steps[name] for name in surest(programs)), default=None)
 
 
+@lru_cache(maxsize=4096)  # asked of every series at every look
 def _rank(series: str) -> int:
     return len(ORIGINS) if is_sampled(series) else ORIGINS.index(origin_of(series))

@@ -59,16 +59,24 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Commit all of the block or nothing of it."""
-    connection.execute("BEGIN IMMEDIATE")
+    """Commit all of the block or nothing of it; inside another one, it is committed with that."""
+    inside = connection.in_transaction
+    connection.execute("SAVEPOINT inner" if inside else "BEGIN IMMEDIATE")
     try:
         yield
-        connection.execute("COMMIT")
+        connection.execute("RELEASE inner" if inside else "COMMIT")
     except BaseException:
         # SQLite has rolled back by itself after some errors, a full disk among them.
         if connection.in_transaction:
-            connection.execute("ROLLBACK")
+            connection.execute("ROLLBACK TO inner" if inside else "ROLLBACK")
         raise
+
+
+def commit_so_far(connection: sqlite3.Connection) -> None:
+    """Commit what an open transaction has written, and go on in another one."""
+    if connection.in_transaction:
+        connection.execute("COMMIT")
+        connection.execute("BEGIN IMMEDIATE")
 
 
 @contextmanager

@@ -22,6 +22,8 @@ from orchestrator.store import schema
 from orchestrator.store.rows import CachedTicket
 from orchestrator.workspace import RunFolder
 
+Words = dict[str, Any]
+
 
 def run_row(record: RunRecord, state: RunState) -> schema.Run:
     """The run; `step`, `phase` and `started` follow from other tables and are filled in later."""
@@ -114,42 +116,48 @@ def checkpoint_row(run: str, checkpoint: Checkpoint) -> schema.Checkpoint:
 
 def verdict_rows(
     run: str, criteria: Sequence[Criterion], verdicts: Sequence[Verdict]
-) -> list[schema.Verdict]:
-    """A row for each criterion, in the ticket's order.
+) -> list[Words]:
+    """The words of a row for each criterion, in the ticket's order.
+
+    Not by way of the table's class, which takes longer than the statement: the watcher writes
+    verdicts all the time.
 
     Raises:
         ValueError: there are not as many verdicts as criteria.
     """
     pairs = enumerate(zip(criteria, verdicts, strict=True))
     return [
-        schema.Verdict(
-            run=run,
-            position=position,
-            key=criterion.key,
-            text=criterion.text,
-            section=criterion.section,
-            required=criterion.required,
-            state=str(verdict.state),
-            final=verdict.final,
-            why=verdict.why,
-            value=verdict.value,
-            margin=verdict.margin,
-            unit=verdict.unit,
-            evidence=_json(asdict(verdict.evidence)) if verdict.evidence else None,
-            polarity=criterion.reading.polarity,
-            projection=_json(asdict(verdict.projection)) if verdict.projection else None,
-            companions=_json(list(verdict.companions)),
+        _stored(
+            {
+                "run": run,
+                "position": position,
+                "key": criterion.key,
+                "text": criterion.text,
+                "section": criterion.section,
+                "required": criterion.required,
+                "state": str(verdict.state),
+                "final": verdict.final,
+                "why": verdict.why,
+                "value": verdict.value,
+                "margin": verdict.margin,
+                "unit": verdict.unit,
+                "evidence": _json(asdict(verdict.evidence)) if verdict.evidence else None,
+                "polarity": criterion.reading.polarity,
+                "projection": _json(asdict(verdict.projection)) if verdict.projection else None,
+                "companions": _json(list(verdict.companions)),
+            }
         )
         for position, (criterion, verdict) in pairs
     ]
 
 
-def words_of(row: schema.Table) -> dict[str, Any]:
-    """A row as the words of a statement.
+def words_of(row: schema.Table) -> Words:
+    """A row as the words of a statement."""
+    return _stored(row.model_dump())
 
-    NaN becomes text: SQLite would make it NULL, which says here that there is no value.
-    """
-    words = row.model_dump()
+
+def _stored(words: Words) -> Words:
+    """NaN becomes text: SQLite would make it NULL, which says here that there is no value."""
     return {
         name: "NaN" if isinstance(value, float) and math.isnan(value) else value
         for name, value in words.items()

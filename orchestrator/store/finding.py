@@ -6,7 +6,6 @@ costs one `stat` a folder and one a file: a folder is listed again only when it 
 """
 
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from orchestrator.codec import read_record_if_present
 from orchestrator.domain.run import ExitRecord, RunRecord, Track
+from orchestrator.listing import NOTHING, Listing, Listings
 from orchestrator.store.formats import (
     CSV,
     LOG,
@@ -25,7 +25,6 @@ from orchestrator.store.formats import (
 )
 from orchestrator.workspace import AttemptFolder, RunFolder
 
-_SETTLED = 2.0  # seconds after which a folder's time of change tells of every later change
 _AFTER_END = 2.0  # seconds after an attempt's end in which its last writes may be dated
 _MOST_FOLDERS = 2000  # looked through for one run
 _MOST_FILES = 500
@@ -49,58 +48,29 @@ class SourceFile:
     stamp: tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class _Listing:
-    changed: int
-    names: tuple[str, ...]
-    folders: tuple[str, ...]
-    files: tuple[str, ...]
-
-
-_NOTHING = _Listing(0, (), (), ())
-
-
 class _Folders:
-    """Listings of folders, each made again only when its folder changed."""
+    """Folders that were looked into for files, to tell whether to look again."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[Path, _Listing]] = {}
-        self._looked: list[tuple[Path, int]] = []
-        self._settled = False
+        self._listings = Listings()
+        self._looked: dict[str, Listing] = {}
 
     def begin(self) -> None:
         """Forget which folders mattered; the listings are kept."""
-        self._looked = []
-        self._settled = True
+        self._looked = {}
 
     def unchanged(self) -> bool:
         """Whether every folder looked at since `begin` is as it was."""
-        try:
-            return (
-                self._settled
-                and bool(self._looked)
-                and all(path.stat().st_mtime_ns == changed for path, changed in self._looked)
-            )
-        except OSError:
-            return False
+        looked = self._looked.items()
+        return bool(looked) and all(self._listings.list(path) is known for path, known in looked)
 
-    def list(self, folder: str) -> _Listing:
-        """Names in a folder, sorted; nothing for one that is gone, or one too many."""
-        path, known = self._known.get(folder) or (Path(folder), _NOTHING)
+    def list(self, folder: str) -> Listing:
+        """Names in a folder; nothing for one that is gone, or one too many."""
         if len(self._looked) >= _MOST_FOLDERS:
-            return _NOTHING
-        try:
-            changed = path.stat().st_mtime_ns
-            listing = known if known.changed == changed else _listed(folder, changed)
-        except OSError:
-            self._known.pop(folder, None)
-            return _NOTHING
-        self._looked.append((path, changed))
-        # Two changes within one tick of the file system's clock have the same time.
-        if changed / 1e9 < time.time() - _SETTLED:
-            self._known[folder] = path, listing
-        else:
-            self._settled = False
+            return NOTHING
+        listing = self._listings.list(folder)
+        if listing is not NOTHING:
+            self._looked[folder] = listing
         return listing
 
 
@@ -122,18 +92,9 @@ class Finder:
         self._folders = _Folders()
         self._candidates: list[_Candidate] = []
         self._sources: dict[str, SourceFile] = {}
-        self._read: dict[str, tuple[int, tuple[int, int]]] = {}
         self._rules = NO_RULES
         self._begun: dict[int, float] = {}
         self._known_begin: set[int] = set()
-
-    def is_read(self, file: SourceFile) -> bool:
-        """Whether a file is as it was when it was last read to its end."""
-        return self._read.get(file.name) == (file.attempt, file.stamp)
-
-    def read(self, file: SourceFile) -> None:
-        """Take note that a file was read, at least as far as its stamp says."""
-        self._read[file.name] = (file.attempt, file.stamp)
 
     def files(self) -> list[SourceFile]:
         """Every file of the run at this moment, in an order that follows from their names.
@@ -280,18 +241,4 @@ def _rules_of(record: RunRecord) -> Rules:
         patterns=record.track.patterns,
         planned=record.planned_steps,
         many=any(word in _LAUNCHERS for word in words),
-    )
-
-
-def _listed(folder: str, changed: int) -> _Listing:
-    with os.scandir(folder) as entries:
-        kinds = [
-            (entry.name, entry.is_dir(follow_symlinks=False), entry.is_file(follow_symlinks=False))
-            for entry in entries
-        ]
-    return _Listing(
-        changed,
-        tuple(sorted(name for name, _, _ in kinds)),
-        tuple(sorted(name for name, is_folder, _ in kinds if is_folder)),
-        tuple(sorted(name for name, _, is_file in kinds if is_file)),
     )

@@ -17,11 +17,11 @@ from orchestrator.errors import DamagedIndexError
 from orchestrator.store import encode, schema
 from orchestrator.store import ingest as files
 from orchestrator.store.database import connect_writer, explained, swap, transaction
-from orchestrator.store.finding import Finder
 from orchestrator.store.migrations import migrate
 from orchestrator.store.progress import refresh_phase, refresh_step
 from orchestrator.store.replay import replay
 from orchestrator.store.rows import CachedTicket, IngestResult
+from orchestrator.store.streams import Reach
 from orchestrator.workspace import RunFolder
 
 _HEADER = b"SQLite format 3\0"
@@ -44,7 +44,7 @@ class Index:
             EnvironmentFailure: also for a database of a newer version.
         """
         self.path = path
-        self._finders: dict[str, Finder] = {}
+        self._intakes: dict[str, files.Intake] = {}
         with explained(path):
             self._connection = connect_writer(path)
             try:
@@ -101,7 +101,7 @@ class Index:
         """Take in what a run's files have grown by: event files, and what its record declares.
 
         New points of the `wanted` metrics (names, or a function that says yes) and new events go
-        to the callbacks, in line order, after they are committed. If the result names `restarted`
+        to the callbacks, in line order, after they are stored. If the result names `restarted`
         files, those were heard again from their start: replay instead. After an error, too: what
         came in before it is stored but was not reported.
 
@@ -110,10 +110,30 @@ class Index:
         """
         with explained(self.path):
             hears = files.listener(wanted, on_point, on_event)
-            finder = self._finders.get(folder.id)
-            if finder is None or finder.folder != folder:
-                finder = self._finders[folder.id] = Finder(folder)
-            return files.ingest(self._connection, finder, hears)
+            intake = self._intakes.pop(folder.id, None)
+            if intake is None or intake.folder != folder:
+                intake = files.Intake(self._connection, folder)
+            result = intake.take(hears)
+            self._intakes[folder.id] = intake  # not after an error: it may hold what is not stored
+            return result
+
+    def reach(self, run: str) -> Reach:
+        """How far the series of a run go, as of its last `ingest`."""
+        return self._intakes[run].reach
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Commit at once what the block takes in, where that is little; readers see it then.
+
+        Raises:
+            EnvironmentFailure: nothing of it may have been kept: whoever heard of it replays.
+        """
+        try:
+            with self._writing():
+                yield
+        except BaseException:
+            self._intakes.clear()
+            raise
 
     def replay(
         self,
@@ -146,12 +166,12 @@ class Index:
         self, run: str, criteria: Sequence[Criterion], verdicts: Sequence[Verdict]
     ) -> None:
         """Replace the verdicts of a run that was put before: one for each criterion, in order."""
-        self._replace("verdict", run, encode.verdict_rows(run, criteria, verdicts))
+        self._replace(schema.Verdict, run, encode.verdict_rows(run, criteria, verdicts))
 
     def put_checkpoints(self, run: str, checkpoints: Iterable[Checkpoint]) -> None:
         """Replace the checkpoints of a run that was put before."""
-        rows = [encode.checkpoint_row(run, checkpoint) for checkpoint in checkpoints]
-        self._replace("checkpoint", run, rows)
+        rows = [encode.words_of(encode.checkpoint_row(run, saved)) for saved in checkpoints]
+        self._replace(schema.Checkpoint, run, rows)
 
     def put_tickets(self, tickets: Iterable[CachedTicket]) -> None:
         """Remember parsed tickets by path, in place of what was known of those files."""
@@ -183,10 +203,10 @@ class Index:
         if rows:
             self._connection.executemany(_upsert(type(rows[0])), map(encode.words_of, rows))
 
-    def _replace(self, table: str, run: str, rows: Sequence[schema.Table]) -> None:
+    def _replace(self, table: type[schema.Table], run: str, rows: Sequence[encode.Words]) -> None:
         with self._writing() as connection:
-            connection.execute(f"DELETE FROM {table} WHERE run = ?", (run,))  # noqa: S608 - our names
-            self._put(rows)
+            connection.execute(f"DELETE FROM {table.__tablename__} WHERE run = ?", (run,))  # noqa: S608 - our names
+            connection.executemany(_upsert(table), rows)
 
 
 @cache

@@ -4,65 +4,32 @@ A kill at any instant loses nothing and doubles nothing: rows and the offset beh
 committed together, and what is after the last newline waits for the rest of its line.
 """
 
-import json
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from itertools import chain
-from math import isfinite
 from pathlib import Path
-from typing import Any
 
 from orchestrator.domain.point import Event, Point
 from orchestrator.errors import EnvironmentFailure
+from orchestrator.store import streams
 from orchestrator.store.chunks import next_chunk
-from orchestrator.store.database import transaction
+from orchestrator.store.database import commit_so_far, transaction
 from orchestrator.store.finding import Finder, SourceFile
-from orchestrator.store.progress import refresh_phase, refresh_step
 from orchestrator.store.rows import IngestResult
-from orchestrator.store.scan import BEFORE, Source, Stream, key_of, scan, take_found
+from orchestrator.store.scan import Source, scan, take_found
+from orchestrator.workspace import RunFolder
 
 BITE = 4 << 20  # bytes of file a transaction; a longer line is counted as broken and skipped
 _TAIL = 256  # bytes before the offset whose hash tells a file from its replacement
 
-_CURSOR = ("id", "run", "path", "attempt", "offset", "line", "broken", "tail", "segment", "step")
-
 Wanted = Collection[str] | Callable[[str], bool]
-
-_GET_SOURCE = """SELECT attempt, "offset", line, broken, broken_lines, tail, segment, step, memory
-    FROM source WHERE id = ?"""
-# Never REPLACE: it would delete the old row first, and with it all that hangs on it.
-_PUT_SOURCE = """INSERT INTO source VALUES (:id, :run, :path, :attempt, :offset, :line, :broken,
-    :broken_lines, :tail, :segment, :step, :memory)
-    ON CONFLICT (id) DO UPDATE SET "offset" = excluded."offset", line = excluded.line,
-      broken = excluded.broken, broken_lines = excluded.broken_lines, tail = excluded.tail,
-      segment = excluded.segment, step = excluded.step, memory = excluded.memory"""
-_PUT_STREAM = """INSERT INTO stream VALUES (:id, :source, :run, :name, :count, :nonfinite, :low,
-    :high, :max_step, :segment, :step, :time, :line, :value)
-    ON CONFLICT (id) DO UPDATE SET count = count + excluded.count,
-      nonfinite = nonfinite + excluded.nonfinite,
-      low = coalesce(min(low, excluded.low), low, excluded.low),
-      high = coalesce(max(high, excluded.high), high, excluded.high),
-      max_step = max(max_step, excluded.max_step), segment = excluded.segment,
-      step = excluded.step, time = excluded.time, line = excluded.line, value = excluded.value"""
-# The latest point of a series is the largest in Position order, not the last to arrive.
-_PUT_SERIES = """INSERT OR REPLACE INTO series
-    SELECT stream.run, stream.name, total.count, total.nonfinite, total.low, total.high,
-      total.max_step, stream.step, stream.time, stream.value
-    FROM stream JOIN source ON source.id = stream.source
-    JOIN (SELECT sum(count) AS count, sum(nonfinite) AS nonfinite, min(low) AS low,
-      max(high) AS high, max(max_step) AS max_step FROM stream WHERE run = :run AND name = :name
-    ) AS total
-    WHERE stream.run = :run AND stream.name = :name
-    ORDER BY source.attempt DESC, stream.segment DESC, stream.step DESC, stream.time DESC,
-      source.path DESC, stream.line DESC LIMIT 1"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """Who hears of new records, after they are committed and in the order of their lines."""
+    """Who hears of new records, after they are stored and in the order of their lines."""
 
     wanted: Callable[[str], bool]
     on_point: Callable[[Point], None] | None
@@ -79,37 +46,112 @@ def listener(
     return Listener(wanted=wants, on_point=on_point, on_event=on_event)
 
 
-def ingest(
-    connection: sqlite3.Connection, finder: Finder, hears: Listener, *, bite: int = BITE
-) -> IngestResult:
-    """Take in what is new in the files of a run.
+class Intake:
+    """The files of one run on their way into the index, from one look to the next.
 
-    Raises:
-        EnvironmentFailure: a file cannot be read.
-        sqlite3.Error: nothing of the present bite was kept; the next call goes on before it.
+    What it holds follows from the database, which nobody else writes: after an error, or when a
+    transaction around it fails, it must be made anew.
     """
-    result = IngestResult()
-    folder = finder.folder
-    if not folder.path.is_dir():
-        return result  # a share that is not mounted is no reason to forget everything
-    known = {
-        path: source
-        for source, path in connection.execute(
-            "SELECT id, path FROM source WHERE run = ?", (folder.id,)
-        )
-    }
-    for file in finder.files():
-        if finder.is_read(file) and file.name in known:
-            del known[file.name]
-            continue
-        known.pop(file.name, None)
-        result = _add(result, _read_file(connection, folder.id, file, hears, bite))
-        finder.read(file)
-    for path, source in known.items():
-        with transaction(connection):
-            _forget_source(connection, folder.id, source)
-        result = replace(result, restarted=(*result.restarted, path))
-    return result
+
+    def __init__(self, connection: sqlite3.Connection, folder: RunFolder) -> None:
+        self.folder = folder
+        self._connection = connection
+        self._finder = Finder(folder)
+        self._known = streams.sources_of(connection, folder.id)
+        self._sources: dict[str, Source] = {}
+        self._stamps: dict[str, tuple[int, tuple[int, int]]] = {}
+        self._reach = streams.Reach.of(connection, folder.id)
+
+    @property
+    def reach(self) -> streams.Reach:
+        """How far the series of the run go."""
+        return self._reach
+
+    def take(self, hears: Listener, *, bite: int = BITE) -> IngestResult:
+        """Take in what is new in the files of the run.
+
+        Raises:
+            EnvironmentFailure: a file cannot be read.
+            sqlite3.Error: nothing of the present bite was kept; another one goes on before it.
+        """
+        result = IngestResult()
+        if not self.folder.path.is_dir():
+            return result  # a share that is not mounted is no reason to forget everything
+        gone = set(self._known)
+        for file in self._finder.files():
+            gone.discard(file.name)
+            stamp = file.attempt, file.stamp
+            if self._stamps.get(file.name) != stamp:
+                result = _add(result, self._read(file, hears, bite))
+                self._stamps[file.name] = stamp
+        for path in sorted(gone):
+            self._forget(path)
+            result = replace(result, restarted=(*result.restarted, path))
+        return result
+
+    def _read(self, file: SourceFile, hears: Listener, bite: int) -> IngestResult:
+        result = IngestResult()
+        try:
+            descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return result
+        except OSError as error:
+            raise _unreadable(file.path, error) from error
+        try:
+            source = self._source(file)
+            if source.attempt != file.attempt or _is_replaced(descriptor, source):
+                self._forget(file.name)
+                source = self._source(file)
+                result = IngestResult(restarted=(source.path,))
+            while (part := self._bite(descriptor, source, hears, bite)) is not None:
+                result = _add(result, part)
+        except OSError as error:
+            raise _unreadable(file.path, error) from error
+        finally:
+            os.close(descriptor)
+        return result
+
+    def _source(self, file: SourceFile) -> Source:
+        """The cursor of a file, with what there is to know for reading it."""
+        source = self._sources.get(file.name)
+        if source is None:
+            source = streams.load_source(self._connection, self.folder.id, file)
+            self._sources[file.name] = source
+        source.format, source.rules, source.begun = file.format, file.rules, file.begun
+        return source
+
+    def _bite(
+        self, descriptor: int, source: Source, hears: Listener, bite: int
+    ) -> IngestResult | None:
+        """Read, scan and store the next bite; None when no whole line is left."""
+        broken, begin = source.broken, source.offset
+        data, source.offset = next_chunk(source.format, descriptor, begin, bite, source.memory)
+        if source.offset == begin:
+            return None
+        if source.format is None:
+            _scan_bytes(source, data)
+        else:
+            take_found(source, data)
+        source.tail = _tail(descriptor, source.offset)
+        with transaction(self._connection):
+            streams.write(self._connection, source, self._reach)
+        read = source.offset - begin
+        if read > bite // 2:
+            commit_so_far(self._connection)
+        self._known.add(source.path)
+        _tell(source, hears)
+        points, events = source.clear()
+        if source.is_sampled:
+            return IngestResult(sampled=read)
+        return IngestResult(points=points, events=events, broken=source.broken - broken, bytes=read)
+
+    def _forget(self, path: str) -> None:
+        with transaction(self._connection):
+            streams.forget_source(self._connection, self.folder.id, path)
+        self._reach = streams.Reach.of(self._connection, self.folder.id)
+        self._known.discard(path)
+        self._sources.pop(path, None)
+        self._stamps.pop(path, None)
 
 
 def _add(left: IngestResult, right: IngestResult) -> IngestResult:
@@ -123,79 +165,12 @@ def _add(left: IngestResult, right: IngestResult) -> IngestResult:
     )
 
 
-def _read_file(
-    connection: sqlite3.Connection, run: str, file: SourceFile, hears: Listener, bite: int
-) -> IngestResult:
-    result = IngestResult()
-    try:
-        descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return result
-    except OSError as error:
-        raise _unreadable(file.path, error) from error
-    try:
-        source = _load_source(connection, run, file)
-        if source.attempt != file.attempt or _is_replaced(descriptor, source):
-            with transaction(connection):
-                _forget_source(connection, run, source.id)
-            source = _load_source(connection, run, file)
-            result = IngestResult(restarted=(source.path,))
-        while (part := _one_bite(connection, descriptor, source, hears, bite)) is not None:
-            result = _add(result, part)
-    except OSError as error:
-        raise _unreadable(file.path, error) from error
-    finally:
-        os.close(descriptor)
-    return result
-
-
 def _is_replaced(descriptor: int, source: Source) -> bool:
     return source.offset > 0 and _tail(descriptor, source.offset) != source.tail
 
 
 def _unreadable(file: Path, error: OSError) -> EnvironmentFailure:
     return EnvironmentFailure(f"cannot read {file}: {error.strerror}", hint=f"ls -l {file}")
-
-
-def _one_bite(
-    connection: sqlite3.Connection, descriptor: int, source: Source, hears: Listener, bite: int
-) -> IngestResult | None:
-    """Read, scan and commit the next bite; None when no whole line is left."""
-    broken, begin = source.broken, source.offset
-    data, source.offset = next_chunk(source.format, descriptor, begin, bite, source.memory)
-    if source.offset == begin:
-        return None
-    if source.format is None:
-        _scan_bytes(source, data)
-    else:
-        take_found(source, data)
-    source.tail = _tail(descriptor, source.offset)
-    with transaction(connection):
-        _write(connection, source)
-    _tell(source, hears)
-    points, events = source.clear()
-    read = source.offset - begin
-    if source.is_sampled:
-        return IngestResult(sampled=read)
-    return IngestResult(points=points, events=events, broken=source.broken - broken, bytes=read)
-
-
-def _load_source(connection: sqlite3.Connection, run: str, file: SourceFile) -> Source:
-    identifier = key_of(run, file.name)
-    row = connection.execute(_GET_SOURCE, (identifier,)).fetchone()
-    source = Source(identifier, run, file.name, file.attempt)
-    source.format, source.rules, source.begun = file.format, file.rules, file.begun
-    if row is not None:
-        source.attempt, source.offset, source.line, source.broken, lines, source.tail, *rest = row
-        source.broken_lines = json.loads(lines)
-        source.segment, step, memory = rest
-        source.step = BEFORE if step is None else step
-        source.memory = {} if memory is None else json.loads(memory)
-        streams = connection.execute(
-            "SELECT id, name, segment, step FROM stream WHERE source = ?", (identifier,)
-        )
-        source.streams = {stream[1]: Stream(*stream) for stream in streams}
-    return source
 
 
 def _tail(descriptor: int, offset: int) -> int:
@@ -211,62 +186,6 @@ def _scan_bytes(source: Source, data: bytes | None) -> None:
         source.break_line()
     elif data:
         scan(source, data[:-1].split(b"\n"))
-
-
-def _write(connection: sqlite3.Connection, source: Source) -> None:
-    cursor = {name: getattr(source, name) for name in _CURSOR}
-    cursor["broken_lines"] = json.dumps(source.broken_lines)
-    cursor["step"] = None if source.step == BEFORE else source.step
-    cursor["memory"] = json.dumps(source.memory) if source.memory else None
-    connection.execute(_PUT_SOURCE, cursor)
-    # In the order of their keys the rows of a table fill one page after the other.
-    grown = sorted((s for s in source.streams.values() if s.rows), key=lambda stream: stream.id)
-    connection.executemany(_PUT_STREAM, [_summary(source, stream) for stream in grown])
-    rows = chain.from_iterable(stream.rows for stream in grown)
-    connection.executemany("INSERT INTO point VALUES (?, ?, ?, ?, ?, ?)", rows)
-    connection.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", source.events)
-    names = [{"run": source.run, "name": stream.name} for stream in grown]
-    connection.executemany(_PUT_SERIES, names)
-    if grown:
-        refresh_step(connection, source.run)
-    if source.events:
-        refresh_phase(connection, source.run)
-
-
-def _summary(source: Source, stream: Stream) -> dict[str, Any]:
-    _, line, segment, step, time, value = stream.rows[-1]
-    values = [row[5] for row in stream.rows]
-    finite = list(filter(isfinite, values))
-    return {
-        "id": stream.id,
-        "source": source.id,
-        "run": source.run,
-        "name": stream.name,
-        "count": len(values),
-        "nonfinite": len(values) - len(finite),
-        "low": min(finite, default=None),
-        "high": max(finite, default=None),
-        "max_step": max(row[3] for row in stream.rows),
-        "segment": segment,
-        "step": step,
-        "time": time,
-        "line": line,
-        "value": value,
-    }
-
-
-def _forget_source(connection: sqlite3.Connection, run: str, source: int) -> None:
-    """Delete a file's rows and make the series follow from the files that are left."""
-    names = connection.execute("SELECT run, name FROM stream WHERE source = ?", (source,))
-    touched = [{"run": run, "name": name} for run, name in names.fetchall()]
-    connection.execute(
-        "DELETE FROM point WHERE stream IN (SELECT id FROM stream WHERE source = ?)", (source,)
-    )
-    connection.execute("DELETE FROM source WHERE id = ?", (source,))
-    connection.executemany("DELETE FROM series WHERE run = :run AND name = :name", touched)
-    connection.executemany(_PUT_SERIES, touched)
-    refresh_step(connection, run)
-    refresh_phase(connection, run)
 
 
 def _tell(source: Source, hears: Listener) -> None:

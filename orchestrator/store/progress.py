@@ -42,7 +42,11 @@ def phase(connection: sqlite3.Connection, run: str) -> str | None:
 
 def refresh_step(connection: sqlite3.Connection, run: str) -> None:
     """Bring `run.step` up to date, if the run is known yet."""
-    step = max_step(connection, run)
+    put_step(connection, run, max_step(connection, run))
+
+
+def put_step(connection: sqlite3.Connection, run: str, step: int | None) -> None:
+    """Store how far a run is, if the run is known yet."""
     connection.execute("UPDATE run SET step = ? WHERE id = ?", (step, run))
 
 

@@ -48,6 +48,7 @@ class Stream:
     name: str
     segment: int = 0
     step: int = BEFORE
+    is_stored: bool = False
     rows: list[PointRow] = field(default_factory=list)
 
 

@@ -18,6 +18,8 @@ class CheckpointShelf:
 
     def of(self, folder: RunFolder) -> tuple[Checkpoint, ...]:
         """Checkpoints with a readable manifest, by step; a torn or a foreign one is none."""
+        if not folder.checkpoints.is_dir():
+            return ()
         found = []
         for path in folder.checkpoints.glob("step_*/manifest.json"):
             with suppress(InvalidFileError, OSError, KeyError, TypeError, ValueError):

@@ -24,8 +24,7 @@ from orchestrator.fsio import is_locked, try_lock, write_atomic
 from orchestrator.store import Reader
 from orchestrator.watch.attempts import end_unstarted, reopen
 from orchestrator.watch.gpu_pool import GpuPool, Offer, seen_by
-from orchestrator.watch.lifecycle import read_run
-from orchestrator.watch.live import is_finished, state_of
+from orchestrator.watch.live import LiveRun, is_finished
 from orchestrator.watch.queue import Candidate, Place, Pool, plan
 from orchestrator.workspace import AttemptFolder, RunFolder, Workspace
 
@@ -90,16 +89,16 @@ class Dispatcher:
         self._seen_at: dict[AttemptFolder, float] = {}  # monotonic
         self._troubles: dict[AttemptFolder, _Trouble] = {}
 
-    def dispatch(self, folders: Iterable[RunFolder], *, only: str | None = None) -> None:
+    def dispatch(self, live: Iterable[LiveRun], *, only: str | None = None) -> None:
         """Start what may start of these runs, and note of the others what they wait for.
 
-        `folders` are all live runs, since those that run take from what there is. With `only`,
-        no other run is started. The lock must be held (`queue_lock`).
+        `live` are all live runs, since those that run take from what there is. With `only`, no
+        other run is started. The lock must be held (`queue_lock`).
 
         Raises:
             ExpError: the run that `only` names could have been started, but was not.
         """
-        states = list(_live(folders))
+        states = list(live)
         waiting = [queued for seen in states if (queued := _queued(*seen)) is not None]
         if not waiting:
             return
@@ -284,16 +283,6 @@ def gpus_wanted(record: RunRecord) -> int:
 def _is_coming_up(queued: Queued) -> bool:
     """Whether the attempt's shim is alive already, though it has not written who it is."""
     return queued.lease is not None and is_locked(queued.attempt.request_file)
-
-
-def _live(folders: Iterable[RunFolder]) -> Iterator[tuple[RunFolder, RunRecord, RunState]]:
-    for folder in folders:
-        try:
-            record = read_run(folder)
-            if record is not None:
-                yield folder, record, state_of(folder, record)
-        except ExpError:
-            log.exception("%s cannot be read", folder.id)
 
 
 def _queued(folder: RunFolder, record: RunRecord, state: RunState) -> Queued | None:

@@ -18,7 +18,6 @@ from orchestrator.watch.logs import tail
 from orchestrator.watch.observer import Observation
 from orchestrator.watch.policy import by_verdicts, is_limit, used_up
 from orchestrator.watch.retrying import Story, commands_left
-from orchestrator.watch.spending import spent, took
 from orchestrator.workspace import RunFolder
 
 _TAIL = 1 << 19  # bytes of out.log in which the cause is looked for
@@ -69,18 +68,16 @@ def _story(seen: Observation, attempt: AttemptState, ended: ExitRecord, reader: 
         step=steps[0] if steps else None,
         checkpoint=_newest(seen.facts.checkpoints),
         survivors=ended.survivors,
-        over=_over(seen, attempt, ended),
+        over=_over(seen, attempt),
     )
 
 
-def _over(seen: Observation, attempt: AttemptState, ended: ExitRecord) -> str | None:
+def _over(seen: Observation, attempt: AttemptState) -> str | None:
     """Why the run itself is over, whatever this attempt ended by."""
     stop = attempt.stop
     if stop is not None and not is_limit(stop):
         return f"{stop.by} asked for the end: {stop.why}"
-    elapsed = took(seen.folder.attempt(attempt.number), ended)
-    used = spent(seen.folder, seen.record, attempt.number, elapsed)
-    return used_up(seen.record, used) or by_verdicts(seen.record, seen.verdicts)
+    return used_up(seen.record, seen.used) or by_verdicts(seen.record, seen.verdicts)
 
 
 def _failures(folder: RunFolder, number: int) -> tuple[tuple[Failure, ...], int | None]:

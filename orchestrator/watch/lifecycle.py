@@ -3,7 +3,7 @@
 import signal
 
 from orchestrator import procs
-from orchestrator.codec import encode, read_record, read_record_if_present
+from orchestrator.codec import encode, read_record_if_present
 from orchestrator.domain.attempt import AttemptRequest, Failure, Lease, Waiting
 from orchestrator.domain.run import (
     BY_US,
@@ -29,10 +29,7 @@ BY_QUEUE = "queue"  # who recorded the end of an attempt that never started
 
 def read_run(folder: RunFolder) -> RunRecord | None:
     """Read run.json; None while a launch has not written it (or died before it did)."""
-    try:
-        return read_record(RunRecord, folder.record_file)
-    except FileNotFoundError:
-        return None
+    return read_record_if_present(RunRecord, folder.record_file)
 
 
 def attempt_state(folder: AttemptFolder, executor: Executor) -> AttemptState:
@@ -191,13 +188,18 @@ def _signal_name(number: int) -> str:
 def record_loss(
     folder: AttemptFolder, state: RunState, *, reaped: procs.Reaped, now: float
 ) -> None:
-    """Write the exit record that a lost shim could not write; whoever links first wins."""
+    """Write the exit record that a lost shim could not write; whoever links first wins.
+
+    The attempt ended when it last wrote something: it may have been found days later.
+    """
     attempt = state.attempt
+    started = attempt.started if attempt.started is not None else now
+    files = (*folder.event_files(), *folder.logs())
     record = ExitRecord(
         code=None,
         signal=None,
-        started=attempt.started if attempt.started is not None else now,
-        ended=now,
+        started=started,
+        ended=min(now, max((file.stat().st_mtime for file in files), default=started)),
         recorded_by="watcher",
         leftovers=reaped.ended + reaped.survivors,
         survivors=reaped.survivors,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TypeAlias
 
 from orchestrator.domain.run import RunRecord, RunState, RunStatus
 from orchestrator.errors import InvalidFileError
@@ -10,6 +11,8 @@ from orchestrator.store import Reader
 from orchestrator.store.rows import RunRow
 from orchestrator.watch.lifecycle import attempt_state, may_go_on, read_run, run_state
 from orchestrator.workspace import RunFolder, Workspace
+
+LiveRun: TypeAlias = tuple[RunFolder, RunRecord, RunState]
 
 
 class Finished:
@@ -46,7 +49,7 @@ def is_finished(folder: RunFolder, row: RunRow) -> bool:
     )
 
 
-def live_runs(workspace: Workspace) -> Iterator[tuple[RunFolder, RunRecord, RunState]]:
+def live_runs(workspace: Workspace) -> Iterator[LiveRun]:
     """Runs that have not ended, oldest first, whatever the index still says of them."""
     with Reader(workspace.database) as reader:
         folders = pending(workspace, reader, Finished())

@@ -24,6 +24,7 @@ class LogCursor:
         self._next_line = 1
         self._mark = b""
         self._size = 0
+        self._stamp: tuple[int, int, int] | None = None
         self.behind = False
         self.grown = False
 
@@ -34,8 +35,14 @@ class LogCursor:
 
         With `ended` a last line without its end, too: nobody will finish it.
         """
-        self.behind = self.grown = False
+        self.grown = False
         try:
+            status = path.stat()
+            stamp = status.st_ino, status.st_mtime_ns, status.st_size
+            if stamp == self._stamp and not self.behind and not ended:
+                return
+            self.behind = False
+            self._stamp = stamp
             with path.open("rb") as file:
                 self._check(file.fileno())
                 while (text := self._next_piece(file.fileno(), ended=ended)) and pieces != 0:

@@ -21,7 +21,6 @@ from orchestrator.watch.evidence import one_line, tally
 from orchestrator.watch.logs import last_lines
 from orchestrator.watch.observer import Observation
 from orchestrator.watch.policy import is_decided, saved_words, spent_budget, time_left
-from orchestrator.watch.spending import spent
 from orchestrator.workspace import Workspace
 
 _NEARLY = 0.8  # of a budget
@@ -91,8 +90,7 @@ def news_of_life(seen: Observation) -> Iterator[News]:
     if seen.state.status is not RunStatus.RUNNING:
         return
     number = seen.state.attempt.number
-    used = spent(seen.folder, seen.record, number, seen.elapsed)
-    nearly = spent_budget(seen.record, used.at(_NEARLY))
+    nearly = spent_budget(seen.record, seen.used.at(_NEARLY))
     if nearly is not None:
         yield News(
             what=f"budget:{number}",
@@ -167,13 +165,11 @@ def _bad_end(seen: Observation, published: Published, phases: Sequence[Event]) -
     if outcome is Outcome.FAILED and (found := _headline(evidence)):
         where = _where(seen, phases)
         cause = found if found.endswith(where) else f"{found}{where}"
-    # When a lost run ended nobody knows: its record has the time of the discovery.
-    after = "" if outcome is Outcome.LOST else _after(seen)
     return News(
         what=f"{'incomplete' if short else 'crash'}:{number}",
         kind=NoticeKind.INCOMPLETE if short else NoticeKind.CRASH,
         level=NoticeLevel.WARN if short else NoticeLevel.ERROR,
-        title=f"{subject(seen)} {_ENDED_BADLY[outcome or Outcome.LOST]}{after}: {cause}",
+        title=f"{subject(seen)} {_ENDED_BADLY[outcome or Outcome.LOST]}{_after(seen)}: {cause}",
         text=(
             f"{seen.folder.id} {outcome}: {seen.state.why}",
             f"> {evidence}" if evidence else "",
@@ -239,11 +235,9 @@ def _is_done(workspace: Workspace, seen: Observation) -> bool:
 
 def _after(seen: Observation) -> str:
     """How long its programs ran, all attempts together."""
-    attempt = seen.state.attempt
-    if attempt.exit is None:
+    if seen.state.attempt.exit is None:
         return ""
-    last = attempt.exit.ended - attempt.exit.started
-    return f" after {format_duration(spent(seen.folder, seen.record, attempt.number, last).wall)}"
+    return f" after {format_duration(seen.used.wall)}"
 
 
 def _failure(seen: Observation) -> Failure | None:

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 from orchestrator import procs
 from orchestrator.clock import Clock
-from orchestrator.codec import read_record_if_present
 from orchestrator.domain.criterion import State, Verdict
-from orchestrator.domain.facts import RunFacts
+from orchestrator.domain.facts import Checkpoint, RunFacts
 from orchestrator.domain.point import Event, Point
-from orchestrator.domain.run import ExitRecord, RunRecord, RunState, RunStatus
-from orchestrator.domain.series import furthest
-from orchestrator.store import Reader
+from orchestrator.domain.run import AttemptState, RunRecord, RunState, RunStatus
 from orchestrator.watch.checkpoints import CheckpointShelf
 from orchestrator.watch.judging import judge_of
-from orchestrator.watch.live import as_run, newest_attempt
+from orchestrator.watch.live import as_run
 from orchestrator.watch.logs import LogCursor
+from orchestrator.watch.run_files import RunFiles
+from orchestrator.watch.spending import Spent, spent
 from orchestrator.workspace import RunFolder, Workspace
 
 if TYPE_CHECKING:
@@ -48,11 +47,11 @@ class Observation:
     """What one look at a run showed.
 
     `end` is how its newest attempt ended, None while that lives or waits. The run itself has ended
-    (`state`) once it is decided that no other attempt follows. `elapsed` is the time since the
-    attempt began, `idle` that without a new record or log line, `quiet` that without a new record;
-    in seconds. `changed` says that a verdict has turned since the look before, `behind` that there
-    is more in the logs than one look takes in. `alerts` are the first ones that its programs
-    raised.
+    (`state`) once it is decided that no other attempt follows. `elapsed` is how long the attempt
+    has executed, `idle` the time without a new record or log line, `quiet` that without a new
+    record; in seconds. `used` is what the run has used up so far. `changed` says that a verdict has
+    turned since the look before, `behind` that there is more in the logs than one look takes in.
+    `alerts` are the first ones that its programs raised.
     """
 
     folder: RunFolder
@@ -62,6 +61,7 @@ class Observation:
     facts: RunFacts
     verdicts: tuple[Verdict, ...]
     elapsed: float
+    used: Spent
     idle: float
     changed: bool
     behind: bool
@@ -82,20 +82,19 @@ class _Known:
 class Observer:
     """Follows the files of one run; made anew after a crash, it first replays the index."""
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        index: "Index",
-        reader: Reader,
-        folder: RunFolder,
-        record: RunRecord,
-    ) -> None:
+    def __init__(self, workspace: Workspace, index: "Index", files: RunFiles) -> None:
         self._workspace = workspace
         self._index = index
-        self._reader = reader
-        self._folder = folder
-        self._record = record
-        self._checkpoints = CheckpointShelf()
+        self._files = files
+        self._folder = files.folder
+        self._record = files.record
+        self._shelf = CheckpointShelf()
+        self._checkpoints: tuple[Checkpoint, ...] = ()
+        self._spent: tuple[int, Spent] | None = None
+        self._newest: RunState | None = None
+        self._grown = False
+        self._saved = True  # there may be checkpoints that nobody has looked at
+        self._shelved_at = 0.0
         self._active_at: float | None = None
         self._began: tuple[int, float] | None = None  # attempt, monotonic
         self._recorded_at: float | None = None
@@ -120,6 +119,7 @@ class Observer:
 
     def _hear(self, event: Event) -> None:
         self._judge.observe_event(event)
+        self._saved |= event.name == "checkpoint"
         if event.name == "alert" and len(self._alerts) < _ALERTS:
             self._alerts += (event,)
 
@@ -129,31 +129,43 @@ class Observer:
         self._index.replay(self._folder.id, wanted={metric}, on_point=points.append)
         return points
 
-    def look(self, clock: Clock, *, pieces: int | None = None) -> Observation:
-        """Read what is new, judge, and write what changed to the index.
+    def look(self, clock: Clock) -> Observation:
+        """Read all that is new, and judge."""
+        self.read(clock)
+        return self.judge(clock)
+
+    def read(self, clock: Clock, *, pieces: int | None = None) -> None:
+        """Take in what is new of the run; readers of the index see it once it is committed.
 
         At most so many `pieces` of each log are read: a caller with other runs to look at goes on
         while the observation is `behind`.
         """
         # State before files: what an ended run wrote is all there when its files are read.
-        newest = newest_attempt(self._folder, self._record)
-        ended = newest.status is RunStatus.ENDED
-        grown = self._read(ended=ended, pieces=pieces)
+        newest = self._newest = self._files.newest()
+        self._grown = self._read(ended=newest.status is RunStatus.ENDED, pieces=pieces)
         now = clock.monotonic()
-        if grown or self._active_at is None or newest.status in _BEFORE:
+        if self._grown or self._active_at is None or newest.status in _BEFORE:
             self._active_at = now
         if self._recorded or self._recorded_at is None or newest.status in _BEFORE:
             self._recorded_at = now
+
+    def judge(self, clock: Clock) -> Observation:
+        """Judge what was read last, and write what changed to the index."""
+        newest, now = self._newest or self._files.newest(), clock.monotonic()
         before = last = self._last
         if (
-            ended
-            or grown
-            or last is None
+            last is None
+            or self._grown
+            or newest.status is RunStatus.ENDED
             or last.newest != newest
             or now > self._judged_at + _REJUDGE
         ):
             self._judged_at = now
             last = self._judge_all(newest, self._elapsed(newest, clock))
+        return self._observation(clock, before, last)
+
+    def _observation(self, clock: Clock, before: "_Known | None", last: "_Known") -> Observation:
+        elapsed, now = self._elapsed(last.newest, clock), clock.monotonic()
         return Observation(
             folder=self._folder,
             record=self._record,
@@ -161,16 +173,27 @@ class Observer:
             end=last.newest if last.newest.status is RunStatus.ENDED else None,
             facts=last.facts,
             verdicts=last.verdicts,
-            elapsed=self._elapsed(newest, clock),
-            idle=now - self._active_at,
+            elapsed=elapsed,
+            used=self._used(last.newest.attempt, elapsed),
+            idle=0.0 if self._active_at is None else now - self._active_at,
             changed=before is None or _turns(before.verdicts) != _turns(last.verdicts),
             behind=any(cursor.behind for cursor in self._logs.values()),
-            quiet=now - self._recorded_at,
+            quiet=0.0 if self._recorded_at is None else now - self._recorded_at,
             alerts=self._alerts,
         )
 
+    def _used(self, attempt: AttemptState, elapsed: float) -> Spent:
+        """What the run has used up; what it had before its newest attempt is looked up once."""
+        known = self._spent
+        if known is None or known[0] != attempt.number or attempt.process is None:
+            used = spent(self._folder, self._record, attempt.number, elapsed)
+            known = self._spent = (attempt.number, used)
+        return replace(known[1], attempt=elapsed)
+
     def _elapsed(self, state: RunState, clock: Clock) -> float:
-        """Time since the attempt began, whatever the wall clock does meanwhile."""
+        """How long the attempt executes, whatever the wall clock does meanwhile."""
+        if state.attempt.exit is not None:
+            return state.attempt.exit.seconds
         number, started = state.attempt.number, state.attempt.started
         if started is None:
             return 0.0
@@ -184,13 +207,13 @@ class Observer:
 
     def _judge_all(self, newest: RunState, elapsed: float) -> _Known:
         """Judge what is known now, and bring the index up to date where that changed."""
-        series = self._reader.series(self._folder.id)
-        max_step = furthest({name: row.max_step for name, row in series.items()})
+        reach = self._index.reach(self._folder.id)
+        max_step = reach.furthest
         if newest.status is RunStatus.ENDED:
             # Now that all its points are in, whether that was the plan.
-            newest = newest_attempt(self._folder, self._record, max_step=max_step)
+            newest = self._files.newest(max_step=max_step)
         state = as_run(self._folder, self._record, newest)
-        facts = replace(self._facts(state, max_step, tuple(series)), elapsed=elapsed)
+        facts = replace(self._facts(state, max_step, tuple(sorted(reach.steps))), elapsed=elapsed)
         verdicts = self._judge.verdicts(facts)
         known = _Known(newest=newest, state=state, facts=facts, verdicts=verdicts)
         self._write(known)
@@ -226,41 +249,41 @@ class Observer:
             self._begin()
         self._recorded = result.points + result.events > 0
         grown = result.bytes > 0
-        for attempt in self._folder.attempts():
-            for log in attempt.logs():
-                grown |= self._read_log(attempt.number, log, ended=ended, pieces=pieces)
+        for attempt, log in self._files.logs():
+            grown |= self._read_log(attempt, log, ended=ended, pieces=pieces)
         return grown
 
     def _read_log(self, attempt: int, log: Path, *, ended: bool, pieces: int | None) -> bool:
-        source = str(log.relative_to(self._folder.path))
         try:
             key = (attempt, log.stat().st_ino)  # a file that somebody renames is read on
         except FileNotFoundError:
             return False  # removed by whoever rotates it
         if key not in self._logs:
             # A program that prints nothing has a log all the same, with nothing wrong in it.
-            self._judge.observe_log(source, 1, "")
-        cursor = self._logs.setdefault(key, LogCursor())
+            self._logs[key] = LogCursor()
+            self._judge.observe_log(self._name_of(log), 1, "")
+        cursor = self._logs[key]
         for first_line, text in cursor.read(log, ended=ended, pieces=pieces):
-            self._judge.observe_log(source, first_line, text)
+            self._judge.observe_log(self._name_of(log), first_line, text)
         return cursor.grown
 
+    def _name_of(self, path: Path) -> str:
+        return str(path.relative_to(self._folder.path))
+
     def _facts(self, state: RunState, max_step: int | None, series: tuple[str, ...]) -> RunFacts:
-        attempts = self._folder.attempts()
-        exits = (
-            read_record_if_present(ExitRecord, attempt.exit_file)
-            for attempt in attempts
-            if attempt.number < state.attempt.number
-        )
+        ended = state.status is RunStatus.ENDED
+        if ended or self._saved or self._judged_at > self._shelved_at + _REJUDGE:
+            self._checkpoints = self._shelf.of(self._folder)
+            self._saved, self._shelved_at = False, self._judged_at
         return RunFacts(
             run=self._folder.id,
-            ended=state.status is RunStatus.ENDED,
+            ended=ended,
             outcome=state.outcome,
             exit=state.attempt.exit,
-            attempts=len(attempts),
-            earlier=tuple(exit_ for exit_ in exits if exit_ is not None),
+            attempts=len(self._files.attempts()),
+            earlier=self._files.earlier_exits(state.attempt.number),
             planned_steps=self._record.planned_steps,
-            checkpoints=self._checkpoints.of(self._folder),
+            checkpoints=self._checkpoints,
             metrics=self._record.metrics,
             max_step=max_step,
             series=series,

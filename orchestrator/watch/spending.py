@@ -7,8 +7,6 @@ from orchestrator.domain.attempt import Lease
 from orchestrator.domain.run import ExitRecord, RunRecord
 from orchestrator.workspace import AttemptFolder, RunFolder
 
-_BY_WATCHER = "watcher"  # who records the end of an attempt that was lost
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
@@ -44,12 +42,15 @@ class Spent:
 
 
 def spent(folder: RunFolder, record: RunRecord, number: int, elapsed: float) -> Spent:
-    """What a run has used when its attempt `number` has executed for `elapsed` seconds."""
+    """What a run has used when its attempt `number` has executed for `elapsed` seconds.
+
+    Only the first of these moves once the attempt has its lease.
+    """
     earlier = gpu_seconds = 0.0
     for attempt in folder.attempts():
         if attempt.number < number:
             ended = read_record_if_present(ExitRecord, attempt.exit_file)
-            seconds = took(attempt, ended) if ended else 0.0
+            seconds = ended.seconds if ended else 0.0
             earlier += seconds
             gpu_seconds += seconds * gpus_of(attempt, record)
     gpus = gpus_of(folder.attempt(number), record)
@@ -62,16 +63,3 @@ def gpus_of(attempt: AttemptFolder, record: RunRecord) -> int:
     if lease is not None and lease.gpus:
         return len(lease.gpus)
     return int(record.resources.get("gpus") or 0)
-
-
-def took(attempt: AttemptFolder, ended: ExitRecord) -> float:
-    """Seconds that an attempt executed.
-
-    Of one that was lost the record has the time of the discovery, maybe days later: it ended when
-    it last wrote something.
-    """
-    last = ended.ended
-    if ended.recorded_by == _BY_WATCHER:
-        files = (*attempt.event_files(), *attempt.logs())
-        last = min(last, max((file.stat().st_mtime for file in files), default=ended.started))
-    return max(0.0, last - ended.started)

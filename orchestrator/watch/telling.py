@@ -99,11 +99,11 @@ class Teller:
 
     def _tell(self, seen: Observation, news: Iterable[News]) -> None:
         known = self._box().known(seen.folder)
-        alerts = sum(f"{seen.folder.id}:alert:" in key for key in known)
         for each in news:
             key = f"{seen.folder.id}:{each.what}"
             if key in known:
                 continue
+            alerts = sum(f"{seen.folder.id}:alert:" in key for key in known)
             alerts += each.what.startswith("alert:")
             if each.what.startswith("alert:") and alerts > _ALERTS:
                 continue

@@ -4,6 +4,8 @@ Crash-only: killed between any two lines, the next watcher does the rest from th
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Self
@@ -16,13 +18,13 @@ from orchestrator.store import Reader
 from orchestrator.store.index import Index
 from orchestrator.watch.dispatch import Dispatcher, queue_lock
 from orchestrator.watch.lifecycle import read_run, record_loss
-from orchestrator.watch.live import Finished, pending
+from orchestrator.watch.live import Finished, LiveRun, pending
 from orchestrator.watch.logs import PIECES
 from orchestrator.watch.observer import Observation, Observer
 from orchestrator.watch.policy import stop_reason, time_left
 from orchestrator.watch.publish import publish_end
+from orchestrator.watch.run_files import RunFiles
 from orchestrator.watch.settling import settle
-from orchestrator.watch.spending import spent
 from orchestrator.watch.stopping import request_stop
 from orchestrator.watch.telemetry import Telemetry
 from orchestrator.watch.telling import Teller
@@ -45,7 +47,7 @@ class _Trouble:
 
 
 class Watcher:
-    """Holds the index open and one observer for each run that is not finished with."""
+    """Holds the index open, and files and observer of each run that is not finished with."""
 
     def __init__(self, workspace: Workspace, clock: Clock | None = None) -> None:
         self._workspace = workspace
@@ -53,6 +55,7 @@ class Watcher:
         self._index = Index(workspace.database)
         self._reader = Reader(workspace.database)
         self._teller = Teller(workspace, self._reader, self._clock)
+        self._files: dict[str, RunFiles] = {}
         self._observers: dict[str, Observer] = {}
         self._finished = Finished()
         self._dispatcher = Dispatcher(workspace, self._reader, self._clock)
@@ -91,55 +94,90 @@ class Watcher:
             # A ticket that cannot be read or a full disk: the runs need their watcher all the same.
             log.exception("tickets and runs could not be listed")
             return True
-        present = {folder.id for folder in folders}
-        # A run whose folder lost its run.json was never launched.
-        self._observers = {run: o for run, o in self._observers.items() if run in present}
-        self._dispatch(folders)
-        waiting = False
+        self._follow(folders)
+        read = self._read()
+        if any(files.waits for files in self._files.values()):
+            self._dispatch()
         self._telemetry.turn(self._clock)
-        for folder in folders:
-            waiting |= self._look_at(folder)
+        for run in read:
+            with self._spared(run):
+                self._tend(self._observers[run])
+                self._troubles.pop(run, None)
+        waiting = any(folder.id not in self.given_up for folder in folders)
         return bool(self._teller.step()) or waiting
 
-    def _dispatch(self, folders: list[RunFolder]) -> None:
+    def _follow(self, folders: list[RunFolder]) -> None:
+        """Hold the files of exactly these runs."""
+        present = {folder.id for folder in folders}
+        for run in self._files.keys() - present:
+            # One that is finished with, or a folder that lost its run.json: it was never launched.
+            for memory in (self._files, self._observers, self._troubles):
+                memory.pop(run, None)
+        for folder in folders:
+            with self._spared(folder.id):
+                record = read_run(folder) if folder.id not in self._files else None
+                if record is not None:
+                    self._files[folder.id] = RunFiles(folder, record)
+
+    def _dispatch(self) -> None:
         """Start what waits and may start; not while a command is starting something itself."""
         try:
             with queue_lock(self._workspace, wait=False) as held:
                 if held:
-                    self._dispatcher.dispatch(folders)
+                    self._dispatcher.dispatch(list(self._live()))
         except Exception:
             log.exception("queued runs could not be started")
 
-    def _look_at(self, folder: RunFolder) -> bool:
-        """Tend one run; its trouble must not hide the others. False if it is given up."""
-        trouble = self._troubles.setdefault(folder.id, _Trouble())
-        if self._clock.monotonic() < trouble.again_at:
-            return trouble.failures < _PATIENCE
+    def _live(self) -> Iterator[LiveRun]:
+        for run, files in self._files.items():
+            with self._spared(run):
+                yield files.folder, files.record, files.newest()
+
+    def _read(self) -> list[str]:
+        """Take in what is new of every run, in one transaction; the runs whose turn it is."""
+        read = []
         try:
-            self._tend(folder)
+            with self._index.together():
+                for run, files in self._files.items():
+                    if self._clock.monotonic() < self._troubles.get(run, _Trouble()).again_at:
+                        continue
+                    with self._spared(run):
+                        self._observer(files).read(self._clock, pieces=PIECES)
+                        read.append(run)
         except DamagedIndexError:
             raise
         except Exception:
-            log.exception("%s could not be looked at", folder.id)
+            # They have heard of what is not stored.
+            self._observers.clear()
+            log.exception("what is new of the runs could not be stored")
+            return []
+        return read
+
+    @contextmanager
+    def _spared(self, run: str) -> Iterator[None]:
+        """Trouble with one run must not hide the others: it is looked at again after a pause."""
+        try:
+            yield
+        except DamagedIndexError:
+            raise
+        except Exception:
+            self._observers.pop(run, None)
+            trouble = self._troubles.setdefault(run, _Trouble())
+            if self._clock.monotonic() < trouble.again_at:
+                return
+            log.exception("%s could not be looked at", run)
             trouble.failures += 1
             pause = min(_LONGEST_PAUSE, 2.0**trouble.failures)
             trouble.again_at = self._clock.monotonic() + pause
-            self._observers.pop(folder.id, None)
-        else:
-            self._troubles.pop(folder.id)
-        return trouble.failures < _PATIENCE
 
     def _index_tickets(self) -> None:
         if self._clock.monotonic() >= self._tickets_due:
             self._tickets_due = self._clock.monotonic() + _TICKET_INTERVAL
             index_tickets(self._workspace, self._index, self._reader)
 
-    def _tend(self, folder: RunFolder) -> None:
-        """Look at one run: act on its verdicts while it lives, finish it when it has ended."""
-        observer = self._observer(folder)
-        if observer is None:
-            return
-        seen = observer.look(self._clock, pieces=PIECES)
+    def _tend(self, observer: Observer) -> None:
+        """Judge one run: act on its verdicts while it lives, finish it when it has ended."""
+        seen = observer.judge(self._clock)
         if seen.end is None:
             self._telemetry.record(seen)
             self._steer(seen)
@@ -153,32 +191,27 @@ class Watcher:
         if settle(seen, self._reader, self._clock):
             return
         seen = observer.look(self._clock)
-        if not folder.published_file.exists():
-            log.info("%s %s: %s", folder.id, seen.state.outcome, seen.state.why)
+        if not seen.folder.published_file.exists():
+            log.info("%s %s: %s", seen.folder.id, seen.state.outcome, seen.state.why)
             publish_end(
                 self._workspace, seen, partial(self._teller.ended, seen), now=self._clock.wall()
             )
-        self._index.put_run(seen.record, seen.state, folder=folder)
-        self._observers.pop(folder.id, None)
+        self._index.put_run(seen.record, seen.state, folder=seen.folder)
+        self._observers.pop(seen.folder.id, None)
 
-    def _observer(self, folder: RunFolder) -> Observer | None:
-        if folder.id not in self._observers:
-            record = read_run(folder)
-            if record is None:
-                return None
-            self._observers[folder.id] = Observer(
-                self._workspace, self._index, self._reader, folder, record
-            )
-        return self._observers[folder.id]
+    def _observer(self, files: RunFiles) -> Observer:
+        run = files.folder.id
+        if run not in self._observers:
+            self._observers[run] = Observer(self._workspace, self._index, files)
+        return self._observers[run]
 
     def _steer(self, seen: Observation) -> None:
         """Stop a run whose end is decided; tick what is met for good."""
         if seen.state.status is RunStatus.RUNNING:
-            used = spent(seen.folder, seen.record, seen.state.attempt.number, seen.elapsed)
-            reason = stop_reason(seen.record, seen.verdicts, used=used, idle=seen.idle)
+            reason = stop_reason(seen.record, seen.verdicts, used=seen.used, idle=seen.idle)
             if reason is not None:
                 log.info("stopping %s: %s", seen.folder.id, reason)
-                left = time_left(seen.record, seen.facts.max_step, used.wall)
+                left = time_left(seen.record, seen.facts.max_step, seen.used.wall)
                 request = StopRequest(by=BY_US, why=reason, time=self._clock.wall(), saved=left)
                 request_stop(seen.folder, seen.record, request)
         ticket = seen.record.ticket

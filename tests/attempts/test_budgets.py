@@ -13,8 +13,21 @@ from conftest import wait_for
 
 from orchestrator.codec import encode
 from orchestrator.domain.attempt import Lease
-from orchestrator.domain.run import Budget, Command, ExitRecord, Phase, RunRecord, StopRequest
+from orchestrator.domain.run import (
+    AttemptState,
+    Budget,
+    Command,
+    ExitRecord,
+    Outcome,
+    Phase,
+    RunRecord,
+    RunState,
+    RunStatus,
+    StopRequest,
+)
 from orchestrator.fsio import try_lock, write_atomic
+from orchestrator.procs import Reaped
+from orchestrator.watch.lifecycle import record_loss
 from orchestrator.watch.policy import is_limit, stop_reason, used_up
 from orchestrator.watch.spending import Spent, spent
 from orchestrator.workspace import RunFolder
@@ -57,16 +70,17 @@ def test_use_is_summed_over_attempts(folder):
 
 def test_a_lost_attempt_took_until_its_last_word(folder):
     """A machine that is off for two days uses nothing up, nor does a clock that is set back."""
-    lost = folder.attempt(2)
+    lost = folder.attempt(3)
     for path, time in ((lost.log, 1040.0), (lost.path / "events-h-0-1.jsonl", 1050.0)):
         path.touch()
         os.utime(path, (time, time))
-    late = ExitRecord(code=None, signal=None, started=1000.0, ended=2e5, recorded_by="watcher")
-    write_atomic(lost.exit_file, encode(late))
-    assert spent(folder, RECORD, 3, 0.0).earlier == 60.0 + 50.0
+    state = AttemptState(number=3, started=1000.0)
+    gone = RunState(status=RunStatus.ENDED, outcome=Outcome.LOST, attempt=state, why="vanished")
+    record_loss(lost, gone, reaped=Reaped(), now=2e5)
+    assert spent(folder, RECORD, 4, 0.0).earlier == 90.0 + 50.0
     back = ExitRecord(code=75, signal=None, started=1000.0, ended=10.0, recorded_by="shim")
     write_atomic(lost.exit_file, encode(back))
-    assert spent(folder, RECORD, 3, 0.0).earlier == 60.0
+    assert spent(folder, RECORD, 4, 0.0).earlier == 90.0
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import pytest
 
 from orchestrator.domain.run import Track
 from orchestrator.store import ingest as files
-from orchestrator.store.finding import Finder
 from orchestrator.store.formats.log import LONGEST
 from orchestrator.store.index import Index
 
@@ -89,7 +88,7 @@ def test_files_that_grow_at_any_byte_give_the_rows_of_one_reading(place, index, 
             # A finder of its own each time: a watcher that was killed and started again.
             hears = files.listener((), None, None)
             bite = dice.choice((6000, 1 << 16, 1 << 22))
-            files.ingest(index._connection, Finder(place.run), hears, bite=bite)
+            files.Intake(index._connection, place.run).take(hears, bite=bite)
     index.ingest(place.run)
     dump = index.dump()
     assert len(dump["point"]) > 300

@@ -12,7 +12,7 @@ from orchestrator.domain.run import Command, Phase, RunRecord
 from orchestrator.store import Reader
 from orchestrator.watch.attempts import request_attempt
 from orchestrator.watch.dispatch import Dispatcher, queue_lock
-from orchestrator.watch.live import state_of
+from orchestrator.watch.live import live_runs, state_of
 from orchestrator.workspace import Workspace
 
 
@@ -54,7 +54,7 @@ def started(paused, dispatcher):
     """Dispatch once; say whether the attempt has started."""
     workspace, run, record = paused
     with queue_lock(workspace, wait=True):
-        dispatcher.dispatch([run])
+        dispatcher.dispatch(live_runs(workspace))
     return state_of(run, record).attempt.process is not None
 
 

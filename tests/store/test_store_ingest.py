@@ -5,7 +5,6 @@ import pytest
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.store import Reader
 from orchestrator.store import ingest as files
-from orchestrator.store.finding import Finder
 from orchestrator.store.index import Index
 from orchestrator.store.progress import attempt_steps, max_step
 
@@ -13,7 +12,7 @@ from orchestrator.store.progress import attempt_steps, max_step
 def take(index, folder, bite):
     """Ingest in bites of our own size."""
     hears = files.listener((), None, None)
-    return files.ingest(index._connection, Finder(folder), hears, bite=bite)
+    return files.Intake(index._connection, folder).take(hears, bite=bite)
 
 
 def steps(shelf, metric="a", run="R-000001"):

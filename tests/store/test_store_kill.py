@@ -29,7 +29,7 @@ def count(_sql):
         os.kill(os.getpid(), signal.SIGKILL)
 
 index._connection.set_trace_callback(count)
-files.ingest(index._connection, Finder(folder), files.listener((), None, None), bite=700)
+files.Intake(index._connection, folder).take(files.listener((), None, None), bite=700)
 """
 
 REBUILDER = """

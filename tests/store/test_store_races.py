@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from orchestrator.store import Reader
 from orchestrator.store import ingest as files
-from orchestrator.store.finding import Finder
 from orchestrator.store.index import Index
 from orchestrator.store.migrations import MIGRATIONS
 from orchestrator.workspace import RunFolder
@@ -57,8 +56,8 @@ def read_in_parts(folder, database, data, cuts):
     with Index(database) as index:
         for end in (*sorted(cuts), len(data)):
             path.write_bytes(data[:end])
-            files.ingest(index._connection, Finder(folder), hears)
-            assert files.ingest(index._connection, Finder(folder), hears).bytes == 0
+            files.Intake(index._connection, folder).take(hears)
+            assert files.Intake(index._connection, folder).take(hears).bytes == 0
         return index.dump()
 
 

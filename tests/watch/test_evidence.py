@@ -15,6 +15,7 @@ from orchestrator.domain.run import (
 from orchestrator.tickets import parse
 from orchestrator.watch.evidence import evidence_lines, tally
 from orchestrator.watch.observer import Observation
+from orchestrator.watch.spending import Spent
 from orchestrator.workspace import RunFolder
 
 POINT = Evidence(
@@ -53,7 +54,7 @@ def observation(tmp_path, pairs, **git):
     return Observation(
         folder=RunFolder(tmp_path / record.id), record=record, state=ended, end=ended, facts=facts,
         verdicts=tuple(pair[1] for pair in pairs), elapsed=1.0, idle=0.0, changed=True,
-        behind=False, quiet=0.0, alerts=(),
+        behind=False, quiet=0.0, alerts=(), used=Spent(),
     )  # fmt: skip
 
 

@@ -229,6 +229,7 @@ def names_of(predicate: Predicate) -> Iterator[Name]:
             yield test.series
 
 
+@lru_cache(maxsize=4096)  # asked of every series at every look
 def in_glob(series: str, glob: str) -> bool:
     """Whether a series is of those that a glob in lower case stands for; samples must be named."""
     named = glob.startswith(SAMPLED) or not is_sampled(series)
