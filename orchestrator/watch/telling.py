@@ -12,15 +12,23 @@ from orchestrator import procs
 from orchestrator.clock import Clock
 from orchestrator.domain.hardware import is_sampled
 from orchestrator.domain.notice import Notice, NoticeKind, NoticeLevel
-from orchestrator.domain.run import Published, RunStatus
+from orchestrator.domain.run import Published, RunRecord, RunStatus
 from orchestrator.notify import Outbox, load_settings
 from orchestrator.redact import SECRET, is_secret_name, redact
 from orchestrator.store import Reader
 from orchestrator.watch.hang import Pulse, arithmetic, claim, limit_of, pulse_of, silence_of
-from orchestrator.watch.news import News, news_of_disk, news_of_end, news_of_life, progress, subject
+from orchestrator.watch.news import (
+    News,
+    news_of_disk,
+    news_of_end,
+    news_of_life,
+    news_of_trouble,
+    progress,
+    subject,
+)
 from orchestrator.watch.observer import Observation
 from orchestrator.watch.stacks import start_dump
-from orchestrator.workspace import Workspace
+from orchestrator.workspace import RunFolder, Workspace
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -81,6 +89,12 @@ class Teller:
             memory.pop(seen.folder.id, None)
 
     @_harmless
+    def given_up(self, folder: RunFolder, record: RunRecord | None, error: Exception) -> None:
+        """Tell that a run cannot be watched; `record` is None if it cannot even be read."""
+        key = f"{folder.id}:given-up"
+        self._box().add(folder, self._notice(folder, record, key, news_of_trouble(folder, error)))
+
+    @_harmless
     def step(self) -> bool:
         """Send what is due; True while something is under way."""
         self._dumps = [dump for dump in self._dumps if dump.poll() is None]
@@ -107,17 +121,17 @@ class Teller:
             alerts += each.what.startswith("alert:")
             if each.what.startswith("alert:") and alerts > _ALERTS:
                 continue
-            self._box().add(seen.folder, self._notice(seen, key, each))
+            self._box().add(seen.folder, self._notice(seen.folder, seen.record, key, each))
 
-    def _notice(self, seen: Observation, key: str, news: News) -> Notice:
+    def _notice(self, folder: RunFolder, record: RunRecord | None, key: str, news: News) -> Notice:
         text = "\n".join(self._clean(part) for part in news.text if part.strip())
         return Notice(
             key=key,
             kind=news.kind,
             level=news.level,
             workspace=self._workspace.root.name,
-            run=seen.folder.id,
-            ticket=seen.record.ticket.id if seen.record.ticket else None,
+            run=folder.id,
+            ticket=record.ticket.id if record and record.ticket else None,
             title=_cut(" ".join(self._clean(news.title).split()), _TITLE),
             text=_cut(text, _TEXT),
             time=self._clock.wall(),

@@ -160,7 +160,7 @@ class Watcher:
             yield
         except DamagedIndexError:
             raise
-        except Exception:
+        except Exception as error:
             self._observers.pop(run, None)
             trouble = self._troubles.setdefault(run, _Trouble())
             if self._clock.monotonic() < trouble.again_at:
@@ -169,6 +169,9 @@ class Watcher:
             trouble.failures += 1
             pause = min(_LONGEST_PAUSE, 2.0**trouble.failures)
             trouble.again_at = self._clock.monotonic() + pause
+            if trouble.failures == _PATIENCE:
+                record = self._files[run].record if run in self._files else None
+                self._teller.given_up(self._workspace.run(run), record, error)
 
     def _index_tickets(self) -> None:
         if self._clock.monotonic() >= self._tickets_due:
