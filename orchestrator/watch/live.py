@@ -7,6 +7,7 @@ from typing import TypeAlias
 from orchestrator.domain.run import RunRecord, RunState, RunStatus
 from orchestrator.errors import InvalidFileError
 from orchestrator.executors import executor_for
+from orchestrator.listing import Listing, Listings
 from orchestrator.store import Reader
 from orchestrator.store.rows import RunRow
 from orchestrator.watch.lifecycle import attempt_state, may_go_on, read_run, run_state
@@ -23,16 +24,14 @@ class Finished:
 
     def __init__(self) -> None:
         self._runs: set[str] = set()
-        self._stamp: int | None = None
+        self._listings = Listings()
+        self._seen: Listing | None = None
 
     def among(self, workspace: Workspace, reader: Reader, folders: list[RunFolder]) -> set[str]:
         """Ids of the finished ones."""
-        try:
-            stamp = workspace.runs.stat().st_mtime_ns
-        except FileNotFoundError:
-            return set()
-        if stamp != self._stamp:
-            self._stamp, self._runs = stamp, set()
+        seen = self._listings.list(str(workspace.runs))
+        if seen is not self._seen:
+            self._seen, self._runs = seen, set()
         unknown = [folder for folder in folders if folder.id not in self._runs]
         if unknown:
             ended = {row.id: row for row in reader.runs(status=RunStatus.ENDED)}
