@@ -213,9 +213,7 @@ class Observer:
             # Now that all its points are in, whether that was the plan.
             newest = self._files.newest(max_step=self._brought.max_step)
         state = as_run(self._folder, self._record, newest)
-        facts = replace(
-            self._facts(state, max_step, tuple(sorted(self._brought.series))), elapsed=elapsed
-        )
+        facts = replace(self._facts(state), elapsed=elapsed)
         verdicts = self._judge.verdicts(facts)
         known = _Known(newest=newest, state=state, facts=facts, verdicts=verdicts)
         self._write(known)

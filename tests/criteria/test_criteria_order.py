@@ -2,8 +2,9 @@
 
 import itertools
 import math
+import random
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.criteria import Judge
@@ -117,7 +118,28 @@ def _event(time):
     return Event(name="done", at=at)
 
 
+def _at(time, step):
+    source = "attempt-1/events-a-b-0-7.jsonl"
+    return Position(attempt=1, segment=0, step=step, time=time, source=source, line=step + 1)
+
+
+# `mean(eval/loss, after 1 s) < 1` alone is about no `lr`, but that is the first record.
+_OTHERS_FIRST = [
+    Point(metric="lr", value=0.3, at=_at(110.0, 0)),
+    Point(metric="eval/loss", value=7.0, at=_at(111.0, 1)),
+    Point(metric="eval/loss", value=0.3, at=_at(112.0, 2)),
+    Point(metric="eval/loss", value=1.5, at=_at(113.0, 3)),
+]
+_ALONE = next(
+    seed
+    for seed in itertools.count()
+    if (chance := random.Random(seed)).sample(PREDICATES, chance.choice([1, 3, len(PREDICATES)]))
+    == ["mean(eval/loss, after 1 s) < 1"]
+)
+
+
 @settings(max_examples=300)
+@example(points=_OTHERS_FIRST, chance=random.Random(_ALONE), ended=True, remembers=True)
 @given(
     points=_written(),
     chance=st.randoms(use_true_random=False),

@@ -60,7 +60,14 @@ class Judge:
         return () if self._kept is None else self._kept[metric]
 
     def wants(self, metric: str) -> bool:
-        """Whether points of this series could change a verdict."""
+        """Whether points of this series could change a verdict.
+
+        Where a window counts from the first record, all could: any of them may be that one.
+        """
+        return self._board.timed or self._is_watched(metric)
+
+    def _is_watched(self, metric: str) -> bool:
+        """Whether a criterion looks at the values of this series."""
         found = self._wanted.get(metric)
         if found is None:
             found = any(watch.wants(metric) for watch in self._watches)
@@ -102,7 +109,7 @@ class Judge:
             series[point.metric].append(point)
         self._waiting.clear()
         for name, points in series.items():
-            if not self.wants(name):
+            if not self._is_watched(name):
                 continue
             if name not in self._board.lanes:
                 self._open(name)

@@ -256,11 +256,12 @@ class Board:
     """Every series of a run that someone asks about, by name and by ranks.
 
     `history` gives all points of a series known so far, in any order. `origin` is the time of the
-    first record, infinite before it.
+    first record, infinite before it; `timed` says that some window counts from there.
     """
 
     history: History
     origin: float = math.inf
+    timed: bool = False
     lanes: dict[str, dict[str, Lane]] = field(default_factory=dict)
 
     def open(self, name: str, asks: Iterable[tuple[str, Ask[Fold]]]) -> None:

@@ -95,13 +95,14 @@ class Setting:
         return replace(self, bindings=bindings)
 
     def plain(self, window: Window) -> Window:
-        """The window in steps, points or seconds.
+        """The window in steps, points or seconds; the board takes note of one in seconds.
 
         Raises QuestionError where nobody said how many steps a unit has.
         """
         if window.kind == "whole" or window.unit in {"step", "point"}:
             return window
         unit, factor = "s", SECONDS.get(window.unit)
+        self.board.timed |= factor is not None and window.kind != "last"
         if factor is None:
             unit, factor = "step", self.steps_per.get(window.unit)
         if factor is None:
