@@ -1,13 +1,17 @@
 # demo: a real ticket from start to committed report · test: the whole suite · check: what pre-commit
-# runs · bench: measurements into benchmarks/RESULTS.md · clean: everything that make made
+# runs · chaos: kill -9 of everything, ROUNDS rounds from SEED on · bench: measurements into
+# benchmarks/RESULTS.md · clean: everything that make made
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Set when the environment's contents must follow pyproject.toml again.
 STAMP := $(VENV)/.installed
+ROUNDS ?= 200
+# Empty: a new one, which is printed.
+SEED ?=
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check chaos bench clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml
@@ -27,6 +31,9 @@ check: $(STAMP)
 	"$(BIN)/mypy"
 	"$(BIN)/python" scripts/reference.py --check
 	"$(BIN)/python" -m pytest tests/shape
+
+chaos: $(STAMP)
+	PYTHONPATH="tests$${PYTHONPATH:+:$$PYTHONPATH}" "$(BIN)/python" -m chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 bench: $(STAMP)
 	"$(BIN)/python" -m benchmarks

@@ -12,7 +12,8 @@ from conftest import PATIENT, Laboratory, wait_for
 from nvml_stub import GIB, gpu
 
 # Says which GPUs it was given, then trains until told to end.
-SHOW = "import os\nprint('given', os.environ.get('CUDA_VISIBLE_DEVICES'))\n" + PATIENT
+NAMES = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
+SHOW = f"import os\nprint('given', *map(os.environ.get, {NAMES}))\n" + PATIENT
 
 
 def spec(lab, gpus, *, path="e/a.toml", program=SHOW, more=""):
@@ -67,8 +68,8 @@ def test_two_workspaces_share_two_gpus(driver, two):
     one, other = two
     start(one, 1)
     start(other, 1)
-    assert given(one) == (["GPU-000"], "given GPU-000")
-    assert given(other) == (["GPU-111"], "given GPU-111")
+    assert given(one) == (["GPU-000"], "given GPU-000 PCI_BUS_ID")
+    assert given(other) == (["GPU-111"], "given GPU-111 PCI_BUS_ID")
     told = start(one, 2)
     assert "queued R-000002" in told
     assert "waits for 1 GPU, 0 free" in told
@@ -76,7 +77,7 @@ def test_two_workspaces_share_two_gpus(driver, two):
     other.write("go", "")
     other.published()
     wait_for(lambda: run(one, 2)["status"] == "running", what="the waiting run")
-    assert given(one, 2) == (["GPU-111"], "given GPU-111")
+    assert given(one, 2) == (["GPU-111"], "given GPU-111 PCI_BUS_ID")
 
 
 def test_a_lease_ends_with_its_shim(driver, two):
@@ -110,7 +111,7 @@ def test_the_shell_that_starts_a_run_limits_its_gpus(driver, two):
     lab, _ = two
     one = {**os.environ, "CUDA_VISIBLE_DEVICES": "1"}
     start(lab, 1, env=one)
-    assert given(lab) == (["GPU-111"], "given GPU-111")
+    assert given(lab) == (["GPU-111"], "given GPU-111 PCI_BUS_ID")
     assert "GPU 0" not in start(lab, 2, env=one)
     start(lab, 3)
     assert given(lab, 3)[0] == ["GPU-000"]
@@ -149,7 +150,7 @@ def test_without_a_driver_runs_start_without_a_lease(two):
     lab, _ = two
     told = start(lab, 1)
     assert "started without a lease of its GPUs: no NVIDIA driver here" in told
-    assert given(lab) == (None, "given None")
+    assert given(lab) == (None, "given None None")
 
 
 def test_a_driver_that_stops_answering_keeps_runs_waiting(driver, two):
@@ -168,7 +169,7 @@ def test_a_run_without_gpus_sees_what_its_shell_sees(driver, two):
     lab, _ = two
     spec(lab, 0)
     start(lab, 1, env={**os.environ, "CUDA_VISIBLE_DEVICES": "1"})
-    assert given(lab) == (None, "given 1")
+    assert given(lab) == (None, "given 1 None")
 
 
 @pytest.mark.usefixtures("driver")

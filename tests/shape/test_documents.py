@@ -80,6 +80,17 @@ def test_commands_named_by_messages_exist():
         assert any(f"{words} ".startswith(f"{command} ") for command in known), words
 
 
+def test_make_targets_that_are_named_exist():
+    """Documents, scripts and tests name no target that the Makefile lacks."""
+    targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text()))
+    tests = [path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)]
+    named = set()
+    for path in [*DOCUMENTS, ROOT / ".ci" / "run", *tests]:
+        named |= set(re.findall(r"(?m)(?:^ *(?:\$ )?|[`\"])make ([a-z]+)", path.read_text()))
+    assert {"check", "test", "demo", "chaos"} <= named
+    assert named <= targets
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_links_between_documents_lead_somewhere(path):
     """A relative link names a file that exists."""
