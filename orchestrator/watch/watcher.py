@@ -172,9 +172,9 @@ class Watcher:
             trouble.failures += 1
             pause = min(_LONGEST_PAUSE, 2.0**trouble.failures)
             trouble.again_at = self._clock.monotonic() + pause
-            if trouble.failures == _PATIENCE:
+            if trouble.failures == _PATIENCE and run != _INDEX:
                 record = self._files[run].record if run in self._files else None
-                self._teller.given_up(self._workspace.run(run), record, error)
+                self._teller.given_up(RunFolder(self._workspace.runs / run), record, error)
 
     def _index_tickets(self) -> None:
         if self._clock.monotonic() >= self._tickets_due:
