@@ -21,7 +21,6 @@ from orchestrator.store.migrations import migrate
 from orchestrator.store.progress import refresh_phase, refresh_step
 from orchestrator.store.replay import replay
 from orchestrator.store.rows import CachedTicket, IngestResult
-from orchestrator.store.streams import Reach
 from orchestrator.workspace import RunFolder
 
 _HEADER = b"SQLite format 3\0"
@@ -116,10 +115,6 @@ class Index:
             result = intake.take(hears)
             self._intakes[folder.id] = intake  # not after an error: it may hold what is not stored
             return result
-
-    def reach(self, run: str) -> Reach:
-        """How far the series of a run go, as of its last `ingest`."""
-        return self._intakes[run].reach
 
     @contextmanager
     def together(self) -> Iterator[None]:

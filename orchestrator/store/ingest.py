@@ -62,11 +62,6 @@ class Intake:
         self._stamps: dict[str, tuple[int, tuple[int, int]]] = {}
         self._reach = streams.Reach.of(connection, folder.id)
 
-    @property
-    def reach(self) -> streams.Reach:
-        """How far the series of the run go."""
-        return self._reach
-
     def take(self, hears: Listener, *, bite: int = BITE) -> IngestResult:
         """Take in what is new in the files of the run.
 
@@ -75,8 +70,12 @@ class Intake:
             sqlite3.Error: nothing of the present bite was kept; another one goes on before it.
         """
         result = IngestResult()
-        if not self.folder.path.is_dir():
-            return result  # a share that is not mounted is no reason to forget everything
+        if self.folder.path.is_dir():  # a share that is not mounted is no reason to forget it all
+            result = self._take(hears, bite)
+        return replace(result, max_step=self._reach.furthest, series=self._reach.steps.keys())
+
+    def _take(self, hears: Listener, bite: int) -> IngestResult:
+        result = IngestResult()
         gone = set(self._known)
         for file in self._finder.files():
             gone.discard(file.name)

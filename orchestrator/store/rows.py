@@ -1,5 +1,6 @@
 """What readers get: frozen values where the domain has no type of its own."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -144,7 +145,8 @@ class IngestResult:
     not, and are counted in `sampled` (bytes) alone.
     `restarted` names files that were cut short, replaced or removed: what had been taken from them
     is forgotten and they were read again from their start, so whoever accumulates points must
-    begin again from a replay.
+    begin again from a replay. `max_step` is the largest step of the run by now (see `furthest`),
+    `series` the names of all its series.
     """
 
     points: int = 0
@@ -153,3 +155,5 @@ class IngestResult:
     bytes: int = 0
     sampled: int = 0
     restarted: tuple[str, ...] = ()
+    max_step: int | None = None
+    series: Collection[str] = ()

@@ -10,6 +10,7 @@ from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import Checkpoint, RunFacts
 from orchestrator.domain.point import Event, Point
 from orchestrator.domain.run import AttemptState, RunRecord, RunState, RunStatus
+from orchestrator.store.rows import IngestResult
 from orchestrator.watch.checkpoints import CheckpointShelf
 from orchestrator.watch.judging import judge_of
 from orchestrator.watch.live import as_run
@@ -98,7 +99,7 @@ class Observer:
         self._active_at: float | None = None
         self._began: tuple[int, float] | None = None  # attempt, monotonic
         self._recorded_at: float | None = None
-        self._recorded = False
+        self._brought = IngestResult()
         self._alerts: tuple[Event, ...] = ()
         self._judged_at = 0.0
         self._verdicts_at = 0.0
@@ -146,7 +147,8 @@ class Observer:
         now = clock.monotonic()
         if self._grown or self._active_at is None or newest.status in _BEFORE:
             self._active_at = now
-        if self._recorded or self._recorded_at is None or newest.status in _BEFORE:
+        recorded = self._brought.points + self._brought.events > 0
+        if recorded or self._recorded_at is None or newest.status in _BEFORE:
             self._recorded_at = now
 
     def judge(self, clock: Clock) -> Observation:
@@ -207,13 +209,11 @@ class Observer:
 
     def _judge_all(self, newest: RunState, elapsed: float) -> _Known:
         """Judge what is known now, and bring the index up to date where that changed."""
-        reach = self._index.reach(self._folder.id)
-        max_step = reach.furthest
         if newest.status is RunStatus.ENDED:
             # Now that all its points are in, whether that was the plan.
-            newest = self._files.newest(max_step=max_step)
+            newest = self._files.newest(max_step=self._brought.max_step)
         state = as_run(self._folder, self._record, newest)
-        facts = replace(self._facts(state, max_step, tuple(sorted(reach.steps))), elapsed=elapsed)
+        facts = replace(self._facts(state), elapsed=elapsed)
         verdicts = self._judge.verdicts(facts)
         known = _Known(newest=newest, state=state, facts=facts, verdicts=verdicts)
         self._write(known)
@@ -247,7 +247,7 @@ class Observer:
         )
         if result.restarted:
             self._begin()
-        self._recorded = result.points + result.events > 0
+        self._brought = result
         grown = result.bytes > 0
         for attempt, log in self._files.logs():
             grown |= self._read_log(attempt, log, ended=ended, pieces=pieces)
@@ -270,7 +270,7 @@ class Observer:
     def _name_of(self, path: Path) -> str:
         return str(path.relative_to(self._folder.path))
 
-    def _facts(self, state: RunState, max_step: int | None, series: tuple[str, ...]) -> RunFacts:
+    def _facts(self, state: RunState) -> RunFacts:
         ended = state.status is RunStatus.ENDED
         if ended or self._saved or self._judged_at > self._shelved_at + _REJUDGE:
             self._checkpoints = self._shelf.of(self._folder)
@@ -285,8 +285,8 @@ class Observer:
             planned_steps=self._record.planned_steps,
             checkpoints=self._checkpoints,
             metrics=self._record.metrics,
-            max_step=max_step,
-            series=series,
+            max_step=self._brought.max_step,
+            series=tuple(sorted(self._brought.series)),
             find_files=self._find_files,
         )
 
