@@ -83,10 +83,10 @@ class Teller:
     def ended(self, seen: Observation, published: Published) -> None:
         """Tell how a run ended; written down when this returns."""
         self._tell(seen, news_of_life(seen))
-        phases = self._reader.events(seen.folder.id, "phase")
+        phases = self._reader.events(seen.record.id, "phase")
         self._tell(seen, news_of_end(self._workspace, seen, published, phases))
         for memory in (self._floors, self._stalls, self._disk_due):
-            memory.pop(seen.folder.id, None)
+            memory.pop(seen.record.id, None)
 
     @_harmless
     def given_up(self, folder: RunFolder, record: RunRecord | None, error: Exception) -> None:
@@ -114,10 +114,10 @@ class Teller:
     def _tell(self, seen: Observation, news: Iterable[News]) -> None:
         known = self._box().known(seen.folder)
         for each in news:
-            key = f"{seen.folder.id}:{each.what}"
+            key = f"{seen.record.id}:{each.what}"
             if key in known:
                 continue
-            alerts = sum(f"{seen.folder.id}:alert:" in key for key in known)
+            alerts = sum(f"{seen.record.id}:alert:" in key for key in known)
             alerts += each.what.startswith("alert:")
             if each.what.startswith("alert:") and alerts > _ALERTS:
                 continue
@@ -149,7 +149,7 @@ class Teller:
         return redact(text, home=os.path.expanduser("~"))  # noqa: PTH111 - a text, not a path
 
     def _hang(self, seen: Observation) -> list[News]:
-        run = seen.folder.id
+        run = seen.record.id
         if run not in self._floors:
             self._floors[run] = load_settings(self._workspace).hang_floor
         floor = self._floors[run]
@@ -176,7 +176,7 @@ class Teller:
 
     def _pulse(self, seen: Observation) -> Pulse:
         """Measure by the densest series that is not too long to read while others wait."""
-        run = seen.folder.id
+        run = seen.record.id
         rows = [
             row
             for name, row in self._reader.series(run).items()
@@ -199,9 +199,9 @@ class Teller:
     def _disk(self, seen: Observation) -> list[News]:
         """Little space where the run writes; looked at now and then."""
         now = self._clock.monotonic()
-        if now < self._disk_due.get(seen.folder.id, 0.0):
+        if now < self._disk_due.get(seen.record.id, 0.0):
             return []
-        self._disk_due[seen.folder.id] = now + _DISK_LOOK
+        self._disk_due[seen.record.id] = now + _DISK_LOOK
         disk = shutil.disk_usage(seen.folder.path)
         return list(news_of_disk(seen, free=disk.free, total=disk.total))
 

@@ -18,7 +18,7 @@ from orchestrator.store import Reader
 from orchestrator.store.index import Index
 from orchestrator.watch.dispatch import Dispatcher, queue_lock
 from orchestrator.watch.lifecycle import read_run, record_loss
-from orchestrator.watch.live import Finished, LiveRun, pending
+from orchestrator.watch.live import LiveRun, Pending
 from orchestrator.watch.logs import PIECES
 from orchestrator.watch.observer import Observation, Observer
 from orchestrator.watch.policy import stop_reason, time_left
@@ -58,7 +58,7 @@ class Watcher:
         self._teller = Teller(workspace, self._reader, self._clock)
         self._files: dict[str, RunFiles] = {}
         self._observers: dict[str, Observer] = {}
-        self._finished = Finished()
+        self._pending = Pending(workspace, self._reader)
         self._dispatcher = Dispatcher(workspace, self._reader, self._clock)
         self._troubles: dict[str, _Trouble] = {}
         self._tickets_due = 0.0
@@ -88,7 +88,7 @@ class Watcher:
         self._index.check_place()
         try:
             self._index_tickets()
-            folders = pending(self._workspace, self._reader, self._finished)
+            folders = self._pending.folders()
         except DamagedIndexError:
             raise
         except Exception:
