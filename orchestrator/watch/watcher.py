@@ -12,13 +12,13 @@ from typing import Self
 
 from orchestrator.clock import Clock, SystemClock
 from orchestrator.domain.run import BY_US, RunRecord, RunState, RunStatus, StopRequest
-from orchestrator.errors import DamagedIndexError, ExpError
+from orchestrator.errors import DamagedIndexError, EnvironmentFailure, ExpError
 from orchestrator.executors import executor_for
 from orchestrator.store import Reader
 from orchestrator.store.index import Index
 from orchestrator.watch.dispatch import Dispatcher, queue_lock
 from orchestrator.watch.lifecycle import read_run, record_loss
-from orchestrator.watch.live import LiveRun, Pending
+from orchestrator.watch.live import LiveRun, Pending, newest_attempt
 from orchestrator.watch.logs import PIECES
 from orchestrator.watch.observer import Observation, Observer
 from orchestrator.watch.policy import stop_reason, time_left
@@ -231,8 +231,20 @@ class Watcher:
                 log.warning("%s: boxes not ticked: %s", seen.folder.id, error)
 
     def _bury(self, folder: RunFolder, record: RunRecord, end: RunState) -> None:
-        """End what a lost shim left behind, then write the exit record it could not write."""
+        """End what a lost shim left behind, then write the exit record it could not write.
+
+        Raises:
+            EnvironmentFailure: the attempt's folder is gone, which proves nothing of its programs.
+        """
         attempt = folder.attempt(end.attempt.number)
+        if not attempt.path.is_dir():
+            raise EnvironmentFailure(
+                f"{attempt.path} is gone: whether its programs live cannot be told",
+                hint=f"put it back, or exp run stop {folder.id}",
+            )
+        now = newest_attempt(folder, record)
+        if now.status is not RunStatus.ENDED or now.attempt.exit is not None:
+            return  # the folder was away for a moment
         reaped = executor_for(record.executor).reap(folder, attempt)
         log.warning("%s: %s; %s", folder.id, end.why, reaped)
         record_loss(attempt, end, reaped=reaped, now=self._clock.wall())
