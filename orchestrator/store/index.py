@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from math import inf
 from pathlib import Path
 from typing import Any, Self
 
@@ -96,8 +97,12 @@ class Index:
         wanted: files.Wanted = (),
         on_point: Callable[[Point], None] | None = None,
         on_event: Callable[[Event], None] | None = None,
+        at_most: float = inf,
     ) -> IngestResult:
         """Take in what a run's files have grown by: event files, and what its record declares.
+
+        A caller with other runs to look at has `at_most` about so many bytes read, and goes on
+        while the result is `behind`.
 
         New points of the `wanted` metrics (names, or a function that says yes) and new events go
         to the callbacks, in line order, after they are stored. If the result names `restarted`
@@ -113,7 +118,7 @@ class Index:
             intake = self._intakes.pop(run, None)
             if intake is None or intake.folder != folder:
                 intake = files.Intake(self._connection, folder)
-            result = intake.take(hears)
+            result = intake.take(hears, at_most=at_most)
             self._intakes[run] = intake  # not after an error: it may hold what is not stored
             return result
 

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from math import inf
 from pathlib import Path
 
 from orchestrator.domain.point import Event, Point
@@ -61,18 +62,24 @@ class Intake:
         self._sources: dict[str, Source] = {}
         self._stamps: dict[str, tuple[int, tuple[int, int]]] = {}
         self._reach = streams.Reach.of(connection, folder.id)
+        self._room = inf  # bytes that may still be read at this look
 
-    def take(self, hears: Listener, *, bite: int = BITE) -> IngestResult:
-        """Take in what is new in the files of the run.
+    def take(self, hears: Listener, *, bite: int = BITE, at_most: float = inf) -> IngestResult:
+        """Take in what is new in the files of the run: `at_most` so many bytes, to the next bite.
 
         Raises:
             EnvironmentFailure: a file cannot be read.
             sqlite3.Error: nothing of the present bite was kept; another one goes on before it.
         """
-        result = IngestResult()
+        result, self._room = IngestResult(), at_most
         if self.folder.path.is_dir():  # a share that is not mounted is no reason to forget it all
             result = self._take(hears, bite)
-        return replace(result, max_step=self._reach.furthest, series=self._reach.steps.keys())
+        return replace(
+            result,
+            max_step=self._reach.furthest,
+            series=self._reach.steps.keys(),
+            behind=self._room <= 0,
+        )
 
     def _take(self, hears: Listener, bite: int) -> IngestResult:
         result = IngestResult()
@@ -80,9 +87,10 @@ class Intake:
         for file in self._finder.files():
             gone.discard(file.name)
             stamp = file.attempt, file.stamp
-            if self._stamps.get(file.name) != stamp:
+            if self._room > 0 and self._stamps.get(file.name) != stamp:
                 result = _add(result, self._read(file, hears, bite))
-                self._stamps[file.name] = stamp
+                if self._room > 0:
+                    self._stamps[file.name] = stamp
         for path in sorted(gone):
             self._forget(path)
             result = replace(result, restarted=(*result.restarted, path))
@@ -102,8 +110,11 @@ class Intake:
                 self._forget(file.name)
                 source = self._source(file)
                 result = IngestResult(restarted=(source.path,))
-            while (part := self._bite(descriptor, source, hears, bite)) is not None:
+            while (
+                self._room > 0 and (part := self._bite(descriptor, source, hears, bite)) is not None
+            ):
                 result = _add(result, part)
+                self._room -= part.bytes + part.sampled
         except OSError as error:
             raise _unreadable(file.path, error) from error
         finally:

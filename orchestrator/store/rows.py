@@ -146,7 +146,8 @@ class IngestResult:
     `restarted` names files that were cut short, replaced or removed: what had been taken from them
     is forgotten and they were read again from their start, so whoever accumulates points must
     begin again from a replay. `max_step` is the largest step of the run by now (see `furthest`),
-    `series` the names of all its series.
+    `series` the names of all its series. `behind` says that as much was read as the look may take:
+    there may be more.
     """
 
     points: int = 0
@@ -157,3 +158,4 @@ class IngestResult:
     restarted: tuple[str, ...] = ()
     max_step: int | None = None
     series: Collection[str] = ()
+    behind: bool = False

@@ -1,6 +1,7 @@
 """One run under observation: its files in, its state and verdicts out."""
 
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from orchestrator.store.rows import IngestResult
 from orchestrator.watch.checkpoints import CheckpointShelf
 from orchestrator.watch.judging import judge_of
 from orchestrator.watch.live import as_run
-from orchestrator.watch.logs import LogCursor
+from orchestrator.watch.logs import PIECES, LogCursor
 from orchestrator.watch.run_files import RunFiles
 from orchestrator.watch.spending import Spent, spent
 from orchestrator.workspace import RunFolder, Workspace
@@ -39,6 +40,7 @@ _OURS = {
     "telemetry.jsonl",
 }
 _BEFORE = {RunStatus.QUEUED, RunStatus.STARTING}
+_AT_ONCE = 8 << 20  # bytes of records that a bounded look takes in
 _ALERTS = 50  # of one run that are heard
 _REJUDGE = 5.0  # seconds after which files are looked for, and verdicts that moved are written
 
@@ -51,8 +53,7 @@ class Observation:
     (`state`) once it is decided that no other attempt follows. `elapsed` is how long the attempt
     has executed, `idle` the time without a new record or log line, `quiet` that without a new
     record; in seconds. `used` is what the run has used up so far. `changed` says that a verdict has
-    turned since the look before, `behind` that there is more in the logs than one look takes in.
-    `alerts` are the first ones that its programs raised.
+    turned since the look before. `alerts` are the first ones that its programs raised.
     """
 
     folder: RunFolder
@@ -65,7 +66,6 @@ class Observation:
     used: Spent
     idle: float
     changed: bool
-    behind: bool
     quiet: float
     alerts: tuple[Event, ...]
 
@@ -135,21 +135,28 @@ class Observer:
         self.read(clock)
         return self.judge(clock)
 
-    def read(self, clock: Clock, *, pieces: int | None = None) -> None:
+    def read(self, clock: Clock, *, bounded: bool = False) -> None:
         """Take in what is new of the run; readers of the index see it once it is committed.
 
-        At most so many `pieces` of each log are read: a caller with other runs to look at goes on
-        while the observation is `behind`.
+        With `bounded` no more than a second or so of it: a caller with other runs to look at goes
+        on while the observer is `behind`.
         """
         # State before files: what an ended run wrote is all there when its files are read.
         newest = self._newest = self._files.newest()
-        self._grown = self._read(ended=newest.status is RunStatus.ENDED, pieces=pieces)
+        self._grown = self._read(ended=newest.status is RunStatus.ENDED, bounded=bounded)
         now = clock.monotonic()
         if self._grown or self._active_at is None or newest.status in _BEFORE:
             self._active_at = now
         recorded = self._brought.points + self._brought.events > 0
         if recorded or self._recorded_at is None or newest.status in _BEFORE:
             self._recorded_at = now
+
+    @property
+    def behind(self) -> bool:
+        """Whether an attempt has ended of whose records and logs the last `read` left some."""
+        ended = self._newest is not None and self._newest.status is RunStatus.ENDED
+        logs = any(cursor.behind for cursor in self._logs.values())
+        return ended and (self._brought.behind or logs)
 
     def judge(self, clock: Clock) -> Observation:
         """Judge what was read last, and write what changed to the index."""
@@ -179,7 +186,6 @@ class Observer:
             used=self._used(last.newest.attempt, elapsed),
             idle=0.0 if self._active_at is None else now - self._active_at,
             changed=before is None or _turns(before.verdicts) != _turns(last.verdicts),
-            behind=any(cursor.behind for cursor in self._logs.values()),
             quiet=0.0 if self._recorded_at is None else now - self._recorded_at,
             alerts=self._alerts,
         )
@@ -237,18 +243,20 @@ class Observer:
             self._index.put_verdicts(self._record.id, self._record.criteria, known.verdicts)
             self._verdicts_at = self._judged_at
 
-    def _read(self, *, ended: bool, pieces: int | None) -> bool:
+    def _read(self, *, ended: bool, bounded: bool) -> bool:
         """Take in new points, events and log lines; say whether there were any."""
         result = self._index.ingest(
             self._folder,
             wanted=self._judge.wants,
             on_point=self._judge.observe_point,
             on_event=self._hear,
+            at_most=_AT_ONCE if bounded else inf,
         )
         if result.restarted:
             self._begin()
         self._brought = result
         grown = result.bytes > 0
+        pieces = PIECES if bounded else None
         for attempt, log in self._files.logs():
             grown |= self._read_log(attempt, log, ended=ended, pieces=pieces)
         return grown

@@ -19,7 +19,6 @@ from orchestrator.store.index import Index
 from orchestrator.watch.dispatch import Dispatcher, queue_lock
 from orchestrator.watch.lifecycle import read_run, record_loss
 from orchestrator.watch.live import LiveRun, Pending, newest_attempt
-from orchestrator.watch.logs import PIECES
 from orchestrator.watch.observer import Observation, Observer
 from orchestrator.watch.policy import stop_reason, time_left
 from orchestrator.watch.publish import publish_end
@@ -145,7 +144,7 @@ class Watcher:
                     if self._pauses(run):
                         continue
                     with self._spared(run):
-                        self._observer(files).read(self._clock, pieces=PIECES)
+                        self._observer(files).read(self._clock, bounded=True)
                         read.append(run)
             self._troubles.pop(_INDEX, None)
             return read
@@ -183,14 +182,14 @@ class Watcher:
 
     def _tend(self, observer: Observer) -> None:
         """Judge one run: act on its verdicts while it lives, finish it when it has ended."""
+        if observer.behind:
+            return  # gigabytes of records or logs: the other runs are looked at meanwhile
         seen = observer.judge(self._clock)
         if seen.end is None:
             self._telemetry.record(seen)
             self._steer(seen)
             self._teller.live(seen)
             return
-        if seen.behind:
-            return  # a log of gigabytes: the other runs are looked at meanwhile
         if seen.end.attempt.exit is None:
             self._bury(seen.folder, seen.record, seen.end)
             seen = observer.look(self._clock)
