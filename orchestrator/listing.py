@@ -5,6 +5,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.errors import EnvironmentFailure
+
 _SETTLED = 2.0  # seconds after which a folder's time of change tells of every later change
 
 
@@ -12,18 +14,19 @@ _SETTLED = 2.0  # seconds after which a folder's time of change tells of every l
 class Listing:
     """Names in a folder, sorted; links to folders and files are in `names` alone.
 
-    `changed` is the folder's time of change in ns. `settled` says that the same time, found later,
-    stands for the same names.
+    `changed` tells the folder and its last change: inode and times in ns, of which the last cannot
+    be set back (rsync does so with the first). `settled` says that the same, found later, stands
+    for the same names.
     """
 
-    changed: int
+    changed: tuple[int, int, int]
     settled: bool
     names: tuple[str, ...]
     folders: tuple[str, ...]
     files: tuple[str, ...]
 
 
-NOTHING = Listing(0, False, (), (), ())
+NOTHING = Listing((0, 0, 0), False, (), (), ())
 
 
 class Listings:
@@ -37,23 +40,33 @@ class Listings:
         self._known: dict[str, tuple[Path, Listing]] = {}
 
     def list(self, folder: str) -> Listing:
-        """What lies in a folder; `NOTHING` if it is gone or cannot be read."""
+        """What lies in a folder; `NOTHING` if it is gone or forbidden.
+
+        Raises:
+            EnvironmentFailure: what lies there cannot be told now: no descriptor is left, a disk or
+                a share fails.
+        """
         path, known = self._known.get(folder) or (Path(folder), NOTHING)
         try:
-            changed = path.stat().st_mtime_ns
+            status = path.stat()
+            changed = status.st_ino, status.st_mtime_ns, status.st_ctime_ns
             if known.changed == changed and known.settled:
                 return known
             known = _listed(folder, changed)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             self._known.pop(folder, None)
             return NOTHING
+        except OSError as error:
+            raise EnvironmentFailure(
+                f"cannot list {folder}: {error.strerror}", hint=f"ls -ld {folder}; ulimit -n"
+            ) from error
         self._known[folder] = path, known
         return known
 
 
-def _listed(folder: str, changed: int) -> Listing:
+def _listed(folder: str, changed: tuple[int, int, int]) -> Listing:
     # Two changes within one tick of the file system's clock have the same time.
-    settled = changed / 1e9 < time.time() - _SETTLED
+    settled = changed[-1] / 1e9 < time.time() - _SETTLED
     with os.scandir(folder) as entries:
         kinds = [
             (entry.name, entry.is_dir(follow_symlinks=False), entry.is_file(follow_symlinks=False))

@@ -3,6 +3,7 @@
 import time
 from codecs import getincrementaldecoder
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.domain.run import RunRecord, RunStatus
@@ -11,7 +12,7 @@ from orchestrator.watch.daemon import watcher_keeper
 from orchestrator.watch.lifecycle import read_run
 from orchestrator.watch.live import state_of
 from orchestrator.watch.logs import last_lines
-from orchestrator.workspace import RunFolder, Workspace
+from orchestrator.workspace import AttemptFolder, RunFolder, Workspace
 
 _POLL = 0.2  # seconds between two looks at a live log
 _CHUNK = 1 << 20
@@ -81,7 +82,7 @@ def follow_log(workspace: Workspace, folder: RunFolder, *, first: int = 1) -> It
         keep_watcher()
         grown = False
         for attempt in folder.attempts()[first - 1 :]:
-            reader = readers.setdefault(attempt.number, _Growing(attempt.log))
+            reader = readers.setdefault(attempt.number, _Growing(attempt))
             for text in reader.read():
                 grown = True
                 yield text
@@ -93,22 +94,33 @@ def follow_log(workspace: Workspace, folder: RunFolder, *, first: int = 1) -> It
 
 
 class _Growing:
-    """What is new in a log; characters that are cut in two between reads come out whole."""
+    """What is new in an attempt's log; characters that are cut in two between reads come out whole.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
+    The programs go on writing to the files that were there first, whatever these are called by now;
+    those that rotation makes later are copies, or empty.
+    """
+
+    def __init__(self, attempt: AttemptFolder) -> None:
+        self._attempt = attempt
+        self._offsets: dict[int, int] = {}  # by inode
         self._decoder = getincrementaldecoder("utf-8")(errors="replace")
 
     def read(self) -> Iterator[str]:
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                while data := file.read(_CHUNK):
-                    self._offset += len(data)
-                    yield self._decoder.decode(data)
-        except FileNotFoundError:
-            return
+        with suppress(FileNotFoundError):  # renamed just now: the next look finds it
+            logs = {path.stat().st_ino: path for path in self._attempt.logs()}
+            self._offsets = self._offsets or dict.fromkeys(logs, 0)
+            for inode, path in logs.items():
+                if inode in self._offsets:
+                    yield from self._rest(inode, path)
+
+    def _rest(self, inode: int, path: Path) -> Iterator[str]:
+        with path.open("rb") as file:
+            if file.seek(0, 2) < self._offsets[inode]:
+                self._offsets[inode] = 0  # cut by somebody
+            file.seek(self._offsets[inode])
+            while data := file.read(_CHUNK):
+                self._offsets[inode] += len(data)
+                yield self._decoder.decode(data)
 
 
 def wait_until_published(workspace: Workspace, folder: RunFolder) -> bool:

@@ -12,13 +12,13 @@ from orchestrator.actions.reading import (
 )
 from orchestrator.actions.run_list import RunSummary, list_runs
 from orchestrator.codec import read_record_if_present
+from orchestrator.domain.attempt import NEEDS
 from orchestrator.domain.criterion import State
 from orchestrator.domain.run import ExitRecord
 from orchestrator.domain.ticket import Ticket
 from orchestrator.procs import pids_of_run
 from orchestrator.store import Reader
 from orchestrator.watch.daemon import ensure_watcher
-from orchestrator.watch.dispatch import NEEDS
 from orchestrator.watch.live import has_pending
 from orchestrator.workspace import RunFolder, Workspace
 

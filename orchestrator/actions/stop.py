@@ -15,7 +15,7 @@ from orchestrator.watch.attempts import end_unstarted
 from orchestrator.watch.daemon import ensure_watcher
 from orchestrator.watch.dispatch import queue_lock
 from orchestrator.watch.lifecycle import record_loss
-from orchestrator.watch.live import Finished, live_runs, pending, state_of
+from orchestrator.watch.live import Pending, live_runs, state_of
 from orchestrator.watch.stopping import request_stop
 from orchestrator.workspace import RunFolder, Workspace
 
@@ -129,7 +129,7 @@ def finish(workspace: Workspace, folder: RunFolder) -> None:
 def stop_all(workspace: Workspace, *, why: str) -> list[Stopped]:
     """Stop every live run of the workspace; what lost runs left behind ends too."""
     with Reader(workspace.database) as reader:
-        lost = [f for f in pending(workspace, reader, Finished()) if _has_ended(f)]
+        lost = [f for f in Pending(workspace, reader).folders() if _has_ended(f)]
     for folder in lost:
         finish(workspace, folder)
     return [stop_run(workspace, folder, why=why) for folder, _, _ in list(live_runs(workspace))]

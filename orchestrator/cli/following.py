@@ -45,13 +45,19 @@ def follow_run(workspace: Workspace, run: RunFolder, *, first: int = 1) -> None:
     bell.look([run])
     with leaving_it_alone(run):
         for text in follow_log(workspace, run, first=first):
-            sys.stdout.write(clean(text.replace("\r", "\n")))
+            sys.stdout.write(_drawn(text, redraws=sys.stdout.isatty()))
             sys.stdout.flush()
             bell.look([run])
         if not wait_until_published(workspace, run):
             warn(f"the end of {run.id} is not written down yet; see {workspace.watcher_log}")
         bell.look([run])
     show_end(workspace, run)
+
+
+def _drawn(text: str, *, redraws: bool) -> str:
+    """A bar redraws its line on a terminal, and writes line below line elsewhere."""
+    again = "\r\x1b[K" if redraws else "\n"
+    return again.join(clean(part) for part in text.replace("\r\n", "\n").split("\r"))
 
 
 def show_end(workspace: Workspace, run: RunFolder) -> None:

@@ -40,9 +40,15 @@ class Lease:
     cpus: int = 0
 
 
+NEEDS = "needs "
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """waiting.json of an attempt: what it waited for when it was last looked at."""
+    """waiting.json of an attempt: what it waited for when it was last looked at.
+
+    `why` begins with `NEEDS` if only a person can give it that.
+    """
 
     why: str
     time: float

@@ -64,12 +64,19 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("SAVEPOINT inner" if inside else "BEGIN IMMEDIATE")
     try:
         yield
-        connection.execute("RELEASE inner" if inside else "COMMIT")
+        _finish(connection, "RELEASE inner" if inside else "COMMIT")
     except BaseException:
         # SQLite has rolled back by itself after some errors, a full disk among them.
         if connection.in_transaction:
             connection.execute("ROLLBACK TO inner" if inside else "ROLLBACK")
         raise
+
+
+def _finish(connection: sqlite3.Connection, statement: str) -> None:
+    if not connection.in_transaction:
+        # An error that the block has dealt with made SQLite roll back all of it.
+        raise EnvironmentFailure("nothing of it was stored, because a part could not be")
+    connection.execute(statement)
 
 
 def commit_so_far(connection: sqlite3.Connection) -> None:

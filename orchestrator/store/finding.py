@@ -68,9 +68,7 @@ class _Folders:
         """Names in a folder; nothing for one that is gone, or one too many."""
         if len(self._looked) >= _MOST_FOLDERS:
             return NOTHING
-        listing = self._listings.list(folder)
-        if listing is not NOTHING:
-            self._looked[folder] = listing
+        listing = self._looked[folder] = self._listings.list(folder)
         return listing
 
 

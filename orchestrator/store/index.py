@@ -109,11 +109,12 @@ class Index:
         """
         with explained(self.path):
             hears = files.listener(wanted, on_point, on_event)
-            intake = self._intakes.pop(folder.id, None)
+            run = folder.id
+            intake = self._intakes.pop(run, None)
             if intake is None or intake.folder != folder:
                 intake = files.Intake(self._connection, folder)
             result = intake.take(hears)
-            self._intakes[folder.id] = intake  # not after an error: it may hold what is not stored
+            self._intakes[run] = intake  # not after an error: it may hold what is not stored
             return result
 
     @contextmanager

@@ -51,10 +51,12 @@ def newest_valid(checkpoints: Path) -> Path | None:
     for file in checkpoints.glob(f"*/{MANIFEST}"):
         try:
             manifest = json.loads(file.read_bytes())
-            found.append((float(manifest["time"]), int(manifest["step"]), file, manifest))
+            # By attempt first: the clock may have been set back since the last one.
+            age = int(manifest["attempt"]), float(manifest["time"]), int(manifest["step"])
+            found.append((age, file, manifest))
         except (OSError, ValueError, KeyError, TypeError) as error:
             warn_once(str(file), f"checkpoint skipped, {file}: {describe(error)}")
-    for _, _, file, manifest in sorted(found, key=lambda entry: entry[:2], reverse=True):
+    for _, file, manifest in sorted(found, key=lambda entry: entry[0], reverse=True):
         reason = _fault(file.parent, manifest)
         if reason is None:
             return Path(os.path.normpath(file.parent / manifest["path"]))

@@ -13,7 +13,7 @@ from orchestrator.errors import ConflictError, DamagedIndexError
 from orchestrator.fsio import try_lock
 from orchestrator.store import Reader
 from orchestrator.store.database import set_aside
-from orchestrator.watch.live import Finished, pending
+from orchestrator.watch.live import Pending
 from orchestrator.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def run_watcher(workspace: Workspace, *, forever: bool = False) -> None:
 
 def _work_left(workspace: Workspace, given_up: frozenset[str]) -> bool:
     with Reader(workspace.database) as reader:
-        return any(folder.id not in given_up for folder in pending(workspace, reader, Finished()))
+        return any(folder.id not in given_up for folder in Pending(workspace, reader).folders())
 
 
 def _loop(workspace: Workspace, stop: list[int], *, forever: bool) -> frozenset[str]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from orchestrator.clock import Clock, SystemClock, format_duration
 from orchestrator.codec import encode, read_record_if_present
 from orchestrator.config import load_config
-from orchestrator.domain.attempt import AttemptRequest, Lease, Waiting
+from orchestrator.domain.attempt import NEEDS, AttemptRequest, Lease, Waiting
 from orchestrator.domain.run import BY_US, Outcome, RunRecord, RunState, StopRequest
 from orchestrator.errors import ConflictError, ExpError
 from orchestrator.executors import executor_for
@@ -29,7 +29,7 @@ from orchestrator.watch.queue import Candidate, Place, Pool, plan
 from orchestrator.workspace import AttemptFolder, RunFolder, Workspace
 
 log = logging.getLogger(__name__)
-NEEDS = "needs "  # how the reason begins of a run that waits for a person
+_FEW = 3  # starts that may fail before a person is called
 _LOCK_LIMIT = 30.0  # seconds that a command waits for another one that is starting runs
 _LONGEST_PAUSE = 60.0  # seconds until an attempt that could not be started is tried again
 
@@ -245,6 +245,8 @@ class Dispatcher:
         failures = before.failures + 1 if before else 1
         hint = f"; {error.hint}" if isinstance(error, ExpError) and error.hint else ""
         why = f"could not be started, will be tried again: {error}{hint}"
+        if failures >= _FEW:
+            why = f"{NEEDS}a person, {why}"
         again_at = self._clock.monotonic() + min(_LONGEST_PAUSE, 2.0**failures)
         self._troubles[queued.attempt] = _Trouble(why=why, failures=failures, again_at=again_at)
         self._note(queued, why)

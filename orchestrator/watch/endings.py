@@ -93,9 +93,10 @@ def _failures(folder: RunFolder, number: int) -> tuple[tuple[Failure, ...], int 
 
 
 def _newest(checkpoints: Sequence[Checkpoint]) -> int | None:
-    """Step of the checkpoint that a resumed program finds."""
+    """Step of the checkpoint that a resumed program finds; a clock may be set between attempts."""
     valid = [checkpoint for checkpoint in checkpoints if checkpoint.valid]
-    return max(valid, key=lambda saved: (saved.time, saved.step)).step if valid else None
+    newest = max(valid, key=lambda saved: (saved.attempt, saved.time, saved.step), default=None)
+    return None if newest is None else newest.step
 
 
 def _codes(ended: ExitRecord, events: Sequence[Event]) -> list[int | None]:

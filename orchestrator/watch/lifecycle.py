@@ -38,6 +38,7 @@ def attempt_state(folder: AttemptFolder, executor: Executor) -> AttemptState:
     # Liveness before the exit record: a shim that ends between the two looks is seen as ended.
     alive = process is not None and executor.is_alive(folder, process)
     exit_record = read_record_if_present(ExitRecord, folder.exit_file)
+    began = exit_record is not None and exit_record.recorded_by != BY_QUEUE
     waiting = read_record_if_present(Waiting, folder.waiting_file) if process is None else None
     return AttemptState(
         number=folder.number,
@@ -47,7 +48,7 @@ def attempt_state(folder: AttemptFolder, executor: Executor) -> AttemptState:
         process=process,
         alive=alive,
         exit=exit_record,
-        started=exit_record.started if exit_record else _modified(folder),
+        started=exit_record.started if exit_record and began else _modified(folder),
         stop=read_record_if_present(StopRequest, folder.stop_file),
         failure=read_record_if_present(Failure, folder.failure_file),
     )
@@ -139,7 +140,7 @@ def _outcome(
     if attempt.stop is not None and not _ran_to_the_end(record, attempt, ended, max_step):
         return Outcome.STOPPED, attempt.stop.why
     if ended.code == REQUEUE:
-        return Outcome.INCOMPLETE, "saved a checkpoint and asks to be resumed (exit 75)"
+        return Outcome.INCOMPLETE, "asks to be started again (exit 75)"
     if ended.code != 0:
         return Outcome.FAILED, _failure(ended, last)
     missing = [command.phase for command in commands_of(record, attempt)[len(ended.phases) :]]

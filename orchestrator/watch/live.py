@@ -7,6 +7,7 @@ from typing import TypeAlias
 from orchestrator.domain.run import RunRecord, RunState, RunStatus
 from orchestrator.errors import InvalidFileError
 from orchestrator.executors import executor_for
+from orchestrator.listing import Listing, Listings
 from orchestrator.store import Reader
 from orchestrator.store.rows import RunRow
 from orchestrator.watch.lifecycle import attempt_state, may_go_on, read_run, run_state
@@ -15,29 +16,32 @@ from orchestrator.workspace import RunFolder, Workspace
 LiveRun: TypeAlias = tuple[RunFolder, RunRecord, RunState]
 
 
-class Finished:
-    """Runs that nobody has to look at again: ended, judged, published, and not resumed.
+class Pending:
+    """Runs whose end is not yet both in the index and published, from one look to the next.
 
-    What is finished stays so until .exp/runs changes: a new run, or a new attempt of one.
+    A run that is finished with stays so until .exp/runs changes: a new run, or a new attempt of one.
     """
 
-    def __init__(self) -> None:
-        self._runs: set[str] = set()
-        self._stamp: int | None = None
+    def __init__(self, workspace: Workspace, reader: Reader) -> None:
+        self._workspace = workspace
+        self._reader = reader
+        self._listings = Listings()
+        self._listing: Listing | None = None
+        self._left: list[RunFolder] = []
 
-    def among(self, workspace: Workspace, reader: Reader, folders: list[RunFolder]) -> set[str]:
-        """Ids of the finished ones."""
-        try:
-            stamp = workspace.runs.stat().st_mtime_ns
-        except FileNotFoundError:
-            return set()
-        if stamp != self._stamp:
-            self._stamp, self._runs = stamp, set()
-        unknown = [folder for folder in folders if folder.id not in self._runs]
-        if unknown:
-            ended = {row.id: row for row in reader.runs(status=RunStatus.ENDED)}
-            self._runs |= {f.id for f in unknown if f.id in ended and is_finished(f, ended[f.id])}
-        return self._runs
+    def folders(self) -> list[RunFolder]:
+        """Their folders, by number."""
+        listing = self._listings.list(str(self._workspace.runs))
+        if listing is not self._listing:
+            self._listing = listing
+            self._left = list(self._workspace.run_folders())
+            rows = {row.id: row for row in self._reader.runs(status=RunStatus.ENDED)}
+        else:
+            published = (folder for folder in self._left if folder.published_file.exists())
+            found = (self._reader.run(folder.id) for folder in published)
+            rows = {row.id: row for row in found if row is not None}
+        self._left = [f for f in self._left if f.id not in rows or not is_finished(f, rows[f.id])]
+        return [folder for folder in self._left if folder.record_file.exists()]
 
 
 def is_finished(folder: RunFolder, row: RunRow) -> bool:
@@ -52,7 +56,7 @@ def is_finished(folder: RunFolder, row: RunRow) -> bool:
 def live_runs(workspace: Workspace) -> Iterator[LiveRun]:
     """Runs that have not ended, oldest first, whatever the index still says of them."""
     with Reader(workspace.database) as reader:
-        folders = pending(workspace, reader, Finished())
+        folders = Pending(workspace, reader).folders()
     for folder in folders:
         try:
             record = read_run(folder)
@@ -65,19 +69,12 @@ def live_runs(workspace: Workspace) -> Iterator[LiveRun]:
             yield folder, record, state
 
 
-def pending(workspace: Workspace, reader: Reader, finished: Finished) -> list[RunFolder]:
-    """Runs whose end is not yet both in the index and published: the watcher's work."""
-    folders = list(workspace.run_folders())
-    done = finished.among(workspace, reader, folders)
-    return [f for f in folders if f.id not in done and f.record_file.exists()]
-
-
 def has_pending(workspace: Workspace) -> bool:
     """Whether there is work for a watcher: a run, or a notice that nobody has got yet."""
     if workspace.unsent_file.exists():
         return True
     with Reader(workspace.database) as reader:
-        return bool(pending(workspace, reader, Finished()))
+        return bool(Pending(workspace, reader).folders())
 
 
 def state_of(folder: RunFolder, record: RunRecord, *, max_step: int | None = None) -> RunState:

@@ -9,7 +9,7 @@ from orchestrator import tickets
 from orchestrator.clock import format_duration
 from orchestrator.codec import read_record_if_present
 from orchestrator.criteria import decided
-from orchestrator.domain.attempt import Failure
+from orchestrator.domain.attempt import NEEDS, Failure
 from orchestrator.domain.criterion import State
 from orchestrator.domain.notice import NoticeKind, NoticeLevel
 from orchestrator.domain.point import Event
@@ -21,7 +21,7 @@ from orchestrator.watch.evidence import one_line, tally
 from orchestrator.watch.logs import last_lines
 from orchestrator.watch.observer import Observation
 from orchestrator.watch.policy import is_decided, saved_words, spent_budget, time_left
-from orchestrator.workspace import Workspace
+from orchestrator.workspace import RunFolder, Workspace
 
 _NEARLY = 0.8  # of a budget
 _WORTH_STOPPING = 600.0  # seconds that a decided run must have left, to be told of
@@ -86,7 +86,8 @@ def news_of_life(seen: Observation) -> Iterator[News]:
     yield from _alarms(seen)
     request = seen.state.attempt.request
     if seen.state.status is RunStatus.QUEUED and request is not None:
-        yield from _unset(seen, missing_variables(seen.record, request))
+        missing = missing_variables(seen.record, request)
+        yield from _unset(seen, missing) if missing else _unstarted(seen)
     if seen.state.status is not RunStatus.RUNNING:
         return
     number = seen.state.attempt.number
@@ -124,6 +125,17 @@ def news_of_disk(seen: Observation, *, free: int, total: int) -> Iterator[News]:
         )
 
 
+def news_of_trouble(folder: RunFolder, error: Exception) -> News:
+    """A run that cannot be looked at, again and again: nobody watches it."""
+    return News(
+        what="given-up",
+        kind=NoticeKind.PERSON,
+        level=NoticeLevel.ERROR,
+        title=f"{folder.id} cannot be watched: {error}",
+        text=("its programs go on, but nothing of it is judged or published", "exp status"),
+    )
+
+
 def subject(seen: Observation) -> str:
     """What a person calls it: the ticket, or a run without one."""
     return seen.record.ticket.id if seen.record.ticket else seen.folder.id
@@ -139,16 +151,27 @@ def progress(seen: Observation) -> str:
 
 def _unset(seen: Observation, missing: Sequence[str]) -> Iterator[News]:
     """A queued attempt that needs variables which nobody here has."""
-    if missing:
+    yield News(
+        what=f"unset:{seen.state.attempt.number}",
+        kind=NoticeKind.PERSON,
+        level=NoticeLevel.WARN,
+        title=f"{subject(seen)} waits for a person: {', '.join(missing)} is not set",
+        text=(
+            f"{seen.folder.id} is queued and cannot start",
+            f"exp run resume {seen.folder.id}, in a shell that has it",
+        ),
+    )
+
+
+def _unstarted(seen: Observation) -> Iterator[News]:
+    """A queued attempt whose turn has come, and which cannot be started again and again."""
+    if seen.state.why.startswith(NEEDS):
         yield News(
-            what=f"unset:{seen.state.attempt.number}",
+            what=f"start:{seen.state.attempt.number}",
             kind=NoticeKind.PERSON,
             level=NoticeLevel.WARN,
-            title=f"{subject(seen)} waits for a person: {', '.join(missing)} is not set",
-            text=(
-                f"{seen.folder.id} is queued and cannot start",
-                f"exp run resume {seen.folder.id}, in a shell that has it",
-            ),
+            title=f"{subject(seen)} waits for a person: it cannot be started",
+            text=(f"{seen.folder.id} {seen.state.why}", f"exp run show {seen.folder.id}"),
         )
 
 

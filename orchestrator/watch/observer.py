@@ -112,7 +112,7 @@ class Observer:
         self._logs: dict[tuple[int, int], LogCursor] = {}  # by number of attempt and of file
         self._alerts = ()
         self._index.replay(
-            self._folder.id,
+            self._record.id,
             wanted=self._judge.wants,
             on_point=self._judge.observe_point,
             on_event=self._hear,
@@ -127,7 +127,7 @@ class Observer:
     def _history(self, metric: str) -> list[Point]:
         """All points of a series that the index holds."""
         points: list[Point] = []
-        self._index.replay(self._folder.id, wanted={metric}, on_point=points.append)
+        self._index.replay(self._record.id, wanted={metric}, on_point=points.append)
         return points
 
     def look(self, clock: Clock) -> Observation:
@@ -213,7 +213,7 @@ class Observer:
             # Now that all its points are in, whether that was the plan.
             newest = self._files.newest(max_step=self._brought.max_step)
         state = as_run(self._folder, self._record, newest)
-        facts = replace(self._facts(state), elapsed=elapsed)
+        facts = self._facts(state, elapsed)
         verdicts = self._judge.verdicts(facts)
         known = _Known(newest=newest, state=state, facts=facts, verdicts=verdicts)
         self._write(known)
@@ -230,11 +230,11 @@ class Observer:
         if before is None or before.state != known.state:
             self._index.put_run(self._record, known.state, folder=self._folder)
         if before is None or before.facts.checkpoints != known.facts.checkpoints:
-            self._index.put_checkpoints(self._folder.id, known.facts.checkpoints)
+            self._index.put_checkpoints(self._record.id, known.facts.checkpoints)
         turned = before is None or _turns(before.verdicts) != _turns(known.verdicts)
         due = self._judged_at > self._verdicts_at + _REJUDGE
         if turned or due or known.facts.ended:
-            self._index.put_verdicts(self._folder.id, self._record.criteria, known.verdicts)
+            self._index.put_verdicts(self._record.id, self._record.criteria, known.verdicts)
             self._verdicts_at = self._judged_at
 
     def _read(self, *, ended: bool, pieces: int | None) -> bool:
@@ -270,13 +270,13 @@ class Observer:
     def _name_of(self, path: Path) -> str:
         return str(path.relative_to(self._folder.path))
 
-    def _facts(self, state: RunState) -> RunFacts:
+    def _facts(self, state: RunState, elapsed: float) -> RunFacts:
         ended = state.status is RunStatus.ENDED
         if ended or self._saved or self._judged_at > self._shelved_at + _REJUDGE:
             self._checkpoints = self._shelf.of(self._folder)
             self._saved, self._shelved_at = False, self._judged_at
         return RunFacts(
-            run=self._folder.id,
+            run=self._record.id,
             ended=ended,
             outcome=state.outcome,
             exit=state.attempt.exit,
@@ -288,6 +288,7 @@ class Observer:
             max_step=self._brought.max_step,
             series=tuple(sorted(self._brought.series)),
             find_files=self._find_files,
+            elapsed=elapsed,
         )
 
     def _find_files(self, pattern: str) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ class Telemetry:
         state = seen.state.attempt
         if state.process is None or not state.alive or not procs.is_here(state.process):
             return
-        run, root = seen.folder.id, state.process.pid
+        run, root = seen.record.id, state.process.pid
         self._roots[run] = root
         if self._sample is None:
             return

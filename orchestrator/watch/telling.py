@@ -12,15 +12,23 @@ from orchestrator import procs
 from orchestrator.clock import Clock
 from orchestrator.domain.hardware import is_sampled
 from orchestrator.domain.notice import Notice, NoticeKind, NoticeLevel
-from orchestrator.domain.run import Published, RunStatus
+from orchestrator.domain.run import Published, RunRecord, RunStatus
 from orchestrator.notify import Outbox, load_settings
 from orchestrator.redact import SECRET, is_secret_name, redact
 from orchestrator.store import Reader
 from orchestrator.watch.hang import Pulse, arithmetic, claim, limit_of, pulse_of, silence_of
-from orchestrator.watch.news import News, news_of_disk, news_of_end, news_of_life, progress, subject
+from orchestrator.watch.news import (
+    News,
+    news_of_disk,
+    news_of_end,
+    news_of_life,
+    news_of_trouble,
+    progress,
+    subject,
+)
 from orchestrator.watch.observer import Observation
 from orchestrator.watch.stacks import start_dump
-from orchestrator.workspace import Workspace
+from orchestrator.workspace import RunFolder, Workspace
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -75,10 +83,16 @@ class Teller:
     def ended(self, seen: Observation, published: Published) -> None:
         """Tell how a run ended; written down when this returns."""
         self._tell(seen, news_of_life(seen))
-        phases = self._reader.events(seen.folder.id, "phase")
+        phases = self._reader.events(seen.record.id, "phase")
         self._tell(seen, news_of_end(self._workspace, seen, published, phases))
         for memory in (self._floors, self._stalls, self._disk_due):
-            memory.pop(seen.folder.id, None)
+            memory.pop(seen.record.id, None)
+
+    @_harmless
+    def given_up(self, folder: RunFolder, record: RunRecord | None, error: Exception) -> None:
+        """Tell that a run cannot be watched; `record` is None if it cannot even be read."""
+        key = f"{folder.id}:given-up"
+        self._box().add(folder, self._notice(folder, record, key, news_of_trouble(folder, error)))
 
     @_harmless
     def step(self) -> bool:
@@ -100,24 +114,24 @@ class Teller:
     def _tell(self, seen: Observation, news: Iterable[News]) -> None:
         known = self._box().known(seen.folder)
         for each in news:
-            key = f"{seen.folder.id}:{each.what}"
+            key = f"{seen.record.id}:{each.what}"
             if key in known:
                 continue
-            alerts = sum(f"{seen.folder.id}:alert:" in key for key in known)
+            alerts = sum(f"{seen.record.id}:alert:" in key for key in known)
             alerts += each.what.startswith("alert:")
             if each.what.startswith("alert:") and alerts > _ALERTS:
                 continue
-            self._box().add(seen.folder, self._notice(seen, key, each))
+            self._box().add(seen.folder, self._notice(seen.folder, seen.record, key, each))
 
-    def _notice(self, seen: Observation, key: str, news: News) -> Notice:
+    def _notice(self, folder: RunFolder, record: RunRecord | None, key: str, news: News) -> Notice:
         text = "\n".join(self._clean(part) for part in news.text if part.strip())
         return Notice(
             key=key,
             kind=news.kind,
             level=news.level,
             workspace=self._workspace.root.name,
-            run=seen.folder.id,
-            ticket=seen.record.ticket.id if seen.record.ticket else None,
+            run=folder.id,
+            ticket=record.ticket.id if record and record.ticket else None,
             title=_cut(" ".join(self._clean(news.title).split()), _TITLE),
             text=_cut(text, _TEXT),
             time=self._clock.wall(),
@@ -135,7 +149,7 @@ class Teller:
         return redact(text, home=os.path.expanduser("~"))  # noqa: PTH111 - a text, not a path
 
     def _hang(self, seen: Observation) -> list[News]:
-        run = seen.folder.id
+        run = seen.record.id
         if run not in self._floors:
             self._floors[run] = load_settings(self._workspace).hang_floor
         floor = self._floors[run]
@@ -162,7 +176,7 @@ class Teller:
 
     def _pulse(self, seen: Observation) -> Pulse:
         """Measure by the densest series that is not too long to read while others wait."""
-        run = seen.folder.id
+        run = seen.record.id
         rows = [
             row
             for name, row in self._reader.series(run).items()
@@ -185,9 +199,9 @@ class Teller:
     def _disk(self, seen: Observation) -> list[News]:
         """Little space where the run writes; looked at now and then."""
         now = self._clock.monotonic()
-        if now < self._disk_due.get(seen.folder.id, 0.0):
+        if now < self._disk_due.get(seen.record.id, 0.0):
             return []
-        self._disk_due[seen.folder.id] = now + _DISK_LOOK
+        self._disk_due[seen.record.id] = now + _DISK_LOOK
         disk = shutil.disk_usage(seen.folder.path)
         return list(news_of_disk(seen, free=disk.free, total=disk.total))
 

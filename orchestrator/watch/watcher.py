@@ -18,7 +18,7 @@ from orchestrator.store import Reader
 from orchestrator.store.index import Index
 from orchestrator.watch.dispatch import Dispatcher, queue_lock
 from orchestrator.watch.lifecycle import read_run, record_loss
-from orchestrator.watch.live import Finished, LiveRun, pending
+from orchestrator.watch.live import LiveRun, Pending
 from orchestrator.watch.logs import PIECES
 from orchestrator.watch.observer import Observation, Observer
 from orchestrator.watch.policy import stop_reason, time_left
@@ -35,6 +35,7 @@ from orchestrator.workspace import RunFolder, Workspace
 log = logging.getLogger(__name__)
 _TICKET_INTERVAL = 5.0  # seconds between two looks at the tickets' files
 _PATIENCE = 10  # looks at a run that may fail before a dead one is left to a person
+_INDEX = "the index"  # stands for a run in what is said of trouble: it cannot be written
 _LONGEST_PAUSE = 60.0  # seconds between two looks at a run that cannot be looked at
 
 
@@ -57,7 +58,7 @@ class Watcher:
         self._teller = Teller(workspace, self._reader, self._clock)
         self._files: dict[str, RunFiles] = {}
         self._observers: dict[str, Observer] = {}
-        self._finished = Finished()
+        self._pending = Pending(workspace, self._reader)
         self._dispatcher = Dispatcher(workspace, self._reader, self._clock)
         self._troubles: dict[str, _Trouble] = {}
         self._tickets_due = 0.0
@@ -87,7 +88,7 @@ class Watcher:
         self._index.check_place()
         try:
             self._index_tickets()
-            folders = pending(self._workspace, self._reader, self._finished)
+            folders = self._pending.folders()
         except DamagedIndexError:
             raise
         except Exception:
@@ -135,23 +136,25 @@ class Watcher:
 
     def _read(self) -> list[str]:
         """Take in what is new of every run, in one transaction; the runs whose turn it is."""
-        read = []
-        try:
+        read: list[str] = []
+        if self._pauses(_INDEX):
+            return read
+        with self._spared(_INDEX):
             with self._index.together():
                 for run, files in self._files.items():
-                    if self._clock.monotonic() < self._troubles.get(run, _Trouble()).again_at:
+                    if self._pauses(run):
                         continue
                     with self._spared(run):
                         self._observer(files).read(self._clock, pieces=PIECES)
                         read.append(run)
-        except DamagedIndexError:
-            raise
-        except Exception:
-            # They have heard of what is not stored.
-            self._observers.clear()
-            log.exception("what is new of the runs could not be stored")
-            return []
-        return read
+            self._troubles.pop(_INDEX, None)
+            return read
+        self._observers.clear()  # they have heard of what is not stored
+        return []
+
+    def _pauses(self, what: str) -> bool:
+        trouble = self._troubles.get(what)
+        return trouble is not None and self._clock.monotonic() < trouble.again_at
 
     @contextmanager
     def _spared(self, run: str) -> Iterator[None]:
@@ -160,7 +163,7 @@ class Watcher:
             yield
         except DamagedIndexError:
             raise
-        except Exception:
+        except Exception as error:
             self._observers.pop(run, None)
             trouble = self._troubles.setdefault(run, _Trouble())
             if self._clock.monotonic() < trouble.again_at:
@@ -169,6 +172,9 @@ class Watcher:
             trouble.failures += 1
             pause = min(_LONGEST_PAUSE, 2.0**trouble.failures)
             trouble.again_at = self._clock.monotonic() + pause
+            if trouble.failures == _PATIENCE and run != _INDEX:
+                record = self._files[run].record if run in self._files else None
+                self._teller.given_up(RunFolder(self._workspace.runs / run), record, error)
 
     def _index_tickets(self) -> None:
         if self._clock.monotonic() >= self._tickets_due:
@@ -191,6 +197,8 @@ class Watcher:
         if settle(seen, self._reader, self._clock):
             return
         seen = observer.look(self._clock)
+        if seen.end is None:
+            return  # it had been published, and was resumed a moment ago
         if not seen.folder.published_file.exists():
             log.info("%s %s: %s", seen.folder.id, seen.state.outcome, seen.state.why)
             publish_end(

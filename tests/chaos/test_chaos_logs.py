@@ -90,6 +90,24 @@ def test_a_log_that_somebody_rotates_is_read_on(lab, rotate):
     assert verdicts(lab) == before
 
 
+def test_who_follows_a_log_goes_on_behind_its_rotation(lab):
+    """What is printed into the renamed file is shown as it comes, and nothing twice."""
+    lab.ticket()
+    lab.experiment(TALKS)
+    lab.commit()
+    lab.exp("ticket", "start", "1")
+    follower = lab.popen("run", "logs", "-f", "1")
+    log = lab.run() / "attempt-1/out.log"
+    wait_for(lambda: log.exists() and "step 20" in log.read_text(), what="some lines")
+    rename(log)
+    lab.write("break", "")
+    wait_for(lambda: not (lab.root / "break").exists(), what="the line to be printed")
+    lab.write("go", "")
+    shown, _ = follower.communicate(timeout=60)
+    assert shown.count("loss is nan\n") == 1
+    assert shown.count("step 1\n") == 1
+
+
 def test_a_bar_that_never_ends_its_line_is_judged_and_is_no_idleness(lab):
     """Each return counts as the end of a line: seen at once, and the run is not taken for idle."""
     lab.ticket(criteria=f"- [ ] {CLEAN}")

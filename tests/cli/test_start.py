@@ -98,7 +98,7 @@ def test_evaluation_follows_training(lab):
         ("import sys; print('boom'); sys.exit(1)", "failed", "exit code 1 in train"),
         ("import os; os.kill(os.getpid(), 9)", "failed", "killed by SIGKILL in train"),
         (QUICK, "incomplete", "10 steps of 1,000 planned"),
-        ("raise SystemExit(75)", "incomplete", "asks to be resumed"),
+        ("raise SystemExit(75)", "incomplete", "asks to be started again"),
     ],
 )
 def test_a_run_that_does_not_complete_says_so(lab, program, outcome, said):

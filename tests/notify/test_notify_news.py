@@ -21,6 +21,7 @@ from orchestrator.domain.run import (
 )
 from orchestrator.watch.news import news_of_disk, news_of_end, news_of_life
 from orchestrator.watch.observer import Observation
+from orchestrator.watch.spending import Spent
 from orchestrator.workspace import RunFolder, Workspace
 
 
@@ -46,6 +47,7 @@ def observation(tmp_path, outcome=Outcome.FAILED, **more):
         ),
         verdicts=(),
         elapsed=1.0,
+        used=Spent(attempt=6120.0),
         end=None,
         idle=0.0,
         quiet=0.0,

@@ -90,6 +90,10 @@ def test_what_cannot_be_started_is_tried_again_later(paused, lab):
         assert not started(paused, dispatcher)
         why = state_of(run, record).why
         assert why.startswith("could not be started, will be tried again")
+        for _ in range(2):
+            hands.monotonic_time += 120
+            assert not started(paused, dispatcher)
+        assert state_of(run, record).why.startswith("needs a person, could not be started")
         (run.attempt(1).path / "shim.log").rmdir()
         assert not started(paused, dispatcher)
         hands.monotonic_time += 120

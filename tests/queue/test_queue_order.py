@@ -113,6 +113,7 @@ def test_stop_of_a_queued_run_ends_it_unstarted(slot):
     done = slot.lab.exp("run", "stop", "2", "--why", "not needed")
     assert "R-000002 stopped: not needed" in done.stderr
     slot.lab.published(2)
+    assert slot.run(2)["started"] is None
     assert not (slot.lab.run(2) / "attempt-1" / "proc.json").exists()
     slot.lab.write("go", "")
     slot.lab.published(3)

@@ -94,3 +94,31 @@ def test_a_rebuild_without_room_keeps_the_old_index(shelf, small_disk, make):
     assert [path.name for path in small_disk.iterdir()] == ["exp.db"]
     with Index(database) as index:
         assert index.dump() == before
+
+
+def take_in_both(index, runs):
+    """In one transaction a run whose points fit, and one whose points do not."""
+    with index.together():
+        index.ingest(runs[0])
+        with pytest.raises(EnvironmentFailure, match="disk is full"):
+            index.ingest(runs[1])
+
+
+def test_a_full_disk_in_one_run_is_no_damage_and_loses_nothing_of_the_others(shelf, index, make):
+    """SQLite rolls back all runs of a transaction; that is said, and heard again, not doubled."""
+    runs = [shelf.run(number) for number in (1, 2, 3)]
+    for number in (1, 2, 3):
+        shelf.log(make.point(0, a=0.5), run=number)
+        index.ingest(runs[number - 1])
+    before = index.dump()
+    (pages,) = index._connection.execute("PRAGMA page_count").fetchone()
+    for number, count in ((1, 1), (2, 3000), (3, 1)):
+        shelf.log(*(make.point(step, a=step / 3) for step in range(1, 1 + count)), run=number)
+    index._connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    with pytest.raises(EnvironmentFailure, match="nothing of it was stored"):
+        take_in_both(index, runs)
+    assert index.dump() == before
+    index._connection.execute("PRAGMA max_page_count = 1000000")
+    with index.together():
+        assert [index.ingest(run).points for run in runs] == [1, 3000, 1]
+    assert index.dump() == shelf.fresh_dump(1, 2, 3)

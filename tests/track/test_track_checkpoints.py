@@ -74,6 +74,16 @@ def test_newest_checkpoint_is_resumed(home):
     assert track.resume_path() == last
 
 
+def test_a_clock_that_is_set_back_between_attempts_hides_no_checkpoint(home):
+    """What a later attempt sealed is newer, whatever the clock says."""
+    run = track.init()
+    for step, attempt, time in ((1, 1, 2000.0), (2, 2, 1000.0)):
+        manifest = saved(run, step) / "manifest.json"
+        told = json.loads(manifest.read_text()) | {"attempt": attempt, "time": time}
+        manifest.write_text(json.dumps(told))
+    assert track.resume_path() == home.run / "checkpoints" / "step_2"
+
+
 @pytest.mark.parametrize("damage", ["torn", "changed", "missing", "manifest", "no manifest"])
 def test_damaged_checkpoint_is_passed_over(home, damage, capsys):
     """A checkpoint whose files differ from its manifest is skipped for the one before it."""

@@ -57,7 +57,7 @@ def ended(code, *, ran=BOTH, number=None, **more):
         (ended(0), None, 100, 80, Outcome.INCOMPLETE, "80 steps of 100 planned"),
         (ended(0), None, 100, None, Outcome.INCOMPLETE, "no step of 100 planned"),
         (ended(0, ran=BOTH[:1]), None, None, 9, Outcome.INCOMPLETE, "eval did not run"),
-        (ended(75, ran=BOTH[:1]), None, None, 9, Outcome.INCOMPLETE, "asks to be resumed"),
+        (ended(75, ran=BOTH[:1]), None, None, 9, Outcome.INCOMPLETE, "asks to be started again"),
         (ended(1, ran=BOTH[:1]), None, None, 9, Outcome.FAILED, "exit code 1 in train"),
         (ended(93), None, None, 9, Outcome.FAILED, "exit code 93 in eval"),
         (ended(None, number=9), None, None, 9, Outcome.FAILED, "killed by SIGKILL in eval"),
