@@ -19,7 +19,7 @@ LiveRun: TypeAlias = tuple[RunFolder, RunRecord, RunState]
 class Pending:
     """Runs whose end is not yet both in the index and published, from one look to the next.
 
-    A run that is finished with stays so until .exp/runs changes: a new run, or a new attempt of one.
+    A finished one stays so until .exp/runs changes: a new run, or a new attempt of one.
     """
 
     def __init__(self, workspace: Workspace, reader: Reader) -> None:
