@@ -18,6 +18,7 @@ settings.register_profile("exp", deadline=None, suppress_health_check=[HealthChe
 settings.load_profile("exp")
 
 EXP = Path(sys.executable).with_name("exp")
+FREEZER = Path("/sys/fs/cgroup/freezer")
 QUICK = """
 from orchestrator import track
 run = track.init()
@@ -189,3 +190,23 @@ def lab(tmp_path):
     for pid in laboratory.processes():
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def freeze():
+    """Make a process unkillable: a frozen one takes SIGKILL only when it thaws."""
+    group = FREEZER / f"exp-test-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError:
+        pytest.skip("needs the freezer of control groups version 1")
+
+    def put(pid):
+        (group / "cgroup.procs").write_text(str(pid))
+        (group / "freezer.state").write_text("FROZEN")
+
+    yield put
+    (group / "freezer.state").write_text("THAWED")
+    while (group / "cgroup.procs").read_text():
+        pass
+    group.rmdir()

@@ -33,10 +33,15 @@ def require_record(folder: RunFolder) -> RunRecord:
     return record
 
 
-def log_lines(folder: RunFolder, *, attempt: int | None = None, last: int | None = None) -> str:
-    """The log of one attempt (default: the newest), whole or its `last` lines.
+def log_lines(
+    folder: RunFolder, *, attempt: int | None = None, last: int | None = None
+) -> Iterator[str]:
+    """The log of one attempt (default: the newest), whole or its `last` lines, piece by piece.
 
-    What was moved away by rotation comes first.
+    What was moved away by rotation comes first. Returns that end no line end one here.
+
+    Raises:
+        NotFoundError: there is no such attempt, or it has no log.
     """
     attempts = folder.attempts()
     chosen = folder.attempt(attempt) if attempt else (attempts[-1] if attempts else None)
@@ -51,13 +56,17 @@ def log_lines(folder: RunFolder, *, attempt: int | None = None, last: int | None
             hint=f"exp run show {folder.id}",
         )
     if last is None:
-        return "".join(log.read_text(errors="replace") for log in logs)
+        for log in logs:
+            with log.open(errors="replace") as file:
+                while piece := file.read(_CHUNK):
+                    yield piece
+        return
     lines: list[str] = []
     for log in reversed(logs):
         lines = last_lines(log, last - len(lines)) + lines
         if len(lines) == last:
             break
-    return "".join(f"{line}\n" for line in lines)
+    yield from (f"{line}\n" for line in lines)
 
 
 def follow_log(workspace: Workspace, folder: RunFolder, *, first: int = 1) -> Iterator[str]:

@@ -82,9 +82,9 @@ def logs(
     else:
         from orchestrator.actions.follow import log_lines
 
-        text = log_lines(folder, attempt=attempt, last=last)
-        # A pipe gets the bytes as they are; a terminal must not be driven by them.
-        sys.stdout.write(clean(text) if sys.stdout.isatty() else text)
+        for text in log_lines(folder, attempt=attempt, last=last):
+            # A pipe gets the text as it is; a terminal must not be driven by it.
+            sys.stdout.write(clean(text) if sys.stdout.isatty() else text)
 
 
 @app.command("stop")

@@ -11,12 +11,14 @@ from pathlib import Path
 from chaos.world import World, processes
 
 from orchestrator.actions.rebuild import rebuild_index
+from orchestrator.store import Reader
 from orchestrator.store.index import Index
 from orchestrator.workspace import Workspace
 
 OURS = re.compile(rb"<!-- exp:begin (\S+) -->.*?<!-- exp:end \1 -->", re.DOTALL)
 FIELDS = re.compile(rb"(?m)^\*\*(Status|Phase)\*\*:.*$")
 TICKED = re.compile(rb"(?m)^- \[[ xX]\]")
+STEPS = re.compile(r"(?m)^kind, steps, pause = '\w+', (\d+),")
 POINTS = """SELECT source.path, point.step, count(*) FROM point
     JOIN stream ON stream.id = point.stream JOIN source ON source.id = stream.source
     WHERE source.run = ? AND stream.name = ? GROUP BY 1, 2"""
@@ -28,7 +30,7 @@ def violations(world: World) -> list[str]:
         return [*_processes(world), *_git(world)]
     found = [*_processes(world), *_records(world), *_points(world), *_git(world)]
     found += [text for number in range(1, len(world.kinds) + 1) for text in _ticket(world, number)]
-    return [*found, *_litter(world), *_rows(world)]
+    return [*found, *_verdicts(world), *_litter(world), *_rows(world)]
 
 
 def _processes(world: World) -> Iterator[str]:
@@ -105,6 +107,36 @@ def _ticket(world: World, number: int) -> Iterator[str]:
         ticket = json.loads((run / "run.json").read_bytes())["ticket"]["id"]
         if ticket == path.stem and f"evidence-{run.name}".encode() not in names:
             yield f"{path.name} has no evidence of {run.name}"
+
+
+def _verdicts(world: World) -> Iterator[str]:
+    """Verdicts of a run that came through are those of an undisturbed one; boxes agree with them.
+
+    What they must be follows from the program alone, not from what was recorded.
+    """
+    tickets = {r: json.loads((r / "run.json").read_bytes())["ticket"]["id"] for r in world.runs()}
+    for run, ticket in tickets.items():
+        last = max(run.glob("attempt-*"), key=lambda path: int(path.name[8:]))
+        with Reader(world.root / ".exp/exp.db") as reader:
+            states = [str(row.verdict.state) for row in reader.verdicts(run.name)]
+        expected = [_of_loss(world, ticket), "met", "met", "manual"]
+        through = json.loads((last / "exit.json").read_bytes())["code"] == 0
+        if through and not (last / "stop.json").exists() and states != expected:
+            yield f"{run.name}: verdicts are {states}, undisturbed they are {expected}"
+        text = (world.root / "tickets" / f"{ticket}.md").read_text()
+        boxes = ["met" if box in "xX" else "" for box in re.findall(r"(?m)^- \[(.)\]", text)]
+        if list(tickets.values()).count(ticket) == 1 and boxes != [
+            s if s == "met" else "" for s in states
+        ]:
+            yield f"{run.name}: boxes are {boxes}, verdicts are {states}"
+
+
+def _of_loss(world: World, ticket: str) -> str:
+    """`train/loss < 0.05`: the loss at step N is 1/N."""
+    name = f"{world.kinds[int(ticket[2:]) - 1]}{int(ticket[2:])}"
+    steps = STEPS.search((world.root / f"experiments/{name}.py").read_text())
+    assert steps is not None
+    return "met" if 1 / int(steps[1]) < 0.05 else "failed"
 
 
 def _first(world: World, path: Path) -> bytes:

@@ -190,3 +190,17 @@ def test_leases_that_cannot_be_used_hold_up_nobody_else(lab, tmp_path, monkeypat
     lab.published(2)
     assert lab.json("attempt-1/exit.json", 2)["code"] == 0
     assert lab.exp("run", "stop", "1").returncode == 0
+
+
+def test_a_gpu_budget_ends_the_run_that_used_it_up(driver, two):
+    """Both GPUs of the lease count; the program is told to stop, and the GPUs are free again."""
+    lab, other = two
+    spec(lab, 2, more="[budget]\ngpu_hours = 0.0015\n")
+    start(lab, 1)
+    start(other, 1)
+    lab.published()
+    ended = lab.json("attempt-1/exit.json")
+    assert "GPU budget of 0.0015 GPU-hours is used up" in lab.json("attempt-1/stop.json")["why"]
+    assert run(lab)["outcome"] == "stopped"
+    assert 2 * (ended["ended"] - ended["started"]) > 0.0015 * 3600
+    wait_for(lambda: run(other)["status"] == "running", what="the waiting run")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-FREEZER = Path("/sys/fs/cgroup/freezer")
 MEMORY = Path("/sys/fs/cgroup/memory")
 WAITS = "import time; print('up', flush=True); time.sleep(300)"
 SAVES = (
@@ -23,26 +22,6 @@ HEADLESS = """
 static void *work(void *_) { write(1, "up\\n", 3); sleep(300); return 0; }
 int main(void) { pthread_t t; pthread_create(&t, 0, work, 0); pthread_exit(0); }
 """
-
-
-@pytest.fixture
-def freeze():
-    """Make a process unkillable: a frozen one takes SIGKILL only when it thaws."""
-    group = FREEZER / f"exp-test-{os.getpid()}"
-    try:
-        group.mkdir()
-    except OSError:
-        pytest.skip("needs the freezer of control groups version 1")
-
-    def put(pid):
-        (group / "cgroup.procs").write_text(str(pid))
-        (group / "freezer.state").write_text("FROZEN")
-
-    yield put
-    (group / "freezer.state").write_text("THAWED")
-    while (group / "cgroup.procs").read_text():
-        pass
-    group.rmdir()
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+from orchestrator.shim import send, stat_of
+
 DAEMON = (
     "import os, sys, time\n"
     "if os.fork() == 0:\n"
@@ -171,3 +173,12 @@ def test_batch_script_that_started_the_shim_is_left_alone(shim, source, tmp_path
     )
     assert done.stdout == "shim ended with 0\n"
     assert json.loads((again / "attempt-1" / "exit.json").read_text())["leftovers"] == 0
+
+
+def test_a_signal_reaches_nobody_but_the_process_that_was_seen():
+    """A pid that has gone to another process meanwhile is left alone."""
+    with subprocess.Popen(["sleep", "300"]) as process:
+        _, ticks = stat_of(process.pid)
+        send(process.pid, ticks - 1, signal.SIGKILL)
+        send(process.pid, ticks, signal.SIGTERM)
+        assert process.wait(60) == -signal.SIGTERM

@@ -6,6 +6,8 @@ it cannot show is CUDA itself: pinned memory, streams, and the cost of a copy.
 """
 
 import json
+import threading
+from contextlib import contextmanager
 
 import pytest
 
@@ -120,6 +122,15 @@ def loss(device):
     return lambda value: Late(torch.tensor(value, requires_grad=True), device)
 
 
+@contextmanager
+def soon(device):
+    """The device does its work while the program is already waiting for it."""
+    timer = threading.Timer(0.2, device.run)
+    timer.start()
+    yield
+    timer.join()
+
+
 def test_a_value_on_the_device_is_copied_and_never_waited_for(home, device, loss):
     """`log` returns with the copy under way; the line follows, in order, when it has landed."""
     run = track.init()
@@ -155,18 +166,18 @@ def test_a_checkpoint_waits_for_what_was_logged_before(home, device, loss):
     run.log({"loss": loss(1.0)}, step=5)
     folder = run.checkpoint_dir(5)
     (folder / "model.pt").write_text("weights")
-    device.run()
-    run.checkpoint(folder, 5)
+    with soon(device):
+        run.checkpoint(folder, 5)
     kinds = [line.get("event", "point") for line in home.lines()]
     assert kinds[-2:] == ["point", "checkpoint"]
 
 
-def test_finish_writes_what_has_landed(home, device, loss):
-    """The last values are not left behind in memory."""
+def test_finish_waits_for_the_last_values(home, device, loss):
+    """They are not left behind in memory."""
     run = track.init()
     run.log({"loss": loss(1.0)}, step=5)
-    device.run()
-    run.finish()
+    with soon(device):
+        run.finish()
     assert home.points()[0]["metrics"] == {"loss": 1.0}
 
 
