@@ -40,7 +40,7 @@ _OURS = {
     "telemetry.jsonl",
 }
 _BEFORE = {RunStatus.QUEUED, RunStatus.STARTING}
-_AT_ONCE = 8 << 20  # bytes of records that a bounded look takes in
+_AT_ONCE = PIECES << 20  # bytes of records that a bounded look takes in, as of a log
 _ALERTS = 50  # of one run that are heard
 _REJUDGE = 5.0  # seconds after which files are looked for, and verdicts that moved are written
 
