@@ -24,6 +24,7 @@ from orchestrator.store.replay import replay
 from orchestrator.store.rows import CachedTicket, IngestResult
 from orchestrator.workspace import RunFolder
 
+_KEPT = 500  # runs whose cursors are held; those of others are read again
 _HEADER = b"SQLite format 3\0"
 _STARTED = """UPDATE run SET started =
     (SELECT started FROM attempt WHERE run = run.id ORDER BY number LIMIT 1) WHERE id = ?"""
@@ -120,6 +121,8 @@ class Index:
                 intake = files.Intake(self._connection, folder)
             result = intake.take(hears, at_most=at_most)
             self._intakes[run] = intake  # not after an error: it may hold what is not stored
+            if len(self._intakes) > _KEPT:
+                del self._intakes[next(iter(self._intakes))]  # that of the longest unread run
             return result
 
     @contextmanager
