@@ -18,6 +18,8 @@ from orchestrator.workspace import Workspace
 
 log = logging.getLogger(__name__)
 TICK = 0.75  # seconds between two looks: a verdict is due within 1 s of its point
+SLOWEST_TICK = 1.5  # seconds: a crash is to be noticed within 2
+_SHARE = 0.01  # of a core, that looking may take; with many runs it looks less often
 # A watcher started from inside a training program is no part of that run: bearing its variables it
 # would be ended with it.
 _OF_A_RUN = {
@@ -124,12 +126,18 @@ def _tick_on(workspace: Workspace, stop: list[int], *, forever: bool) -> frozens
 
     with Watcher(workspace) as watcher:
         while not stop:
+            before = time.process_time()
             waiting = watcher.tick()
             if not waiting and not forever:
                 break
             # A signal shortens nothing: the flag is seen at most one tick later.
-            time.sleep(TICK)
+            time.sleep(TICK if watcher.behind else pause_after(time.process_time() - before))
         return watcher.given_up
+
+
+def pause_after(used: float) -> float:
+    """Seconds until the next look, after one that took `used` seconds of processor time."""
+    return min(SLOWEST_TICK, max(TICK, used / _SHARE))
 
 
 def _flag_on_signals() -> list[int]:

@@ -78,6 +78,11 @@ class Watcher:
             run for run, trouble in self._troubles.items() if trouble.failures >= _PATIENCE
         )
 
+    @property
+    def behind(self) -> bool:
+        """Whether a run has more to be read than one look takes in."""
+        return any(observer.behind for observer in self._observers.values())
+
     def tick(self) -> bool:
         """Look at everything once; True if there is something left to wait for.
 
