@@ -52,7 +52,6 @@ def observation(tmp_path, outcome=Outcome.FAILED, **more):
         idle=0.0,
         quiet=0.0,
         changed=True,
-        behind=False,
         alerts=(),
     )
 
