@@ -54,7 +54,7 @@ def observation(tmp_path, pairs, **git):
     return Observation(
         folder=RunFolder(tmp_path / record.id), record=record, state=ended, end=ended, facts=facts,
         verdicts=tuple(pair[1] for pair in pairs), elapsed=1.0, idle=0.0, changed=True,
-        behind=False, quiet=0.0, alerts=(), used=Spent(),
+        quiet=0.0, alerts=(), used=Spent(),
     )  # fmt: skip
 
 
