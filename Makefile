@@ -7,6 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Set when the environment's contents must follow pyproject.toml again.
 STAMP := $(VENV)/.installed
+# The libraries that parts of the suite are tested against; those tests are skipped without them.
+PEERS := $(VENV)/.peers
+# Tests wait for real processes most of the time: more at once than there are cores.
+WORKERS ?= 3
 ROUNDS ?= 200
 # Empty: a new one, which is printed.
 SEED ?=
@@ -19,11 +23,15 @@ $(STAMP): pyproject.toml
 	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable '.[train,dev]'
 	@touch "$(STAMP)"
 
+$(PEERS): $(STAMP)
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable '.[notify,integrations]'
+	@touch "$(PEERS)"
+
 demo: $(STAMP)
 	@scripts/demo.sh
 
-test: $(STAMP)
-	"$(BIN)/python" -m pytest $(PYTEST_ARGS)
+test: $(PEERS)
+	"$(BIN)/python" -m pytest --numprocesses $(WORKERS) $(PYTEST_ARGS)
 
 check: $(STAMP)
 	"$(BIN)/ruff" format --check .
