@@ -201,7 +201,7 @@ def test_a_crash_reaches_a_real_server(lab, person, server, monkeypatch):
     lab.experiment("raise ValueError('bad shape')")
     lab.exp("ticket", "start", "1")
     wait_for(lambda: server.posts, what="the post")
-    assert "ValueError: bad shape in train" in server.posts[0]["title"]
+    assert "ValueError: bad shape at a.py:<module>, in train" in server.posts[0]["title"]
     assert server.posts[0]["type"] == "failure"
 
 

@@ -133,7 +133,7 @@ def test_a_lost_run_is_told_as_such(lab, person):
     lab.exp("ticket", "start", "1")
     os.kill(lab.json("attempt-1/proc.json")["pid"], 9)
     notice = person.hears("crash")
-    assert notice["title"].startswith("T-0001 was lost: ")
+    assert notice["title"].startswith("T-0001 was lost after ")
 
 
 def test_a_program_that_alerts_without_end_is_cut_off(lab, person):

@@ -118,6 +118,7 @@ def test_samples_are_in_the_index_and_in_a_rebuilt_one(lab, started):
     finish(lab)
     before = index(lab)
     assert before["latest"]["system/gpu.1.power"][1] == 350.0
+    wait_for(lambda: not lab.processes(), what="the watcher's end")
     assert lab.exp("db", "rebuild").returncode == 0
     assert index(lab) == before
 
