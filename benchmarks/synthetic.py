@@ -108,7 +108,7 @@ def _copy_run(connection, number, streams, points):
     source = number << 40
     connection.execute(
         """INSERT INTO source SELECT ?, ?, path, attempt, "offset", line, broken, broken_lines,
-        tail, segment, step FROM source WHERE run = 'R-000001'""",
+        tail, segment, step, memory FROM source WHERE run = 'R-000001'""",
         (source, run),
     )
     for place, stream in enumerate(streams):
