@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 import numpy as np
-
 from experiments.arc.settings import Study
+
 from models.arc import Grid
 from models.voting import Candidate, Ranked, task_solved
 

@@ -1,0 +1,229 @@
+"""All that a training run is at one step, and its way into a file and back.
+
+Resuming from the file gives bit for bit the losses of a run that was never interrupted: the file
+holds weights, identity table, optimizers, averaged weights, the carry (the rows in their slots with
+latents and age), the place in the stream of examples, and the random generators. The slots of all
+processes stand behind each other, so another number of processes goes on with the same rows.
+"""
+
+import random
+import shutil
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from experiments.puzzles.feed import Feed
+from experiments.puzzles.settings import Settings
+from experiments.puzzles.study import Study
+from experiments.puzzles.world import World, everyones
+from models.recurrent import check_config
+from models.supervision import Carry, Rows
+
+FILE = "state.pt"
+MANIFEST = "manifest.json"
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """What changes while training.
+
+    `broken` is the first step whose loss was not finite, 0 while there is none; `best` the best
+    value of the declared metric and its step.
+    """
+
+    step: int
+    study: Study
+    optimizers: list[torch.optim.Optimizer]
+    average: dict[str, Tensor]
+    carry: Carry
+    feed: Feed
+    broken: Tensor
+    best: tuple[float, int] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed python, numpy and torch; refuse operations that are not deterministic."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries that use the global generator
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(mode=True, warn_only=torch.cuda.is_available())
+
+
+def content(state: State, settings: Settings, world: World) -> dict[str, Any]:
+    """What a checkpoint holds; every process must call it, the first one writes it."""
+    carry = state.carry
+    return {
+        "step": state.step,
+        "place": int(state.feed.place),
+        "weights": state.study.core.state_dict(),
+        "table": state.study.table.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in state.optimizers],
+        "average": state.average,
+        "carry": {
+            "rows": {k: everyones(v, world) for k, v in _tensors(carry.rows).items()},
+            "latents": {k: everyones(v, world) for k, v in carry.latents.items()},
+            "age_B": everyones(carry.age_B, world),
+            "minimum_B": everyones(carry.minimum_B, world),
+            "halted_B": everyones(carry.halted_B, world),
+        },
+        "best": state.best,
+        "extra": state.extra,
+        "random": _generators(),
+        "settings": asdict(settings),
+        "core": asdict(state.study.core.config),
+        "data": state.study.meta.name,
+    }
+
+
+def save(folder: Path, saved: dict[str, Any]) -> Path:
+    """Write the content into `folder`, whole or not at all.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written.
+    """
+    temporary = folder / f".{FILE}.tmp"
+    torch.save(saved, temporary)
+    temporary.replace(folder / FILE)
+    return folder / FILE
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The content of a saved state, on the processor; data only, a file cannot run code.
+
+    Raises:
+        ValueError: the file is no state that this program wrote.
+    """
+    file = path / FILE if path.is_dir() else path
+    saved = torch.load(file, weights_only=True, map_location="cpu")
+    if not isinstance(saved, dict) or "core" not in saved:
+        raise ValueError(f"{file}: no checkpoint of experiments/puzzles")
+    return saved
+
+
+def check(saved: dict[str, Any], study: Study) -> None:
+    """Refuse a checkpoint of another model or other data.
+
+    Raises:
+        ValueError: names the fields that differ.
+    """
+    check_config(saved["core"], study.core.config)
+    if saved["data"] != study.meta.name:
+        raise ValueError(f"the checkpoint was trained on {saved['data']}, not {study.meta.name}")
+
+
+def restore(state: State, saved: dict[str, Any], world: World) -> None:
+    """Put a saved state into `state`, in place.
+
+    Raises:
+        ValueError: it is of another model, other data or another batch.
+    """
+    check(saved, state.study)
+    slots = len(state.carry.halted_B)
+    if len(saved["carry"]["halted_B"]) != slots * world.size:
+        rows = len(saved["carry"]["halted_B"])
+        raise ValueError(f"the checkpoint holds a batch of {rows}, not of {slots * world.size}")
+    state.step = saved["step"]
+    state.feed.place.fill_(saved["place"])
+    state.study.core.load_state_dict(saved["weights"])
+    state.study.table.load_state_dict(saved["table"])
+    for optimizer, content_ in zip(state.optimizers, saved["optimizers"], strict=True):
+        optimizer.load_state_dict(content_)
+    for name, tensor in saved["average"].items():
+        state.average[name].copy_(tensor)
+    state.best, state.extra = saved["best"], saved["extra"]
+    state.carry = _own_slots(saved["carry"], slots, world)
+    _set_generators(saved["random"])
+
+
+def load_average(study: Study, saved: dict[str, Any]) -> None:
+    """Put the weights that are evaluated, the averaged ones, into the model of `study`.
+
+    Raises:
+        ValueError: the checkpoint is of another model or other data.
+    """
+    check(saved, study)
+    study.core.load_state_dict(saved["weights"])
+    study.core.load_state_dict(saved["average"], strict=False)
+    study.table.load_state_dict(saved["table"])
+
+
+def forget_old(folder: Path, keep: int, best: int | None) -> None:
+    """Delete all checkpoints in `folder` but the newest `keep` and the best one's step.
+
+    The manifest goes first: a checkpoint that is half deleted does not count.
+    """
+    steps = sorted(int(m.parent.name.removeprefix("step_")) for m in folder.glob(f"*/{MANIFEST}"))
+    for step in steps[:-keep] if keep else []:
+        if step != best:
+            (folder / f"step_{step}" / MANIFEST).unlink()
+            shutil.rmtree(folder / f"step_{step}")
+
+
+def _own_slots(saved: dict[str, Any], slots: int, world: World) -> Carry:
+    mine = slice(world.rank * slots, (world.rank + 1) * slots)
+
+    def own(tensor: Tensor) -> Tensor:
+        return tensor[mine].to(world.device)
+
+    return Carry(
+        rows=Rows(**{name: own(tensor) for name, tensor in saved["rows"].items()}),
+        latents={name: own(tensor) for name, tensor in saved["latents"].items()},
+        age_B=own(saved["age_B"]),
+        minimum_B=own(saved["minimum_B"]),
+        halted_B=own(saved["halted_B"]),
+    )
+
+
+def slots_of(carry: Carry, first: int, count: int) -> Carry:
+    """The slots first to first + count of a carry."""
+    part = slice(first, first + count)
+    return Carry(
+        rows=Rows(**{name: tensor[part] for name, tensor in _tensors(carry.rows).items()}),
+        latents={name: tensor[part] for name, tensor in carry.latents.items()},
+        age_B=carry.age_B[part],
+        minimum_B=carry.minimum_B[part],
+        halted_B=carry.halted_B[part],
+    )
+
+
+def joined(parts: list[Carry]) -> Carry:
+    """Slots behind each other: the inverse of `slots_of`."""
+    if len(parts) == 1:
+        return parts[0]
+    rows = {n: torch.cat([_tensors(p.rows)[n] for p in parts]) for n in _tensors(parts[0].rows)}
+    return replace(
+        parts[0],
+        rows=Rows(**rows),
+        latents={n: torch.cat([p.latents[n] for p in parts]) for n in parts[0].latents},
+        age_B=torch.cat([p.age_B for p in parts]),
+        minimum_B=torch.cat([p.minimum_B for p in parts]),
+        halted_B=torch.cat([p.halted_B for p in parts]),
+    )
+
+
+def _tensors(rows: Rows) -> dict[str, Tensor]:
+    return {
+        "cells_BS": rows.cells_BS,
+        "labels_BS": rows.labels_BS,
+        "identifiers_BI": rows.identifiers_BI,
+    }
+
+
+def _generators() -> dict[str, Any]:
+    name, keys, *rest = np.random.get_state()  # noqa: NPY002 - see seed_everything
+    return {
+        "python": random.getstate(),
+        "numpy": (name, keys.tolist(), *rest),
+        "torch": torch.get_rng_state(),
+    }
+
+
+def _set_generators(saved: dict[str, Any]) -> None:
+    random.setstate(saved["python"])
+    np.random.set_state(saved["numpy"])  # noqa: NPY002 - see seed_everything
+    torch.set_rng_state(saved["torch"])
