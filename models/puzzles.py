@@ -242,7 +242,7 @@ def _read_array(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(f"{path}: missing or cut short; build its folder again") from error
     if found.dtype == dtype:
-        return found
+        return found if found.ndim == 2 else np.array(found)  # indices are small, and read often
     bounds = np.iinfo(dtype)
     if found.dtype.kind not in "iu" or found.min() < bounds.min or found.max() > bounds.max:
         raise ValueError(f"{path}: {found.dtype} does not fit into {dtype}")
@@ -300,7 +300,7 @@ def check_split(split: Split, meta: Meta, where: str) -> None:
     if len(split.puzzle_indices_P1) != split.puzzles + 1:
         raise ValueError(f"{where}: {split.puzzles} identifiers, and indices of other puzzles")
     ids = split.puzzle_identifiers_P
-    outside = (ids < 0) | (ids >= len(meta.identifiers))
+    outside = np.logical_or(ids < 0, ids >= len(meta.identifiers))
     _refuse(outside, where, f"an identifier outside of {len(meta.identifiers)} names", "puzzle")
 
 
