@@ -5,7 +5,7 @@ trm.py, urm.py, direct.py). Choices, each with its source (HRM 2506.21734, TRM 2
 URM 2512.14693):
 
     a segment is a list of calls: target <- module(sum of sources)           HRM sec. 2; TRM sec. 4
-    calls that are not graded run forward only and pass no gradient on       HRM sec. 2; URM sec. 3.3
+    calls that are not graded run forward only and pass no gradient on       HRM sec. 2; URM sec. 3
     the states start from fixed random vectors, saved but not trained        HRM code
     identity tokens stand before the cells; the first carries the vector     HRM sec. 2; TRM code
     the identity vector may be added to every cell as well                   ours
@@ -29,7 +29,7 @@ from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import reduce
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that every PyTorch text uses
@@ -41,7 +41,6 @@ from models.layers import (
     Norm,
     Place,
     PlaneConvolution,
-    Rotary,
     ShortConvolution,
     SwiGLU,
     TokenMixer,
@@ -50,6 +49,10 @@ from models.layers import (
     rotary_tables,
     truncated_normal_,
 )
+
+Mixer = Literal["attention", "mlp"]
+Positions = Literal["rotary_flat", "rotary_grid", "learned", "none"]
+Kind = Literal["row", "plane"]
 
 QUESTION = "x"  # the embedded question among the sources of a call
 
@@ -118,13 +121,28 @@ def _validate_call(where: str, call: Call, plan: LoopPlan, modules: Collection[s
         raise ValueError(f"{where} has {named} as source: name {QUESTION!r} or {plan.states}")
 
 
+def _one_of(field: str, value: str, kind: Any) -> None:
+    if value not in get_args(kind):
+        raise ValueError(f"{field} is {value!r}: write one of {', '.join(get_args(kind))}")
+
+
+def _at_least(field: str, value: int, least: int) -> None:
+    if value < least:
+        raise ValueError(f"{field} is {value}: it must be at least {least}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Convolution:
     """A convolution in each block: along the flattened row of positions, or in the plane."""
 
-    kind: Literal["row", "plane"] = "row"
+    kind: Kind = "row"
     place: Place = "mlp_expansion"
     kernel: int = 2
+
+    def __post_init__(self) -> None:
+        _one_of("convolution.kind", self.kind, Kind)
+        _one_of("convolution.place", self.place, Place)
+        _at_least("convolution.kernel", self.kernel, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,11 +161,28 @@ class CoreConfig:
     heads: int = 8
     expansion: float = 4.0
     inner_multiple: int = 256
-    mixer: Literal["attention", "mlp"] = "attention"
+    mixer: Mixer = "attention"
     mixer_norm: Norm = "channels"
-    positions: Literal["rotary_flat", "rotary_grid", "learned", "none"] = "rotary_flat"
+    positions: Positions = "rotary_flat"
     convolution: Convolution | None = None
     identity_everywhere: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built, with a ValueError that names the field."""
+        _one_of("mixer", self.mixer, Mixer)
+        _one_of("mixer_norm", self.mixer_norm, Norm)
+        _one_of("positions", self.positions, Positions)
+        for name in ("vocabulary", "side", "width", "heads", "inner_multiple"):
+            _at_least(name, getattr(self, name), 1)
+        _at_least("identity_tokens", self.identity_tokens, 0)
+        for module, count in self.layers.items():
+            _at_least(f"layers of {module}", count, 1)
+        if self.mixer == "mlp" and self.positions.startswith("rotary"):
+            raise ValueError(
+                f"positions {self.positions!r} turn queries and keys, and the mixer 'mlp' has none:"
+                " write positions = 'none' or 'learned'"
+            )
+        validate(self.plan, self.layers)
 
     @property
     def length(self) -> int:
@@ -176,7 +211,6 @@ class RecurrentCore(nn.Module):
 
     def __init__(self, config: CoreConfig) -> None:
         super().__init__()
-        validate(config.plan, config.layers)
         self.config = config
         self.tokens = nn.Parameter(torch.empty(config.vocabulary, config.width))
         self.nets = nn.ModuleDict(
@@ -211,9 +245,15 @@ class RecurrentCore(nn.Module):
         }
 
     def embed(self, cells_BS: Tensor, identity_BID: Tensor) -> Tensor:
-        """The question x, [B, L, D]: identity tokens, then one token per cell."""
+        """The question x, [B, L, D]: identity tokens, then one token per cell.
+
+        The lookup is a product with one-hot rows, exact as indexing is: with a dozen tokens its
+        backward is one product too, where that of indexing has all cells add to a dozen rows, in
+        an order that differs from run to run on a GPU.
+        """
         config = self.config
-        x_BLD = self.tokens[cells_BS]
+        one_hot_BSV = cells_BS[..., None] == torch.arange(config.vocabulary, device=cells_BS.device)
+        x_BLD = one_hot_BSV.to(self.tokens.dtype) @ self.tokens
         identity_B1D = identity_BID.sum(1, keepdim=True).to(x_BLD.dtype)
         if config.identity_everywhere:
             x_BLD = x_BLD + identity_B1D
