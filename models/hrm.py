@@ -11,7 +11,8 @@
 In the plan the state y is z_H, the answer, and z is z_L.
 """
 
-from models.recurrent import Call, CoreConfig, LoopPlan
+from models.plan import Call, LoopPlan
+from models.recurrent import CoreConfig
 
 
 def hrm_plan(H_cycles: int = 2, L_cycles: int = 2) -> LoopPlan:

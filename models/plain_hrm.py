@@ -3,7 +3,7 @@
 It is not HRM (2506.21734): seven plain transformer layers in two stacks. What it is:
 
     7 post-norm layers with ReLU, width 256, 8 heads, inner 1,024, dropout 0.1   7 x 789,760
-    h through 4 of them and a norm; l += A h; l through 3 and a norm; h += B l   2 x 65,792 + 2 x 512
+    h through 4 of them and a norm; l += A h; l through 3 and a norm; h += B l   2 x 65,792 + 1,024
     halting: sigmoid(w [mean h; mean l]), up to 8 cycles                         513
     token embedding 12 x 256 and sinusoidal positions; output Linear from l      3,072 + 3,084
 

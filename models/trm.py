@@ -16,7 +16,8 @@ Where the paper is silent and the code is not, both are options:
 
 from dataclasses import replace
 
-from models.recurrent import Call, CoreConfig, LoopPlan
+from models.plan import Call, LoopPlan
+from models.recurrent import CoreConfig
 
 
 def trm_plan(T: int = 3, n: int = 6) -> LoopPlan:

@@ -12,7 +12,8 @@ Where code and paper differ, both are options:
                                                               summed (paper): read_each=True
 """
 
-from models.recurrent import Call, Convolution, CoreConfig, LoopPlan
+from models.plan import Call, LoopPlan
+from models.recurrent import Convolution, CoreConfig
 
 
 def urm_plan(loops: int = 12, forward_only: int = 6, *, read_each: bool = False) -> LoopPlan:
