@@ -31,9 +31,15 @@ def start_average(module: nn.Module) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def follow(average: dict[str, Tensor], module: nn.Module, decay: float) -> None:
-    """Move `average` towards the weights by 1 - decay, in place."""
+def follow(average: dict[str, Tensor], module: nn.Module, decay: float, step: int) -> None:
+    """Move `average` towards the weights after update number `step` (the first is 1), in place.
+
+    The average starts slowly, with min(decay, step / (step + 9)): its memory is never longer than
+    what there is to remember.
+    """
     weights = dict(module.named_parameters())
     torch._foreach_lerp_(
-        list(average.values()), [weights[name].detach() for name in average], 1 - decay
+        list(average.values()),
+        [weights[name].detach() for name in average],
+        1 - min(decay, step / (step + 9)),
     )
