@@ -134,8 +134,8 @@ def newton_schulz(x, coefficients):
 @pytest.mark.parametrize("coefficients", [JORDAN, URM])
 def test_orthogonal_keeps_directions_and_evens_out_sizes(coefficients):
     """Singular vectors stay; each singular value goes through the polynomials."""
-    x_KAB = torch.stack([random(4, 7, seed=s) for s in (1, 2)])
-    for x, got in zip(x_KAB, orthogonal(x_KAB, coefficients), strict=True):
+    batch = torch.stack([random(4, 7, seed=s) for s in (1, 2)])
+    for x, got in zip(batch, orthogonal(batch, coefficients), strict=True):
         u, sizes, vh = torch.linalg.svd(x, full_matrices=False)
         sizes = sizes / sizes.square().sum().sqrt()
         for a, b, c in coefficients:
@@ -162,7 +162,7 @@ def test_muon_is_the_literal_method(coefficients):
 
 
 def test_muon_agrees_with_the_one_of_torch():
-    """With Jordan's coefficients each step is that of torch.optim.Muon, which rounds to bfloat16."""
+    """With Jordan's coefficients steps are those of torch.optim.Muon, which rounds to bfloat16."""
     if not hasattr(torch.optim, "Muon"):
         pytest.skip("torch before 2.9 has no Muon")
     ours, theirs = (weights([(16, 8), (8, 16)], torch.float32) for _ in range(2))
@@ -353,7 +353,7 @@ def test_weights_that_cannot_be_trained_are_refused():
 
 
 def test_the_schedule_rises_and_falls():
-    """A tenth of the rate at a tenth of the warm-up, all of it at its end, the least at the last."""
+    """The rate rises in proportion, is whole after the warm-up, and ends at its least."""
     sizes = {"warmup": 10, "total": 110, "lr_min_ratio": 0.1}
     assert schedule(1, **sizes) == pytest.approx(0.1)
     assert schedule(10, **sizes) == 1.0
