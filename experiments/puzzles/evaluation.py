@@ -12,7 +12,7 @@ from experiments.puzzles.settings import Settings
 from experiments.puzzles.study import Study
 from experiments.puzzles.world import World, gather
 from models import maze, scoring, sudoku
-from models.puzzles import Split
+from models.puzzles import Split, read_split
 from models.supervision import answer
 
 
@@ -55,13 +55,21 @@ def evaluate(
 def score(
     study: Study, tokens_NS: NDArray[np.int64], confidence_N: NDArray[np.float32], split: Split
 ) -> dict[str, float]:
-    """The scores of the set's kind of puzzle, baselines beside them."""
+    """The scores of the set's kind of puzzle, and beside them what needs no learning.
+
+    exact_above_baseline: the lead over the best answer that is a function of the question alone.
+    """
     meta = study.meta
+    if meta.kind == "arc":
+        return scoring.score(tokens_NS, confidence_N, split, meta)
     if meta.kind == "sudoku":
-        return sudoku.score(tokens_NS, split, meta.side)
-    if meta.kind == "maze":
-        return maze.score(tokens_NS, split, meta.side)
-    return scoring.score(tokens_NS, confidence_N, split, meta)
+        found = sudoku.score(tokens_NS, split, meta.side)
+        constant = sudoku.constant_baseline(read_split(study.folder, "train"), split, meta.side)
+    else:
+        found = maze.score(tokens_NS, split, meta.side)
+        constant = maze.baseline(split, meta.side)
+    found["exact_above_baseline"] = found["exact"] - constant["exact"]
+    return found | {f"baseline/{name}": value for name, value in constant.items()}
 
 
 def headline(scores: Mapping[str, float]) -> str:

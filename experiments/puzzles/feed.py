@@ -14,8 +14,10 @@ from torch import Tensor
 from experiments.puzzles.settings import Settings
 from experiments.puzzles.study import Study
 from experiments.puzzles.world import World, everyones
-from models.puzzles import Split, Stream, scored
-from models.supervision import Rows
+from models.losses import IGNORE
+from models.puzzles import Split
+from models.stream import Stream
+from models.supervision import Halting, Rows, draw_minimum
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,26 +55,16 @@ def make_feed(split: Split, study: Study, settings: Settings, world: World) -> F
     )
 
 
-def turn(feed: Feed, settings: Settings, step: int, steps: int) -> None:
+def turn(feed: Feed, settings: Settings, halting: Halting, step: int, steps: int) -> None:
     """Make the window for the next `steps` steps, of which `step` is the first; waits once."""
     feed.first, feed.step = int(feed.place), step
     device = feed.place.device
     window = feed.stream.window(feed.first, steps * settings.batch)
     feed.window_W = torch.from_numpy(window).to(device)
-    drawn = np.stack([_minimum(settings, s) for s in range(step, step + steps)])
-    feed.minimum_KB = torch.from_numpy(drawn).to(device)
-
-
-def _minimum(settings: Settings, step: int) -> np.ndarray:
-    """How many segments a row that enters its slot at this step must stay, for every slot [B].
-
-    With probability `exploration` a random number from 2 on, so that late segments are trained
-    too (HRM 2506.21734 sec. 2); a function of seed and step, whatever the number of processes.
-    """
-    generator = np.random.Generator(np.random.Philox(key=[settings.seed, step]))
-    explored = generator.random(settings.batch) < settings.exploration
-    most = max(settings.segments, 2)
-    return np.where(explored, generator.integers(2, most + 1, settings.batch), 0)
+    drawn = [
+        draw_minimum(halting, settings.seed, s, settings.batch) for s in range(step, step + steps)
+    ]
+    feed.minimum_KB = torch.from_numpy(np.stack(drawn)).to(device)
 
 
 def draw(
@@ -86,9 +78,10 @@ def draw(
     example_B = feed.window_W[index_B]
     feed.place = feed.place + counts.sum()
     slots = slice(world.rank * len(free_B), (world.rank + 1) * len(free_B))
+    labels_BS = feed.labels_NS[example_B].long()
     rows = Rows(
         cells_BS=feed.inputs_NS[example_B].long(),
-        labels_BS=scored(feed.labels_NS[example_B]),
+        labels_BS=labels_BS.masked_fill(labels_BS == 0, IGNORE),
         identifiers_BI=feed.rows_NI[example_B],
     )
     return rows, feed.minimum_KB[step - feed.step, slots]

@@ -1,40 +1,38 @@
-"""Predicted grids as text that a person can look at."""
+"""Puzzles, answers and predictions as text that a person can look at."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
 import numpy as np
-from experiments.arc.settings import Study
+from numpy.typing import NDArray
 
-from models.arc import Grid
-from models.voting import Candidate, Ranked, task_solved
+from experiments.puzzles.evaluation import Evaluation
+from models.puzzles import Meta, Split
 
-Solutions = Sequence[Sequence[Grid]]
+SHOWN = 40  # puzzles
+MAZE = " #.SGo"  # by token; free cells are dots
 
 
-def draw_predictions(study: Study, solutions: Solutions, ranked: Ranked, step: int) -> str:
-    """Every question beside its answer and its first two candidates; colour 0 is a dot."""
-    first = [task_solved(ranked, t, answers, 1) for t, answers in enumerate(solutions)]
+def draw_predictions(meta: Meta, split: Split, found: Evaluation, step: int) -> str:
+    """The first puzzles of the split beside their answers and what was predicted."""
+    right_N = (found.tokens_NS == split.labels_NS).all(1)
+    draw = _maze if meta.kind == "maze" else _sudoku
     lines = [
-        f"{study.subset.name}, step {step}: {sum(first)} of {len(first)} tasks solved at pass@1",
-        "Solved tasks first. Colour 0 is a dot. * marks the candidate that is right.",
+        f"{meta.name}, step {step}: {int(right_N.sum())} of {len(right_N)} puzzles equal their label",
+        f"The first {min(SHOWN, len(right_N))} of them.",
     ]
-    for task in sorted(range(len(first)), key=lambda t: (not first[t], study.tasks[t].id)):
-        for number, answer in enumerate(solutions[task]):
-            question = study.tasks[task].questions[number]
-            candidates = ranked.get((task, number), ())[:2]
-            verdict = "solved" if first[task] else "not solved"
-            lines += ["", f"{study.tasks[task].id} question {number + 1} ({verdict})"]
-            lines += _beside(question, answer, candidates)
+    for place in range(min(SHOWN, len(right_N))):
+        columns = [
+            ["puzzle", *draw(split.inputs_NS[place], meta.side)],
+            ["answer", *draw(split.labels_NS[place], meta.side)],
+            ["predicted" + "*" * bool(right_N[place]), *draw(found.tokens_NS[place], meta.side)],
+        ]
+        lines += ["", f"puzzle {place + 1}", *beside(columns)]
     return "\n".join(lines) + "\n"
 
 
-def _beside(question: Grid, answer: Grid, candidates: Sequence[Candidate]) -> list[str]:
-    columns = [["question", *_rows(question)], ["answer", *_rows(answer)]]
-    for place, candidate in enumerate(candidates):
-        mark = "*" if np.array_equal(candidate.grid, answer) else ""
-        title = f"{place + 1}: {candidate.votes} votes{mark}"
-        columns.append([title, *_rows(candidate.grid)])
+def beside(columns: Sequence[Sequence[str]]) -> list[str]:
+    """Blocks of lines as columns next to each other."""
     widths = [max(map(len, column)) for column in columns]
     return [
         "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -42,5 +40,13 @@ def _beside(question: Grid, answer: Grid, candidates: Sequence[Candidate]) -> li
     ]
 
 
-def _rows(grid: Grid) -> list[str]:
-    return [" ".join("." if cell == 0 else str(cell) for cell in row) for row in grid]
+def _sudoku(tokens_S: NDArray[np.integer], side: int) -> list[str]:
+    return _rows(tokens_S, side, lambda token: "." if token <= 1 else str(token - 1))
+
+
+def _maze(tokens_S: NDArray[np.integer], side: int) -> list[str]:
+    return _rows(tokens_S, side, lambda token: MAZE[token])
+
+
+def _rows(tokens_S: NDArray[np.integer], side: int, sign: Callable[[int], str]) -> list[str]:
+    return [" ".join(sign(int(t)) for t in row) for row in np.reshape(tokens_S, (side, side))]

@@ -27,7 +27,8 @@ class Settings:
     layers: int = 1
     expansion: float = 4.0
     inner_multiple: int = 32
-    mixer: str = "attention"
+    mixer: str = "attention"  # or "mlp": over positions
+    mixer_norm: str = "channels"  # or "positions", as TRM's code after its mlp
     positions: str = "rotary_grid"
     convolution: str = "none"  # KIND or KIND@PLACE, as in plane@mlp_input, row@mlp_expansion
     identity: str = "whole"  # or "parts": row of the task + row of the symmetry
@@ -41,6 +42,7 @@ class Settings:
     # Deep supervision.
     segments: int = 8
     exploration: float = 0.1
+    exploration_drawn: str = "segment"  # or "row"
     halting: str = "halt"  # or "halt_over_continue"
     continue_target: bool = False
     loss: str = "softmax"  # stablemax, stablemax64
@@ -50,7 +52,7 @@ class Settings:
     epochs: int = 0
     batch: int = 32
     accumulate: int = 1
-    optimizer: str = "adamw"  # adam_atan2, muon
+    optimizer: str = "adamw"  # adam_atan2, muon, muon_urm
     lr: float = 2e-3
     lr_end: float = 0.1  # the last rate as a share of the first; 1: constant after the warm-up
     warmup: int = 50
@@ -103,11 +105,13 @@ CHOICES = {
     "stream": ("examples", "groups"),
     "model": ("hrm", "trm", "urm", "direct"),
     "mixer": ("attention", "mlp"),
+    "mixer_norm": ("channels", "positions"),
     "positions": ("rotary_flat", "rotary_grid", "learned", "none"),
     "identity": ("whole", "parts"),
     "halting": ("halt", "halt_over_continue"),
+    "exploration_drawn": ("segment", "row"),
     "loss": ("softmax", "stablemax", "stablemax64"),
-    "optimizer": ("adamw", "adam_atan2", "muon"),
+    "optimizer": ("adamw", "adam_atan2", "muon", "muon_urm"),
     "precision": ("auto", "fp32", "bf16"),
     "compile": ("off", "default", "reduce-overhead", "max-autotune"),
 }

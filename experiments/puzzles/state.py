@@ -8,7 +8,7 @@ processes stand behind each other, so another number of processes goes on with t
 
 import random
 import shutil
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from experiments.puzzles.settings import Settings
 from experiments.puzzles.study import Study
 from experiments.puzzles.world import World, everyones
 from models.recurrent import check_config
-from models.supervision import Carry, Rows
+from models.supervision import Carry, Rows, map_carry
 
 FILE = "state.pt"
 MANIFEST = "manifest.json"
@@ -37,7 +37,7 @@ class State:
 
     step: int
     study: Study
-    optimizers: list[torch.optim.Optimizer]
+    optimizers: tuple[torch.optim.Optimizer, ...]
     average: dict[str, Tensor]
     carry: Carry
     feed: Feed
@@ -56,7 +56,6 @@ def seed_everything(seed: int) -> None:
 
 def content(state: State, settings: Settings, world: World) -> dict[str, Any]:
     """What a checkpoint holds; every process must call it, the first one writes it."""
-    carry = state.carry
     return {
         "step": state.step,
         "place": int(state.feed.place),
@@ -64,13 +63,7 @@ def content(state: State, settings: Settings, world: World) -> dict[str, Any]:
         "table": state.study.table.state_dict(),
         "optimizers": [optimizer.state_dict() for optimizer in state.optimizers],
         "average": state.average,
-        "carry": {
-            "rows": {k: everyones(v, world) for k, v in _tensors(carry.rows).items()},
-            "latents": {k: everyones(v, world) for k, v in carry.latents.items()},
-            "age_B": everyones(carry.age_B, world),
-            "minimum_B": everyones(carry.minimum_B, world),
-            "halted_B": everyones(carry.halted_B, world),
-        },
+        "carry": asdict(map_carry(lambda mine: everyones(mine, world), state.carry)),
         "best": state.best,
         "extra": state.extra,
         "random": _generators(),
@@ -131,12 +124,13 @@ def restore(state: State, saved: dict[str, Any], world: World) -> None:
     state.feed.place.fill_(saved["place"])
     state.study.core.load_state_dict(saved["weights"])
     state.study.table.load_state_dict(saved["table"])
-    for optimizer, content_ in zip(state.optimizers, saved["optimizers"], strict=True):
-        optimizer.load_state_dict(content_)
+    for optimizer, its_state in zip(state.optimizers, saved["optimizers"], strict=True):
+        optimizer.load_state_dict(its_state)
     for name, tensor in saved["average"].items():
         state.average[name].copy_(tensor)
     state.best, state.extra = saved["best"], saved["extra"]
-    state.carry = _own_slots(saved["carry"], slots, world)
+    mine = slice(world.rank * slots, (world.rank + 1) * slots)
+    state.carry = map_carry(lambda whole: whole[mine].to(world.device), _carry(saved["carry"]))
     _set_generators(saved["random"])
 
 
@@ -164,54 +158,9 @@ def forget_old(folder: Path, keep: int, best: int | None) -> None:
             shutil.rmtree(folder / f"step_{step}")
 
 
-def _own_slots(saved: dict[str, Any], slots: int, world: World) -> Carry:
-    mine = slice(world.rank * slots, (world.rank + 1) * slots)
-
-    def own(tensor: Tensor) -> Tensor:
-        return tensor[mine].to(world.device)
-
-    return Carry(
-        rows=Rows(**{name: own(tensor) for name, tensor in saved["rows"].items()}),
-        latents={name: own(tensor) for name, tensor in saved["latents"].items()},
-        age_B=own(saved["age_B"]),
-        minimum_B=own(saved["minimum_B"]),
-        halted_B=own(saved["halted_B"]),
-    )
-
-
-def slots_of(carry: Carry, first: int, count: int) -> Carry:
-    """The slots first to first + count of a carry."""
-    part = slice(first, first + count)
-    return Carry(
-        rows=Rows(**{name: tensor[part] for name, tensor in _tensors(carry.rows).items()}),
-        latents={name: tensor[part] for name, tensor in carry.latents.items()},
-        age_B=carry.age_B[part],
-        minimum_B=carry.minimum_B[part],
-        halted_B=carry.halted_B[part],
-    )
-
-
-def joined(parts: list[Carry]) -> Carry:
-    """Slots behind each other: the inverse of `slots_of`."""
-    if len(parts) == 1:
-        return parts[0]
-    rows = {n: torch.cat([_tensors(p.rows)[n] for p in parts]) for n in _tensors(parts[0].rows)}
-    return replace(
-        parts[0],
-        rows=Rows(**rows),
-        latents={n: torch.cat([p.latents[n] for p in parts]) for n in parts[0].latents},
-        age_B=torch.cat([p.age_B for p in parts]),
-        minimum_B=torch.cat([p.minimum_B for p in parts]),
-        halted_B=torch.cat([p.halted_B for p in parts]),
-    )
-
-
-def _tensors(rows: Rows) -> dict[str, Tensor]:
-    return {
-        "cells_BS": rows.cells_BS,
-        "labels_BS": rows.labels_BS,
-        "identifiers_BI": rows.identifiers_BI,
-    }
+def _carry(saved: dict[str, Any]) -> Carry:
+    rest = {name: saved[name] for name in ("latents", "age_B", "minimum_B", "halted_B")}
+    return Carry(rows=Rows(**saved["rows"]), **rest)
 
 
 def _generators() -> dict[str, Any]:

@@ -4,18 +4,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from models.direct import direct_plan
-from models.hrm import hrm_plan
-from models.identity import IdentityTable, identity_rows
-from models.trm import trm_plan
-from models.urm import urm_plan
 from torch import Tensor
 
 from experiments.puzzles.data import data_folder
 from experiments.puzzles.settings import Settings
 from experiments.puzzles.world import World, wait_for_first
+from models.direct import direct_plan
+from models.hrm import hrm_plan
+from models.identity import IdentityTable, identity_rows, rows_needed
+from models.plan import LoopPlan
 from models.puzzles import Meta, read_meta
-from models.recurrent import Convolution, CoreConfig, LoopPlan, RecurrentCore
+from models.recurrent import Convolution, CoreConfig, RecurrentCore
+from models.trm import trm_plan
+from models.urm import urm_plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ def build(settings: Settings, world: World) -> Study:
     rows_KI = torch.from_numpy(identity_rows(meta.identifiers, settings.identity))
     torch.manual_seed(settings.seed)
     core = RecurrentCore(core_config(settings, meta))
-    table = IdentityTable(int(rows_KI.max()) + 1, settings.width)
+    table = IdentityTable(rows_needed(rows_KI.numpy()), settings.width)
     return Study(
         folder=folder,
         meta=meta,
@@ -67,10 +68,11 @@ def core_config(settings: Settings, meta: Meta) -> CoreConfig:
         identity_tokens=settings.identity_tokens,
         width=settings.width,
         heads=settings.heads,
-        layers=settings.layers,
+        layers=dict.fromkeys(sorted({call.module for call in plan.calls}), settings.layers),
         expansion=settings.expansion,
         inner_multiple=settings.inner_multiple,
         mixer=settings.mixer,
+        mixer_norm=settings.mixer_norm,
         positions=settings.positions,
         convolution=_convolution(settings.convolution),
         identity_everywhere=settings.identity_everywhere,

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
-from models.identity import sign_sgd_
-from models.optimizers import make_optimizers, schedule
 from torch import Tensor
 
 from experiments.puzzles.evaluation import evaluate, headline
@@ -55,18 +53,22 @@ from experiments.puzzles.world import (
     total,
 )
 from models.ema import check_decay, follow, start_average
-from models.puzzles import Split, fast_groups, read_split, steps_of, take
+from models.identity import sign_sgd_
+from models.losses import LossConfig
+from models.optimizers import make_optimizers, schedule, set_lr
+from models.puzzles import Split, read_split
 from models.recurrent import cast_weights, count_parameters
+from models.stream import fast_groups, steps_of, take
 from models.supervision import (
     Carry,
     Halting,
     SegmentLoss,
+    Supervision,
     add_losses,
     empty_carry,
     free_slots,
-    joined,
+    map_carry,
     refill,
-    slots_of,
     supervise,
 )
 from orchestrator import track
@@ -95,7 +97,7 @@ class Job:
     world: World
     member: Member
     steps: int
-    halting: Halting
+    rules: Supervision
     forward: Callable[..., tuple[Carry, SegmentLoss]]
 
 
@@ -151,7 +153,7 @@ def train(
             return DONE
         if looked == state.step:
             looked = min(job.steps, (state.step // settings.log_every + 1) * settings.log_every)
-            turn(state.feed, settings, state.step, looked - state.step)
+            turn(state.feed, settings, job.rules.halting, state.step, looked - state.step)
         logs = state.step + 1 == looked
         loss, norm = one_step(job, state, phases(job, timed=logs))
         stopping = anyone(run.should_stop(), world) and state.step < job.steps
@@ -197,10 +199,19 @@ def make_job(run: track.Run, settings: Settings, world: World, member: Member, s
         world=world,
         member=member,
         steps=steps,
-        halting=Halting(
-            segments=settings.segments,
-            rule=settings.halting,
-            continue_target=settings.continue_target,
+        rules=Supervision(
+            halting=Halting(
+                segments=settings.segments,
+                exploration=settings.exploration,
+                drawn=settings.exploration_drawn,
+                rule=settings.halting,
+                continue_target=settings.continue_target,
+            ),
+            loss=LossConfig(
+                kind="softmax" if settings.loss == "softmax" else "stablemax",
+                precision="float64" if settings.loss == "stablemax64" else "float32",
+            ),
+            rows_total=settings.batch,
         ),
         forward=torch.compile(supervise, mode=settings.compile) if compiled else supervise,
     )
@@ -221,7 +232,10 @@ def start(job: Job, study: Study, split: Split) -> State:
         step=0,
         study=study,
         optimizers=make_optimizers(
-            study.core, settings.optimizer, lr=settings.lr, weight_decay=settings.weight_decay
+            study.core.parameters(),
+            settings.optimizer,
+            lr=settings.lr,
+            weight_decay=settings.weight_decay,
         ),
         average=start_average(study.core),
         carry=carry,
@@ -237,7 +251,7 @@ def one_step(job: Job, state: State, timed: Timed) -> tuple[SegmentLoss, Tensor]
     with timed("data"):
         free_B, rank_B = free_slots(state.carry)
         fresh, minimum_B = draw(state.feed, free_B, rank_B, state.step, job.world)
-        state.carry = refill(core, state.carry, fresh, minimum_B)
+        state.carry = refill(core, state.carry, fresh, minimum_B, job.rules.halting)
     for optimizer in state.optimizers:
         optimizer.zero_grad()
     loss, identity_grads_BID = forward_backward(job, state, timed)
@@ -261,22 +275,21 @@ def forward_backward(job: Job, state: State, timed: Timed) -> tuple[SegmentLoss,
     part = slots // settings.accumulate
     left, losses, gradients = [], [], []
     for first in range(0, slots, part):
-        carry = slots_of(state.carry, first, part)
+        carry = map_carry(lambda whole, a=first: whole[a : a + part], state.carry)
         identity_BID = state.study.table.lookup(carry.rows.identifiers_BI)
         with timed("forward"):
             weights = cast_weights(core, state.study.precision)
-            carry, loss = job.forward(
-                core, weights, carry, identity_BID, job.halting, settings.loss, settings.batch
-            )
+            carry, loss = job.forward(core, weights, carry, identity_BID, job.rules)
         with timed("backward"):
             loss.total.backward()
         left.append(carry)
-        losses.append(loss.detach())
+        losses.append(loss)
         gradients.append(identity_BID.grad)
-    state.carry = joined(left)
+    state.carry = map_carry(lambda *parts: torch.cat(parts), *left)
     whole = add_losses(losses)
     grads = [p.grad for p in core.parameters() if p.grad is not None]
-    total([*grads, *whole.tensors()], job.world)
+    figures = [getattr(whole, part.name) for part in fields(whole)]
+    total([*grads, *(figure for figure in figures if figure is not None)], job.world)
     return whole, torch.cat(gradients)
 
 
@@ -284,12 +297,9 @@ def update(job: Job, state: State, identity_grads_BID: Tensor) -> Tensor:
     """Move the weights and the identities; the gradient norm before clipping."""
     settings, study = job.settings, state.study
     norm = torch.nn.utils.clip_grad_norm_(study.core.parameters(), settings.clip or math.inf)
-    factor = schedule(
-        state.step, warmup=settings.warmup, total=job.steps, lr_min_ratio=settings.lr_end
-    )
+    factor = schedule(state.step + 1, settings.warmup, job.steps, settings.lr_end)
+    set_lr(state.optimizers, settings.lr * factor)
     for optimizer in state.optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * factor
         optimizer.step()
     sign_sgd_(
         study.table,
