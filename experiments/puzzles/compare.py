@@ -117,7 +117,7 @@ def score(run: track.Run, entry: Entry, world: World, first: int) -> dict[str, f
     split = read_split(study.folder, "test")
     with run.phase("eval"):
         weights = dict(study.core.named_parameters())
-        found = evaluate(study, weights, split, entry.settings, world).scores
+        found = evaluate(study, weights, split, entry.settings).scores
     if run.rank == 0:
         named = {f"{entry.label}/{name}": value for name, value in found.items()}
         run.log(named | {f"{entry.name}/parameters": count_parameters(study.core)}, step=step)

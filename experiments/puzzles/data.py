@@ -28,8 +28,14 @@ def data_folder(settings: Settings) -> Path:
 
 
 def _arc(settings: Settings) -> Path:
-    chosen = arc_set.parse_set(settings.data, settings.augmentations, settings.data_seed)
-    return cached(chosen.name, asdict(chosen), lambda: arc_set.build(chosen))
+    small = "same-size" in settings.data  # the names of the others say their augmentations
+    chosen = arc_set.parse_set(
+        settings.data,
+        augmentations=settings.augmentations if small else None,
+        recolour=settings.recolour if small else None,
+        seed=settings.data_seed,
+    )
+    return cached(chosen.name, chosen.settings(), lambda: arc_set.build(chosen))
 
 
 def _sudoku(settings: Settings, side: int) -> Path:
@@ -44,7 +50,7 @@ def _sudoku(settings: Settings, side: int) -> Path:
         hardest=settings.hardest if settings.hardest < 1 else None,
         seed=settings.data_seed,
     )
-    return cached(chosen.name, asdict(chosen), lambda: sudoku.build(chosen))
+    return cached(chosen.name, chosen.settings, lambda: sudoku.build(chosen))
 
 
 def _maze(settings: Settings, side: int) -> Path:

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 # As in train.py.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -19,13 +20,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
 
+from experiments.puzzles.data import data_folder
 from experiments.puzzles.evaluation import Evaluation, evaluate, headline
 from experiments.puzzles.pictures import draw_predictions
 from experiments.puzzles.settings import Settings, read_settings
 from experiments.puzzles.state import load_average, read
 from experiments.puzzles.study import Study, build
-from experiments.puzzles.world import World, end_process, join_world, leave_world
-from models.puzzles import Split, read_split
+from experiments.puzzles.world import end_process, join_world, leave_world
+from models.arc_leakage import check_evaluation
+from models.puzzles import Split, read_meta, read_split
+from models.voting import Pool
 from orchestrator import track
 
 NONE, NO_RETRY = 1, 93
@@ -46,7 +50,7 @@ def main() -> int:
         torch.set_num_threads(settings.threads)
         world = join_world(settings.device)
         study = build(settings, world)
-        evaluate_all(run, checkpoints, study, settings, world)
+        evaluate_all(run, checkpoints, study, settings)
     except ValueError as error:
         print(f"evaluate.py: {error}", file=sys.stderr, flush=True)
         run.finish(NO_RETRY, str(error))
@@ -67,9 +71,7 @@ def find_checkpoints(folder: Path, given: str | None) -> list[Path]:
     return [path.parent for path in manifests]
 
 
-def evaluate_all(
-    run: track.Run, checkpoints: list[Path], study: Study, settings: Settings, world: World
-) -> None:
+def evaluate_all(run: track.Run, checkpoints: list[Path], study: Study, settings: Settings) -> None:
     """Score each checkpoint on the whole test split; pictures of the last one.
 
     Raises:
@@ -79,16 +81,33 @@ def evaluate_all(
     if run.rank == 0:
         puzzles = len(split.group_indices_G1) - 1
         print(f"{study.meta.name}: {puzzles} test puzzles, {split.examples} examples", flush=True)
+    pool = Pool() if settings.votes == "pooled" else None
     with run.phase("eval"):
         for path in checkpoints:
             saved = read(path)
+            check_data(saved, study)
             load_average(study, saved)
             average = dict(study.core.named_parameters())
-            found = evaluate(study, average, split, settings, world)
+            found = evaluate(study, average, split, settings, pool)
             if run.rank == 0:
                 report(run, saved["step"], found)
     if run.rank == 0:
         write_pictures(run, study, split, found, saved["step"])
+
+
+def check_data(saved: dict[str, Any], study: Study) -> None:
+    """Refuse to score a checkpoint on puzzles whose answers it may have been trained on.
+
+    Raises:
+        ValueError: the set is of another kind, or holds what the model has seen.
+    """
+    if saved["data"] == study.meta.name:
+        return
+    trained = read_meta(data_folder(Settings(**saved["settings"])))
+    if trained.kind != study.meta.kind:
+        raise ValueError(f"the checkpoint was trained on {trained.name}, not on {study.meta.kind}")
+    if trained.kind == "arc":
+        check_evaluation(trained, study.meta)
 
 
 def report(run: track.Run, step: int, found: Evaluation) -> None:
@@ -104,7 +123,7 @@ def write_pictures(
 ) -> None:
     """Puzzles, answers and predictions as text that a person can look at."""
     pictures = run.dir / "predictions.txt"
-    pictures.write_text(draw_predictions(study.meta, split, found, step))
+    pictures.write_text(draw_predictions(study.meta, split, found.predicted, step))
     print(f"predictions: {pictures}")
 
 

@@ -10,34 +10,47 @@ from torch import Tensor
 
 from experiments.puzzles.settings import Settings
 from experiments.puzzles.study import Study
-from experiments.puzzles.world import World, gather
+from experiments.puzzles.world import gather
 from models import maze, scoring, sudoku
 from models.puzzles import Split, read_split
 from models.supervision import answer
+from models.voting import Pool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predicted:
+    """Tokens and the probability of being right for each example of a split."""
+
+    tokens_NS: NDArray[np.int64]
+    confidence_N: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What was predicted for each example after the first count of segments, and all scores.
+    """What was predicted after the first count of segments, and all scores, shares in 0..1.
 
-    Scores are shares in 0..1 by name; those of further counts are named segments_N/NAME.
+    Scores of further counts of segments are named segments_N/NAME.
     """
 
-    tokens_NS: NDArray[np.int64]
-    confidence_N: NDArray[np.float32]
+    predicted: Predicted
     scores: dict[str, float]
 
 
 def evaluate(
-    study: Study, average: Mapping[str, Tensor], split: Split, settings: Settings, world: World
+    study: Study,
+    average: Mapping[str, Tensor],
+    split: Split,
+    settings: Settings,
+    pool: Pool | None = None,
 ) -> Evaluation:
     """Answer every example of `split` with the weights `average`; nobody halts early.
 
-    Every process must call it; each answers its share and gets all the answers.
+    Every process must call it; each answers its share and gets all the answers. With a `pool` the
+    votes of earlier evaluations count too, at the first count of segments.
     """
     weights = {name: weight.to(study.precision) for name, weight in average.items()}
-    mine = np.arange(world.rank, split.examples, world.size)
-    told = gather(_predict(study, weights, split, mine, settings), world)
+    mine = np.arange(study.world.rank, split.examples, study.world.size)
+    told = gather(_predict(study, weights, split, mine, settings), study.world)
     scores: dict[str, float] = {}
     found = []
     for place, segments in enumerate(settings.eval_segments):
@@ -45,36 +58,36 @@ def evaluate(
         confidence_N = np.empty(split.examples, np.float32)
         for rows, answers in told:
             tokens_NS[rows], confidence_N[rows] = answers[place]
-        found.append((tokens_NS, confidence_N))
+        one = Predicted(tokens_NS=tokens_NS, confidence_N=confidence_N)
+        found.append(one)
         prefix = f"segments_{segments}/" if place else ""
-        named = score(study, tokens_NS, confidence_N, split)
+        named = score(study, one, split, pool if place == 0 else None)
         scores |= {prefix + name: value for name, value in named.items()}
-    return Evaluation(tokens_NS=found[0][0], confidence_N=found[0][1], scores=scores)
+    return Evaluation(predicted=found[0], scores=scores)
 
 
-def score(
-    study: Study, tokens_NS: NDArray[np.int64], confidence_N: NDArray[np.float32], split: Split
-) -> dict[str, float]:
+def score(study: Study, one: Predicted, split: Split, pool: Pool | None) -> dict[str, float]:
     """The scores of the set's kind of puzzle, and beside them what needs no learning.
 
-    exact_above_baseline: the lead over the best answer that is a function of the question alone.
+    above_baseline/exact: the lead over an answer that is a function of the question alone.
     """
-    meta = study.meta
+    meta, tokens_NS = study.meta, one.tokens_NS
     if meta.kind == "arc":
-        return scoring.score(tokens_NS, confidence_N, split, meta)
+        return scoring.score(tokens_NS, one.confidence_N, split, meta, pool)
     if meta.kind == "sudoku":
-        found = sudoku.score(tokens_NS, split, meta.side)
-        constant = sudoku.constant_baseline(read_split(study.folder, "train"), split, meta.side)
+        name, found = "constant", sudoku.score(tokens_NS, split, meta.side)
+        baseline = sudoku.constant_baseline(read_split(study.folder, "train"), split, meta.side)
     else:
-        found = maze.score(tokens_NS, split, meta.side)
-        constant = maze.baseline(split, meta.side)
-    found["exact_above_baseline"] = found["exact"] - constant["exact"]
-    return found | {f"baseline/{name}": value for name, value in constant.items()}
+        name, found = "copy_input", maze.score(tokens_NS, split, meta.side)
+        baseline = maze.baseline(split, meta.side)
+    found["above_baseline/exact"] = found["exact"] - baseline["exact"]
+    return found | {f"baseline/{name}/{key}": value for key, value in baseline.items()}
 
 
 def headline(scores: Mapping[str, float]) -> str:
-    """What is printed: the scores of the first count of segments, without colours and baselines."""
-    return " ".join(f"{name}={value:.4f}" for name, value in scores.items() if "/" not in name)
+    """What is printed: scores of the first count of segments, and the lead over the baseline."""
+    shown = [n for n in scores if "/" not in n or n.startswith("above_baseline/")]
+    return " ".join(f"{name}={scores[name]:.4f}" for name in shown)
 
 
 def _predict(
@@ -82,7 +95,7 @@ def _predict(
 ) -> tuple[NDArray, list[tuple[NDArray, NDArray]]]:
     """The rows, and for each asked count of segments their tokens [R, S] and confidence [R]."""
     identifiers_N = split.identifiers_N()
-    device = study.rows_KI.device
+    device = study.world.device
     counts = sorted(set(settings.eval_segments))
     tokens: dict[int, list[NDArray]] = {count: [] for count in counts}
     confidence: dict[int, list[NDArray]] = {count: [] for count in counts}

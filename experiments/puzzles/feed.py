@@ -44,8 +44,8 @@ def make_feed(split: Split, study: Study, settings: Settings, world: World) -> F
     identifiers_N = torch.from_numpy(split.identifiers_N()).long().to(device)
     return Feed(
         stream=Stream(split, settings.stream, settings.seed),
-        inputs_NS=torch.from_numpy(np.asarray(split.inputs_NS)).to(device),
-        labels_NS=torch.from_numpy(np.asarray(split.labels_NS)).to(device),
+        inputs_NS=torch.tensor(split.inputs_NS, device=device),
+        labels_NS=torch.tensor(split.labels_NS, device=device),
         rows_NI=study.rows_KI[identifiers_N],
         place=torch.zeros((), dtype=torch.long, device=device),
         first=0,

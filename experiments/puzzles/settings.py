@@ -11,7 +11,8 @@ class Settings:
 
     # Data: a name of data.py, or a folder in the layout of HRM, TRM and URM.
     data: str = "arc1-train-same-size-8x8"
-    augmentations: int = 8
+    augmentations: int = 8  # of each puzzle; arc1-aug-N says its own
+    recolour: bool = False
     train_puzzles: int = 5000
     test_puzzles: int = 500
     givens: tuple[int, ...] = (8, 16)
@@ -65,6 +66,7 @@ class Settings:
     # Evaluation. `eval_segments` may name several counts; the first one is the headline.
     eval_segments: tuple[int, ...] = (8,)
     eval_batch: int = 256
+    votes: str = "checkpoint"  # or "pooled": those of earlier checkpoints count too
     eval_every: int = 0  # 0: not while training
     eval_share: float = 0.1  # of the test puzzles, at random, while training
     best: str = ""  # metric of the validation by which the best checkpoint is kept: val/exact
@@ -110,6 +112,7 @@ CHOICES = {
     "identity": ("whole", "parts"),
     "halting": ("halt", "halt_over_continue"),
     "exploration_drawn": ("segment", "row"),
+    "votes": ("checkpoint", "pooled"),
     "loss": ("softmax", "stablemax", "stablemax64"),
     "optimizer": ("adamw", "adam_atan2", "muon", "muon_urm"),
     "precision": ("auto", "fp32", "bf16"),

@@ -98,32 +98,24 @@ def read(path: Path) -> dict[str, Any]:
     return saved
 
 
-def check(saved: dict[str, Any], study: Study) -> None:
-    """Refuse a checkpoint of another model or other data.
-
-    Raises:
-        ValueError: names the fields that differ.
-    """
-    check_config(saved["core"], study.core.config)
-    if saved["data"] != study.meta.name:
-        raise ValueError(f"the checkpoint was trained on {saved['data']}, not {study.meta.name}")
-
-
 def restore(state: State, saved: dict[str, Any], world: World) -> None:
     """Put a saved state into `state`, in place.
 
     Raises:
         ValueError: it is of another model, other data or another batch.
     """
-    check(saved, state.study)
+    study = state.study
+    check_config(saved["core"], study.core.config)
+    if saved["data"] != study.meta.name:
+        raise ValueError(f"the checkpoint was trained on {saved['data']}, not {study.meta.name}")
     slots = len(state.carry.halted_B)
     if len(saved["carry"]["halted_B"]) != slots * world.size:
         rows = len(saved["carry"]["halted_B"])
         raise ValueError(f"the checkpoint holds a batch of {rows}, not of {slots * world.size}")
     state.step = saved["step"]
     state.feed.place.fill_(saved["place"])
-    state.study.core.load_state_dict(saved["weights"])
-    state.study.table.load_state_dict(saved["table"])
+    study.core.load_state_dict(saved["weights"])
+    study.table.load_state_dict(saved["table"])
     for optimizer, its_state in zip(state.optimizers, saved["optimizers"], strict=True):
         optimizer.load_state_dict(its_state)
     for name, tensor in saved["average"].items():
@@ -138,9 +130,9 @@ def load_average(study: Study, saved: dict[str, Any]) -> None:
     """Put the weights that are evaluated, the averaged ones, into the model of `study`.
 
     Raises:
-        ValueError: the checkpoint is of another model or other data.
+        ValueError: the checkpoint is of another model; names the fields that differ.
     """
-    check(saved, study)
+    check_config(saved["core"], study.core.config)
     study.core.load_state_dict(saved["weights"])
     study.core.load_state_dict(saved["average"], strict=False)
     study.table.load_state_dict(saved["table"])

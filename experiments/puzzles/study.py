@@ -32,6 +32,7 @@ class Study:
     table: IdentityTable
     rows_KI: Tensor
     precision: torch.dtype
+    world: World
 
 
 def build(settings: Settings, world: World) -> Study:
@@ -56,6 +57,7 @@ def build(settings: Settings, world: World) -> Study:
         table=table.to(world.device),
         rows_KI=rows_KI.to(world.device),
         precision=_precision(settings, world),
+        world=world,
     )
 
 
@@ -95,7 +97,8 @@ def _convolution(text: str) -> Convolution | None:
     if text == "none":
         return None
     kind, _, place = text.partition("@")
-    return Convolution(kind=kind, place=place or "mlp_expansion")
+    kernel = 3 if kind == "plane" else 2
+    return Convolution(kind=kind, place=place or "mlp_expansion", kernel=kernel)
 
 
 def _precision(settings: Settings, world: World) -> torch.dtype:

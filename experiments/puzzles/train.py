@@ -336,7 +336,7 @@ def validate(job: Job, state: State) -> None:
     split = read_split(state.study.folder, "test")
     chosen = take(split, fast_groups(split, settings.eval_share, settings.seed))
     with job.run.phase("eval"):
-        found = evaluate(state.study, state.average, chosen, settings, job.world).scores
+        found = evaluate(state.study, state.average, chosen, settings).scores
     scores = {f"val/{name}": value for name, value in found.items()}
     log(job, state, scores)
     say(job, f"step {state.step} validation: {headline(found)}")
