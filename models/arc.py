@@ -14,7 +14,7 @@ N rows of a batch.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ VOCABULARY = 12
 COLOURS = 10
 LARGEST = 30
 
-SYMMETRIES = (
+SYMMETRIES: tuple[Callable[[Grid], Grid], ...] = (
     lambda g: g,
     lambda g: np.rot90(g, 1),
     lambda g: np.rot90(g, 2),
@@ -83,7 +83,7 @@ class Variants:
         for symmetry, turn in enumerate(SYMMETRIES):
             places = np.flatnonzero(self.symmetry_V == symmetry)
             if len(places):
-                yield places, self.colours_VC[places][:, turn(grid)]
+                yield places, np.take(self.colours_VC[places], turn(grid), axis=1)
 
 
 def parse_identifier(identifier: str) -> tuple[str, int, tuple[int, ...]]:
