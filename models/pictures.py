@@ -1,30 +1,29 @@
-"""Predicted grids as text that a person can look at."""
+"""Predicted grids of an ARC evaluation as text that a person can look at."""
 
 from collections.abc import Sequence
 from itertools import zip_longest
 
 import numpy as np
 
-from experiments.arc.settings import Study
-from models.arc import Grid
-from models.voting import Candidate, Ranked, task_solved
-
-Solutions = Sequence[Sequence[Grid]]
+from models.arc import Grid, parse_task
+from models.puzzles import Meta
+from models.voting import Candidate, Ranked, Solutions, task_credits
 
 
-def draw_predictions(study: Study, solutions: Solutions, ranked: Ranked, step: int) -> str:
+def draw_predictions(meta: Meta, solutions: Solutions, ranked: Ranked) -> str:
     """Every question beside its answer and its first two candidates; colour 0 is a dot."""
-    first = [task_solved(ranked, t, answers, 1) for t, answers in enumerate(solutions)]
+    credit_K = task_credits(ranked, solutions, 1, "strict")
+    solved = {task: credit == 1 for task, credit in zip(solutions, credit_K, strict=True)}
     lines = [
-        f"{study.subset.name}, step {step}: {sum(first)} of {len(first)} tasks solved at pass@1",
+        f"{meta.name}: {sum(solved.values())} of {len(solved)} tasks solved at pass@1",
         "Solved tasks first. Colour 0 is a dot. * marks the candidate that is right.",
     ]
-    for task in sorted(range(len(first)), key=lambda t: (not first[t], study.tasks[t].id)):
-        for number, answer in enumerate(solutions[task]):
-            question = study.tasks[task].questions[number]
+    for task in sorted(solved, key=lambda t: (not solved[t], t)):
+        questions = [question for question, _ in parse_task(task, meta.test_puzzles[task]).test]
+        verdict = "solved" if solved[task] else "not solved"
+        for number, (question, answer) in enumerate(zip(questions, solutions[task], strict=True)):
             candidates = ranked.get((task, number), ())[:2]
-            verdict = "solved" if first[task] else "not solved"
-            lines += ["", f"{study.tasks[task].id} question {number + 1} ({verdict})"]
+            lines += ["", f"{task} question {number + 1} ({verdict})"]
             lines += _beside(question, answer, candidates)
     return "\n".join(lines) + "\n"
 
