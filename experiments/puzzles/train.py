@@ -108,7 +108,7 @@ def train(
     job = make_job(run, settings, world, member, split)
     state = start(job, study, split)
     if saved is not None:
-        restore(state, read(saved), world)
+        restore(state, read(saved), settings, world)
     describe(job, state, split)
     begun, first, looked = time.monotonic(), state.step, state.step
     while True:
