@@ -35,7 +35,7 @@ Digits = NDArray[np.uint8]
 
 BOXES = {4: (2, 2), 6: (2, 3), 9: (3, 3)}
 BLANK = 1
-CHUNK = 32  # puzzles that a chunk of candidates is cut down to
+CHUNK = 128  # puzzles that a chunk of candidates is cut down to
 HOPELESS = 1000  # candidates without a single puzzle among them
 PATIENCE = 30  # candidates tried for each puzzle asked for, at most
 
@@ -207,24 +207,28 @@ def _split(forms_PK2S: Digits) -> Split:
     )
 
 
+def is_solved(digits_NS: NDArray[Any], side: int) -> NDArray[np.bool_]:
+    """Whether every row, column and box of a grid has each digit 1..side once [N]."""
+    rows, columns = BOXES[side]
+    known_NS = (digits_NS > 0) & (digits_NS <= side)
+    sets_NS = np.left_shift(1, np.where(known_NS, digits_NS, 0), dtype=np.int64)
+    lines = sets_NS.reshape(-1, side, side)
+    boxes = lines.reshape(-1, columns, rows, rows, columns).swapaxes(2, 3).reshape(lines.shape)
+    units = np.stack([lines, lines.swapaxes(1, 2), boxes])
+    whole = (1 << side + 1) - 2
+    solved_N: NDArray[np.bool_] = (np.bitwise_or.reduce(units, axis=3) == whole).all((0, 2))
+    return solved_N
+
+
 def is_valid(tokens_NS: NDArray[Any], inputs_NS: Digits, side: int) -> NDArray[np.bool_]:
-    """Whether rows of tokens solve their puzzle [N]: clues kept, each unit has every digit once.
+    """Whether rows of tokens solve their puzzle [N]: it is solved, and the clues are kept.
 
     Raises:
         ValueError: tokens or inputs are not [N, side * side].
     """
     _check_shapes(tokens_NS, inputs_NS, side)
-    rows, columns = BOXES[side]
-    inside_NS = (tokens_NS > BLANK) & (tokens_NS <= side + BLANK)
-    sets_NS = np.left_shift(1, np.where(inside_NS, tokens_NS, 0), dtype=np.int64)
-    rows_NUU = sets_NS.reshape(-1, side, side)
-    boxes_NUU = rows_NUU.reshape(-1, columns, rows, rows, columns).swapaxes(2, 3)
-    units = (rows_NUU, rows_NUU.swapaxes(1, 2), boxes_NUU.reshape(-1, side, side))
-    whole = ((1 << side) - 1) << (BLANK + 1)
-    valid_N = ((inputs_NS == BLANK) | (tokens_NS == inputs_NS)).all(1)
-    for unit_NUU in units:
-        valid_N &= (np.bitwise_or.reduce(unit_NUU, axis=2) == whole).all(1)
-    return valid_N
+    kept_N: NDArray[np.bool_] = ((inputs_NS == BLANK) | (tokens_NS == inputs_NS)).all(1)
+    return kept_N & is_solved(tokens_NS.astype(np.int64) - BLANK, side)
 
 
 def score(tokens_NS: NDArray[Any], split: Split, side: int) -> dict[str, float]:
