@@ -108,6 +108,8 @@ def parse_set(
     Raises:
         ValueError: no such name, or an option that does not go with it.
     """
+    if seed < 0:
+        raise ValueError(f"{name}: seed={seed}; a seed is 0 or more")
     augmented, same_size = _AUGMENTED.fullmatch(name), _SAME_SIZE.fullmatch(name)
     if augmented:
         if augmentations is not None or recolour is not None:
@@ -255,10 +257,10 @@ def _refuse_leaks(
         named = "; ".join(
             f"{o.trained.part} pair {o.trained.number} of {o.trained.task} is like test pair"
             f" {o.evaluated.number} of {o.evaluated.task}"
-            for o in leaks
+            for o in leaks[:3]
         )
         raise ValueError(
-            f"{arc_set.name}: it would train on {len(leaks)} evaluated pairs: {named}; name the"
+            f"{arc_set.name}: it would train on {len(leaks)} evaluated pairs ({named}); name the"
             " training pairs in LEFT_OUT of models/arc_set.py"
         )
 

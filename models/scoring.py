@@ -6,7 +6,7 @@ either over rows (one per question and variant, before any vote) or over tasks (
 Shapes: N examples of the split, S cells of the canvas, C the ten colours, K tasks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,23 +95,24 @@ def votes_of(
     tokens_NS: NDArray[Any], confidence_N: NDArray[Any], split: Split, meta: Meta
 ) -> list[Vote]:
     """One vote per example: its predicted grid, turned back. A NaN confidence counts as 0."""
-    confidences = np.nan_to_num(confidence_N.astype(np.float64), nan=0.0).tolist()
+    confidences = np.nan_to_num(confidence_N.astype(np.float64), nan=0.0)
+    return _votes(_rows(split, meta), tokens_NS, confidences, meta.side)
+
+
+def _votes(
+    rows: Iterable[_Row], tokens_NS: NDArray[Any], confidence_N: NDArray[Any], side: int
+) -> list[Vote]:
     return [
-        _vote(row, tokens_S, confidence, meta.side)
-        for row, tokens_S, confidence in zip(
-            _rows(split, meta), tokens_NS, confidences, strict=True
+        Vote(
+            task=row.task,
+            question=row.question,
+            grid=None if shown is None else restore(shown, row.symmetry, row.colours),
+            confidence=confidence,
+        )
+        for row, shown, confidence in zip(
+            rows, decode(tokens_NS, side), confidence_N.tolist(), strict=True
         )
     ]
-
-
-def _vote(row: _Row, tokens_S: NDArray[Any], confidence: float, side: int) -> Vote:
-    shown = decode(tokens_S, side)
-    return Vote(
-        task=row.task,
-        question=row.question,
-        grid=None if shown is None else restore(shown, row.symmetry, row.colours),
-        confidence=confidence,
-    )
 
 
 def solutions_of(split: Split, meta: Meta) -> Solutions:
@@ -157,18 +158,11 @@ def _attempts(split: Split) -> list[int]:
 
 
 def _over_rows(tokens_NS: NDArray[Any], split: Split, side: int) -> dict[str, float]:
-    same = [
-        (grid_sizes(tokens_NS[some], side) == grid_sizes(split.labels_NS[some], side)).all(1)
-        for some in _slices(split.examples)
-    ]
+    same_N = (grid_sizes(tokens_NS, side) == grid_sizes(split.labels_NS, side)).all(1)
     return {
         "cell_accuracy": cell_accuracy(tokens_NS, split.labels_NS),
-        "shape_accuracy": float(np.concatenate(same).mean()),
+        "shape_accuracy": float(same_N.mean()),
     }
-
-
-def _slices(examples: int) -> list[slice]:
-    return [slice(n, n + _ROWS_AT_ONCE) for n in range(0, examples, _ROWS_AT_ONCE)]
 
 
 def _by_colour(tokens_NS: NDArray[Any], split: Split, meta: Meta) -> dict[str, float]:
@@ -178,7 +172,8 @@ def _by_colour(tokens_NS: NDArray[Any], split: Split, meta: Meta) -> dict[str, f
         tables_NV[place, FIRST_COLOUR:] = np.argsort(row.colours) + FIRST_COLOUR
     # confusion[wanted, predicted]
     confusion = np.zeros((VOCABULARY, VOCABULARY), np.int64)
-    for some in _slices(split.examples):
+    for first in range(0, split.examples, _ROWS_AT_ONCE):
+        some = slice(first, first + _ROWS_AT_ONCE)
         rows, cells = np.nonzero(split.labels_NS[some] >= FIRST_COLOUR)
         wanted = tables_NV[some][rows, split.labels_NS[some][rows, cells]]
         predicted = tables_NV[some][rows, tokens_NS[some][rows, cells]]
@@ -204,9 +199,11 @@ def _baselines(split: Split, meta: Meta, solutions: Solutions) -> dict[str, floa
     asked: dict[tuple[str, int], tuple[int, _Row]] = {}
     for place, row in enumerate(_rows(split, meta)):
         asked.setdefault((row.task, row.question), (place, row))
+    places = [place for place, _ in asked.values()]
+    rows = [row for _, row in asked.values()]
     for name, answer in BASELINES.items():
         tokens_NS = answer(np.asarray(split.inputs_NS))
-        votes = [_vote(row, tokens_NS[at], 1.0, meta.side) for at, row in asked.values()]
+        votes = _votes(rows, tokens_NS[places], np.ones(len(rows)), meta.side)
         result[f"baseline/{name}/pass@1"] = pass_at(rank(votes), solutions, 1)
         for metric, value in _over_rows(tokens_NS, split, meta.side).items():
             result[f"baseline/{name}/{metric}"] = value
