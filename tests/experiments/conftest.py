@@ -16,6 +16,14 @@ import numpy as np
 import pytest
 import torch
 
+from experiments.puzzles.feed import turn
+from experiments.puzzles.state import content
+from experiments.puzzles.study import build
+from experiments.puzzles.train import Member, make_job, one_step, phases
+from experiments.puzzles.train import start as first_state
+from experiments.puzzles.world import World
+from models.puzzles import read_split
+
 ROOT = Path(__file__).resolve().parents[2]
 PUZZLES = ROOT / "experiments" / "puzzles"
 TWO_WORKERS = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
@@ -190,6 +198,27 @@ def difference(one, two, where=""):
     return "" if alike else (where or "/")
 
 
+class Training:
+    """A training in this process, without a run around it."""
+
+    def __init__(self, settings):
+        self.settings, self.world = settings, World()
+        study = build(settings, self.world)
+        split = read_split(study.folder, "train")
+        self.job = make_job(None, settings, self.world, Member(), split)
+        self.state = first_state(self.job, study, split)
+
+    def steps(self, count):
+        """Losses of the next steps."""
+        turn(self.state.feed, self.settings, self.job.rules.halting, self.state.step, count)
+        silent = phases(self.job, timed=False)
+        return [float(one_step(self.job, self.state, silent)[0].total) for _ in range(count)]
+
+    def content(self):
+        """What a checkpoint would hold."""
+        return content(self.state, self.settings, self.world)
+
+
 @pytest.fixture(scope="session")
 def puzzle_cache(tmp_path_factory):
     """Where generated sets are kept for the session."""
@@ -269,3 +298,9 @@ def generators():
     random.setstate(saved[0])
     np.random.set_state(saved[1])  # noqa: NPY002 - the global generators are what is saved
     torch.set_rng_state(saved[2])
+
+
+@pytest.fixture
+def training(generators):
+    """A training of given settings in this process."""
+    return Training
