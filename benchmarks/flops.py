@@ -3,12 +3,16 @@
 What is counted: matrix products, two operations a multiply-add; attention's two products included.
 A graded call costs three forwards (its own, the gradient of what came in, that of its weights), a
 forward-only call one. HRM's second forward is counted; elementwise work, depthwise convolutions,
-the optimizer and the embedding are not. What a kernel recomputes is not counted: it is the price of that kernel.
+the optimizer and the embedding are not. What a kernel computes again is not: it is that kernel's
+price, not work done.
 """
 
 from dataclasses import dataclass
 
-from benchmarks.trm_comparator import Shape
+from models.layers import inner_width
+from models.recurrent import CoreConfig
+
+PEAK_H200 = 989e12  # dense bf16 FLOP/s of one H200, the vendor's figure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,35 +27,27 @@ class StepFlops:
         return self.layers + self.heads
 
 
-def layer_flops(shape: Shape) -> int:
-    """One layer on one row, forward."""
-    positions, width = shape.positions, shape.width
-    gated = 3 * width * shape.inner * positions
-    if shape.kind == "trm_mlp":
-        mixing = 3 * positions * shape.token_inner * width
+def layer_flops(config: CoreConfig) -> int:
+    """One block on one row, forward."""
+    length, width = config.length, config.width
+    inner = inner_width(width, config.expansion, config.inner_multiple)
+    gated = 3 * width * inner * length
+    if config.mixer == "mlp":
+        inner = inner_width(length, config.expansion, config.inner_multiple)
+        mixing = 3 * length * inner * width
     else:
-        mixing = 4 * width * width * positions + 2 * positions * positions * width
+        mixing = 4 * width * width * length + 2 * length * length * width
     return 2 * (gated + mixing)
 
 
-def calls(shape: Shape) -> tuple[int, int]:
-    """(forward-only, graded) calls of a stack in one segment."""
-    if shape.kind == "urm":
-        return (shape.outer - 1) * shape.inner_calls, shape.inner_calls
-    cycle = shape.inner_calls + 1
-    graded = 2 if shape.kind == "hrm" else cycle
-    return shape.outer * cycle - graded, graded
-
-
-def step_flops(shape: Shape, rows: int) -> StepFlops:
-    """One training step: forward, backward, and for HRM the forward that looks ahead."""
-    plain, graded = calls(shape)
-    forwards = plain + 3 * graded
-    head = 2 * shape.width * (shape.vocabulary * shape.cells + 2)
-    heads = 3 * head
-    if shape.kind == "hrm":
-        forwards += plain + graded
-        heads += 2 * shape.width * 2  # looking ahead needs the halting head only
-    return StepFlops(
-        layers=rows * forwards * shape.layers * layer_flops(shape), heads=rows * heads
-    )
+def step_flops(config: CoreConfig, rows: int, *, look_ahead: bool) -> StepFlops:
+    """One training step: forward, backward, and with `look_ahead` HRM's second forward."""
+    calls = config.plan.calls
+    forwards = [config.layers[call.module] * (3 if call.graded else 1) for call in calls]
+    reads = 1 + sum(call.read for call in calls[:-1])
+    head = 2 * config.width * (config.vocabulary * config.side**2 + 2)
+    heads = 3 * reads * head
+    if look_ahead:
+        forwards += [config.layers[call.module] for call in calls]
+        heads += reads * head
+    return StepFlops(layers=rows * sum(forwards) * layer_flops(config), heads=rows * heads)

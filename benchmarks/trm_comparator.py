@@ -46,6 +46,7 @@ class Shape:
     layers: int
     inner: int
     token_inner: int = 0
+    norm_over_positions: bool = False
     outer: int
     inner_calls: int
     segments: int = 16
@@ -129,14 +130,18 @@ class Layer(nn.Module):
         self.over_positions = Gated(shape.positions, shape.token_inner) if mlp else None
         self.attention = None if mlp else SelfAttention(shape.width, shape.heads)
         self.gated = Gated(shape.width, shape.inner, convolution=shape.kind == "urm")
+        self.norm_over_positions = shape.norm_over_positions
 
     def forward(self, x_BLD: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-        if self.over_positions is not None:
-            x_BDL = x_BLD.transpose(1, 2)
-            x_BLD = (x_BDL + self.over_positions(x_BDL)).transpose(1, 2)
-            x_BLD = rms(x_BLD)
-        else:
+        if self.attention is not None:
             x_BLD = rms(x_BLD + self.attention(x_BLD, turn))
+        else:
+            x_BDL = x_BLD.transpose(1, 2)
+            x_BDL = x_BDL + self.over_positions(x_BDL)
+            if self.norm_over_positions:
+                x_BLD = rms(x_BDL).transpose(1, 2)
+            else:
+                x_BLD = rms(x_BDL.transpose(1, 2))
         return rms(x_BLD + self.gated(x_BLD))
 
 
