@@ -1,8 +1,17 @@
-"""Losses of the recurrent core: cross-entropy per grid, and the halting head.
+"""Losses of the recurrent core: cross-entropy per grid, and that of the halting heads.
+
+Choices, each with its source:
+
+    stablemax in place of softmax                     HRM and TRM code; 2501.04697 sec. 4
+    in float64 as HRM and TRM, or in float32          ours: default, tested against float64
+    mean over the scored cells of a row, per row      HRM and TRM code
+    halting heads: binary cross-entropy per row       HRM 2506.21734 sec. 2; TRM 2510.04871 sec. 4.6
+    several readings of one segment: sum or mean      URM 2512.14693 sums, its code reads once
 
 Shapes: B rows, S cells of a canvas, V vocabulary. A label of IGNORE is not scored.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -10,45 +19,74 @@ import torch.nn.functional as F  # noqa: N812 - the name that every PyTorch text
 from torch import Tensor
 
 IGNORE = -100
-CrossEntropy = Literal["softmax", "stablemax"]
 
 
-def log_stablemax(logits_BSV: Tensor) -> Tensor:
-    """Logarithm of s(x) / sum s(x), with s(x) = x + 1 for x >= 0 and 1 / (1 - x) below.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossConfig:
+    """Which cross-entropy, in which precision, and what several readings of a segment add up to.
 
-    Grows linearly instead of exponentially, so large logits do not absorb the gradient
-    (2501.04697 sec. 4). In float64, as HRM and TRM compute it.
+    precision: the least that is computed in; logits that are finer stay so. readings: only of
+    plans that read the heads after more than one call.
     """
-    x_BSV = logits_BSV.double()
-    grown = torch.where(x_BSV < 0, 1 / (1 - x_BSV.clamp(max=0)), x_BSV.clamp(min=0) + 1)
-    return torch.log(grown / grown.sum(-1, keepdim=True))
+
+    kind: Literal["stablemax", "softmax"] = "stablemax"
+    precision: Literal["float32", "float64"] = "float32"
+    readings: Literal["sum", "mean"] = "sum"
 
 
-def grid_loss(logits_BSV: Tensor, labels_BS: Tensor, kind: CrossEntropy = "softmax") -> Tensor:
+def stablemax(x: Tensor) -> Tensor:
+    """s(x) = x + 1 for x >= 0 and 1 / (1 - x) below: the unscaled probability of a logit.
+
+    It grows linearly instead of exponentially, so large logits do not absorb the gradient.
+    """
+    return torch.where(x < 0, 1 / (1 - x.clamp(max=0)), x.clamp(min=0) + 1)
+
+
+def log_stablemax(x: Tensor) -> Tensor:
+    """Logarithm of `stablemax`, without the cancellation of log(1 / (1 - x)) near zero."""
+    return torch.where(x < 0, -torch.log1p(-x.clamp(max=0)), torch.log1p(x.clamp(min=0)))
+
+
+def cell_loss(logits_BSV: Tensor, labels_BS: Tensor, loss: LossConfig) -> Tensor:
+    """Cross-entropy of every cell, [B, S], in nats; 0 where the label is IGNORE."""
+    least = torch.float64 if loss.precision == "float64" else torch.float32
+    x_BSV = logits_BSV.to(torch.promote_types(logits_BSV.dtype, least))
+    if loss.kind == "softmax":
+        return F.cross_entropy(
+            x_BSV.transpose(1, 2), labels_BS, ignore_index=IGNORE, reduction="none"
+        )
+    scored_BS = labels_BS != IGNORE
+    x_BS = x_BSV.gather(-1, labels_BS.where(scored_BS, 0)[..., None]).squeeze(-1)
+    nll_BS = stablemax(x_BSV).sum(-1).log() - log_stablemax(x_BS)
+    return nll_BS.where(scored_BS, 0)
+
+
+def grid_loss(logits_BSV: Tensor, labels_BS: Tensor, loss: LossConfig) -> Tensor:
     """Mean cross-entropy over the scored cells of each row, [B], in nats.
 
     Per row first, so that a small grid weighs as much as a large one. A row without a scored cell
-    counts 0.
+    counts 0 and sends no gradient.
     """
-    scored_BS = labels_BS != IGNORE
-    target_BS = labels_BS.where(scored_BS, 0)
-    if kind == "stablemax":
-        logp_BSV = log_stablemax(logits_BSV)
-    else:
-        logp_BSV = F.log_softmax(logits_BSV.float(), -1)
-    nll_BS = -logp_BSV.gather(-1, target_BS[..., None]).squeeze(-1)
-    cells_B = scored_BS.sum(-1).clamp(min=1)
-    return (nll_BS.where(scored_BS, 0).sum(-1) / cells_B).float()
+    cells_B = (labels_BS != IGNORE).sum(-1).clamp(min=1)
+    return cell_loss(logits_BSV, labels_BS, loss).sum(-1) / cells_B
+
+
+def rows_scored(labels_BS: Tensor) -> Tensor:
+    """Whether a row has a scored cell, [B] of bool; padding rows have none."""
+    return (labels_BS != IGNORE).any(-1)
 
 
 def rows_exact(logits_BSV: Tensor, labels_BS: Tensor) -> Tensor:
-    """Whether every scored cell of a row is predicted right, [B] of bool."""
-    return ((logits_BSV.argmax(-1) == labels_BS) | (labels_BS == IGNORE)).all(-1)
+    """Whether every scored cell of a row is predicted right, [B] of bool; padding rows are not."""
+    right_BS = (logits_BSV.argmax(-1) == labels_BS) | (labels_BS == IGNORE)
+    return right_BS.all(-1) & rows_scored(labels_BS)
 
 
-def halt_loss(halt_B: Tensor, exact_B: Tensor) -> Tensor:
-    """Binary cross-entropy of the halting logit against "this row is right now", [B], in nats.
+def head_loss(logit_B: Tensor, target_B: Tensor) -> Tensor:
+    """Binary cross-entropy of a halting head against a probability or a truth, [B], in nats.
 
-    TRM's halting without the continue head, so no second forward pass (2510.04871 sec. 4.6).
+    The halting head is asked "is this row right now?"; TRM asks nothing else, HRM also asks the
+    continue head what another segment would be worth.
     """
-    return F.binary_cross_entropy_with_logits(halt_B.float(), exact_B.float(), reduction="none")
+    x_B = logit_B.to(torch.promote_types(logit_B.dtype, torch.float32))
+    return F.binary_cross_entropy_with_logits(x_B, target_B.to(x_B.dtype), reduction="none")

@@ -1,186 +1,293 @@
-"""The recurrent core: one small network applied to its own output under a loop plan.
+"""The recurrent core: small networks applied to their own output under a loop plan.
 
-Choices, each with its source (TRM 2510.04871, HRM 2506.21734, URM 2512.14693):
+HRM, TRM, URM and the direct transformer are configurations of this one module (models/hrm.py,
+trm.py, urm.py, direct.py). Choices, each with its source (HRM 2506.21734, TRM 2510.04871,
+URM 2512.14693):
 
-    two latents, the answer y and the scratch z; x is the embedded question       TRM sec. 4.2
-    one cycle: z <- net(z + y + x) n times, then y <- net(y + z)                  TRM sec. 4.1
-    T cycles per segment, gradient through the last one only                      TRM sec. 4.1
-    HRM's one-step gradient and URM's single state are other loop plans           HRM sec. 2; URM
-    y and z start from fixed random vectors, not trained                          HRM code
-    an identity token stands before the grid; its table starts at zero            HRM sec. 2
-    an identity may be the sum of rows (task, symmetry), and be added to each cell  ours
-    halting head: reads the identity token; weight 0, bias -5 at the start        HRM code; TRM 4.6
-    token embedding of standard deviation 1/sqrt(D), times sqrt(D) on use         HRM code
+    a segment is a list of calls: target <- module(sum of sources)           HRM sec. 2; TRM sec. 4
+    calls that are not graded run forward only and pass no gradient on       HRM sec. 2; URM sec. 3.3
+    the states start from fixed random vectors, saved but not trained        HRM code
+    identity tokens stand before the cells; the first carries the vector     HRM sec. 2; TRM code
+    the identity vector may be added to every cell as well                   ours
+    token embedding of standard deviation 1/sqrt(D), times sqrt(D) on use    HRM code
+    learned positions: 0.7071 * (embedding + position) before that factor    HRM code
+    two q-values, halt and continue, from the first position                 HRM sec. 2
+    output head without bias, not tied to the embedding                      HRM code
 
-Shapes: B rows, S cells of the canvas, L = S + 1 positions (identity first), D width, V vocabulary.
+The core has no table of identities: vectors that were looked up come in as an argument, so that
+the table can live, and be trained, by rules of its own (models/identity.py).
+
+Types: parameters stay float32. `cast_weights` casts them once a step, where the originals cast
+each at each of 6 to 30 calls; `run` calls the core with them. States, question and logits then
+have that type; norm and rotation compute in float32 inside.
+
+Shapes: B rows, S cells of the canvas (side * side), T identity tokens, L = T + S positions,
+D width, V vocabulary, I identity vectors of a puzzle, N states.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from functools import reduce
+from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - the name that every PyTorch text uses
 from torch import Tensor, nn
 
 from models.layers import (
     Attention,
     Block,
+    Norm,
+    Place,
     PlaneConvolution,
+    Rotary,
+    ShortConvolution,
     SwiGLU,
     TokenMixer,
     inner_width,
     projection,
-    rotary_angles,
+    rotary_tables,
     truncated_normal_,
 )
+
+QUESTION = "x"  # the embedded question among the sources of a call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One application of the network: target <- net(sum of sources)."""
+    """target <- module(sum of sources), summed in their order.
 
-    target: Literal["y", "z"]
-    sources: tuple[Literal["x", "y", "z"], ...]
+    A call that is not `graded` runs without a graph. After a call with `read` the heads are read.
+    """
+
+    module: str
+    target: str
+    sources: tuple[str, ...]
     graded: bool
+    read: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopPlan:
-    """What one segment does, as data: `cycles` times (`inner` updates of z, one of y).
+    """What one segment does, as data. The heads read the state `answer`, after the last call too.
 
-    gradient: "cycle" keeps the graph of the whole last cycle (TRM); "step" only that of the last
-    z and the last y update (HRM's one-step approximation). With inner = 0 there is no z, and
-    y <- net(y + x) (URM's single state), of which the last `graded` cycles keep their graph.
+    `states` live from one segment to the next.
     """
 
-    cycles: int = 1
-    inner: int = 3
-    gradient: Literal["cycle", "step"] = "cycle"
-    graded: int = 1
+    states: tuple[str, ...]
+    answer: str
+    calls: tuple[Call, ...]
 
-    def calls(self) -> Iterator[Call]:
-        """The calls of a segment, in order."""
-        for cycle in range(self.cycles):
-            in_graph = cycle >= self.cycles - self.graded
-            for update in range(self.inner):
-                last = update == self.inner - 1
-                graded = in_graph and (last or self.gradient == "cycle")
-                yield Call(target="z", sources=("z", "y", "x"), graded=graded)
-            sources = ("y", "z") if self.inner else ("y", "x")
-            yield Call(target="y", sources=sources, graded=in_graph)
+
+def validate(plan: LoopPlan, modules: Collection[str]) -> None:
+    """Refuse a plan that cannot be run with these modules, or that would train nothing.
+
+    Raises:
+        ValueError: says which call, state or module is wrong.
+    """
+    if not plan.calls:
+        raise ValueError("loop plan: it has no calls")
+    if QUESTION in plan.states or len(set(plan.states)) < len(plan.states):
+        raise ValueError(f"loop plan: states {plan.states} must differ, and {QUESTION!r} is taken")
+    if plan.answer not in plan.states:
+        raise ValueError(f"loop plan: the answer {plan.answer!r} is none of {plan.states}")
+    if idle := set(modules) - {call.module for call in plan.calls}:
+        raise ValueError(f"loop plan: no call of the modules {sorted(idle)}")
+    if not any(QUESTION in call.sources for call in plan.calls):
+        raise ValueError(f"loop plan: no call has the question {QUESTION!r} among its sources")
+    graded = False
+    for number, call in enumerate(plan.calls):
+        _validate_call(f"loop plan: call {number}", call, plan, modules)
+        if call.target == plan.answer:
+            graded = call.graded
+        if (call.read or number == len(plan.calls) - 1) and not graded:
+            raise ValueError(
+                f"loop plan: after call {number} the heads read {plan.answer!r}, which no graded"
+                " call has made: grade the last call before it whose target it is"
+            )
+
+
+def _validate_call(where: str, call: Call, plan: LoopPlan, modules: Collection[str]) -> None:
+    if call.module not in modules:
+        raise ValueError(f"{where} names the module {call.module!r}, none of {sorted(modules)}")
+    if call.target not in plan.states:
+        raise ValueError(f"{where} has the target {call.target!r}, none of {plan.states}")
+    if not call.sources or (unknown := set(call.sources) - {QUESTION, *plan.states}):
+        named = sorted(unknown) if call.sources else "nothing"
+        raise ValueError(f"{where} has {named} as source: name {QUESTION!r} or {plan.states}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecurrentConfig:
-    """Sizes and choices of the core. `identifiers` counts the rows of the identity table."""
+class Convolution:
+    """A convolution in each block: along the flattened row of positions, or in the plane."""
+
+    kind: Literal["row", "plane"] = "row"
+    place: Place = "mlp_expansion"
+    kernel: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreConfig:
+    """Sizes and choices of a core; `layers` counts the blocks of each module.
+
+    The defaults are the sizes of the originals.
+    """
 
     vocabulary: int
     side: int
-    identifiers: int
-    width: int = 64
-    heads: int = 4
-    layers: int = 1
+    layers: dict[str, int]
+    plan: LoopPlan
+    identity_tokens: int = 1
+    width: int = 512
+    heads: int = 8
     expansion: float = 4.0
-    inner_multiple: int = 32
+    inner_multiple: int = 256
     mixer: Literal["attention", "mlp"] = "attention"
-    convolution: bool = False
-    rotary: Literal["flat", "grid"] = "grid"
+    mixer_norm: Norm = "channels"
+    positions: Literal["rotary_flat", "rotary_grid", "learned", "none"] = "rotary_flat"
+    convolution: Convolution | None = None
     identity_everywhere: bool = False
-    plan: LoopPlan = LoopPlan()
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Latents:
-    """The state that lives between segments, both [B, L, D]."""
-
-    y_BLD: Tensor
-    z_BLD: Tensor
-
-    def detach(self) -> "Latents":
-        """The same values without a graph; a segment never sends gradient into the one before."""
-        return Latents(y_BLD=self.y_BLD.detach(), z_BLD=self.z_BLD.detach())
+    @property
+    def length(self) -> int:
+        """Positions L: identity tokens and cells."""
+        return self.identity_tokens + self.side**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """What a segment says: logits [B, S, V] and the logit of "this is right", [B]."""
+    """What the heads say: logits [B, S, V], and two logits [B] in float32.
+
+    `halt_B`: this row is right. `continue_B`: it is worth going on.
+    """
 
     logits_BSV: Tensor
     halt_B: Tensor
+    continue_B: Tensor
 
 
 class RecurrentCore(nn.Module):
-    """Embedding, network, heads and start vectors; `segment` runs the loop plan once."""
+    """Embedding, modules, heads and start vectors; `forward` runs one segment."""
 
-    start_2D: Tensor
-    angles_LP: Tensor
+    start_ND: Tensor
+    cos_LP: Tensor
+    sin_LP: Tensor
 
-    def __init__(self, config: RecurrentConfig) -> None:
+    def __init__(self, config: CoreConfig) -> None:
         super().__init__()
+        validate(config.plan, config.layers)
         self.config = config
-        self.tokens = nn.Embedding(config.vocabulary, config.width)
-        self.identity = nn.Embedding(config.identifiers, config.width)
-        self.blocks = nn.ModuleList(_block(config) for _ in range(config.layers))
-        self.answer = projection(config.width, config.vocabulary)
-        self.halt = nn.Linear(config.width, 1)
-        self.register_buffer("start_2D", torch.empty(2, config.width))
-        head_size = config.width // config.heads
-        angles = rotary_angles(_coordinates(config), head_size)
-        self.register_buffer("angles_LP", angles, persistent=False)
+        self.tokens = nn.Parameter(torch.empty(config.vocabulary, config.width))
+        self.nets = nn.ModuleDict(
+            {
+                name: nn.ModuleList(_block(config) for _ in range(count))
+                for name, count in config.layers.items()
+            }
+        )
+        self.answer_head = projection(config.width, config.vocabulary)
+        self.q_head = nn.Linear(config.width, 2)
+        self.register_buffer("start_ND", torch.empty(len(config.plan.states), config.width))
+        self._make_positions(config)
         initialise(self)
 
-    def start(self, rows: int) -> Latents:
-        """The latents before the first segment, the same vectors at every position."""
-        positions = self.config.side**2 + 1
-        y_BLD, z_BLD = (v.expand(rows, positions, -1).clone() for v in self.start_2D)
-        return Latents(y_BLD=y_BLD, z_BLD=z_BLD)
+    def _make_positions(self, config: CoreConfig) -> None:
+        self.learned_LD = None
+        if config.positions == "learned":
+            self.learned_LD = nn.Parameter(torch.empty(config.length, config.width))
+        self.rotary = config.positions in {"rotary_flat", "rotary_grid"}
+        if self.rotary:
+            cos_LP, sin_LP = rotary_tables(_coordinates(config), config.width // config.heads)
+            self.register_buffer("cos_LP", cos_LP, persistent=False)
+            self.register_buffer("sin_LP", sin_LP, persistent=False)
 
-    def embed(self, cells_BS: Tensor, identifiers_BI: Tensor) -> Tensor:
-        """The question x, [B, L, D]: the identity token, then one token per cell.
+    def start(self, rows: int, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
+        """The states before the first segment, [B, L, D] each, the same at every position."""
+        shape = (rows, self.config.length, self.config.width)
+        start_ND = self.start_ND.to(device, dtype)
+        return {
+            name: vector_D.expand(shape).contiguous()
+            for name, vector_D in zip(self.config.plan.states, start_ND, strict=True)
+        }
 
-        The I rows of the identity table that a puzzle names are summed.
+    def embed(self, cells_BS: Tensor, identity_BID: Tensor) -> Tensor:
+        """The question x, [B, L, D]: identity tokens, then one token per cell."""
+        config = self.config
+        x_BLD = self.tokens[cells_BS]
+        identity_B1D = identity_BID.sum(1, keepdim=True).to(x_BLD.dtype)
+        if config.identity_everywhere:
+            x_BLD = x_BLD + identity_B1D
+        if config.identity_tokens:
+            tokens_BTD = F.pad(identity_B1D, (0, 0, 0, config.identity_tokens - 1))
+            x_BLD = torch.cat((tokens_BTD, x_BLD), 1)
+        if self.learned_LD is not None:
+            x_BLD = 0.5**0.5 * (x_BLD + self.learned_LD)
+        return config.width**0.5 * x_BLD
+
+    def forward(
+        self, cells_BS: Tensor, identity_BID: Tensor, latents: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], tuple[Prediction, ...]]:
+        """Run one segment: the states after it, with its graph, and what was read, in order.
+
+        `identity_BID` are the looked-up vectors of each puzzle, which are summed. The last
+        prediction is that of the states that come back.
         """
-        scale = self.config.width**0.5
-        identity_B1D = self.identity(identifiers_BI).sum(1, keepdim=True) * scale
-        grid_BSD = self.tokens(cells_BS) * scale
-        if self.config.identity_everywhere:
-            grid_BSD = grid_BSD + identity_B1D
-        return torch.cat((identity_B1D, grid_BSD), 1)
-
-    def segment(self, x_BLD: Tensor, latents: Latents) -> tuple[Latents, Prediction]:
-        """Run the loop plan once from `latents`; the latents that come back carry its graph."""
-        state = {"x": x_BLD, "y": latents.y_BLD, "z": latents.z_BLD}
-        for call in self.config.plan.calls():
+        plan = self.config.plan
+        values = {QUESTION: self.embed(cells_BS, identity_BID), **latents}
+        read = []
+        for call in plan.calls:
             with nullcontext() if call.graded else torch.no_grad():
-                state[call.target] = self._net(sum(state[name] for name in call.sources))
-        y_BLD = state["y"]
-        prediction = Prediction(
-            logits_BSV=self.answer(y_BLD[:, 1:]), halt_B=self.halt(y_BLD[:, 0]).squeeze(-1)
-        )
-        return Latents(y_BLD=y_BLD, z_BLD=state["z"]), prediction
+                fed_BLD = reduce(torch.add, [values[name] for name in call.sources])
+                values[call.target] = self._net(call.module, fed_BLD)
+            if call.read or call is plan.calls[-1]:
+                read.append(self._read(values[plan.answer]))
+        return {name: values[name] for name in plan.states}, tuple(read)
 
-    def _net(self, x_BLD: Tensor) -> Tensor:
-        for block in self.blocks:
-            x_BLD = block(x_BLD, self.angles_LP)
+    def _net(self, module: str, x_BLD: Tensor) -> Tensor:
+        rotary = (self.cos_LP, self.sin_LP) if self.rotary else None
+        for block in self.nets[module]:
+            x_BLD = block(x_BLD, rotary)
         return x_BLD
 
+    def _read(self, y_BLD: Tensor) -> Prediction:
+        halt_B, continue_B = self.q_head(y_BLD[:, 0]).float().unbind(-1)
+        logits_BSV = self.answer_head(y_BLD[:, self.config.identity_tokens :])
+        return Prediction(logits_BSV=logits_BSV, halt_B=halt_B, continue_B=continue_B)
 
-# | what                        | how                                                     |
-# |-----------------------------|---------------------------------------------------------|
-# | every projection            | cut normal, 1/sqrt(fan in) (set where it is made)       |
-# | token embedding             | cut normal, 1/sqrt(D); multiplied by sqrt(D) on use     |
-# | identity table              | zero: a task starts as "no task" and earns its vector   |
-# | start vectors of y and z    | cut normal, standard deviation 1, never trained         |
-# | halting head                | weight 0, bias -5: starts by saying "not right yet"     |
+
+# | what                          | how                                                       |
+# |-------------------------------|-----------------------------------------------------------|
+# | every projection              | cut normal, 1/sqrt(fan in) (set where it is made)         |
+# | tokens, learned positions     | cut normal, 1/sqrt(D); multiplied by sqrt(D) on use       |
+# | start vectors of the states   | cut normal, standard deviation 1, never trained           |
+# | q-head                        | weight 0, bias -5: starts by saying "not right yet"       |
+# | convolutions                  | row: uniform, 1/sqrt(kernel); plane: cut normal, 0.1      |
+# | norms                         | have no weights                                           |
 def initialise(core: RecurrentCore) -> None:
-    """Set the weights that are not plain projections, by the table above."""
+    """Set the weights that are not the layers' own, by the table above."""
     with torch.no_grad():
-        truncated_normal_(core.tokens.weight, core.config.width**-0.5)
-        core.identity.weight.zero_()
-        truncated_normal_(core.start_2D, 1.0)
-        core.halt.weight.zero_()
-        core.halt.bias.fill_(-5.0)
+        for embedding in (core.tokens, core.learned_LD):
+            if embedding is not None:
+                truncated_normal_(embedding, core.config.width**-0.5)
+        truncated_normal_(core.start_ND, 1.0)
+        core.q_head.weight.zero_()
+        core.q_head.bias.fill_(-5.0)
+
+
+def cast_weights(core: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
+    """The parameters in `dtype`, by name; gradient flows back into the parameters themselves.
+
+    One cast a step serves all calls. The gradients of the calls are summed in `dtype`, and their
+    sum is cast back once.
+    """
+    return {name: parameter.to(dtype) for name, parameter in core.named_parameters()}
+
+
+def run(core: nn.Module, weights: Mapping[str, Tensor] | None, *args: Any) -> Any:
+    """`core(*args)` with `weights` in place of its parameters; None: with its own."""
+    if weights is None:
+        return core(*args)
+    return torch.func.functional_call(core, dict(weights), args)
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -188,23 +295,73 @@ def count_parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
-def _block(config: RecurrentConfig) -> Block:
-    positions = config.side**2 + 1
+def check_config(saved: Mapping[str, Any], config: CoreConfig) -> None:
+    """Refuse weights of another configuration; `saved` is `asdict` of theirs, also after JSON.
+
+    Raises:
+        ValueError: names each field that differs, with both values.
+    """
+    theirs, ours = _flat("", saved), _flat("", asdict(config))
+    differing = [
+        f"{field} is {theirs.get(field, 'missing')!r} there and {ours.get(field, 'missing')!r} here"
+        for field in sorted(theirs.keys() | ours.keys())
+        if theirs.get(field, "missing") != ours.get(field, "missing")
+    ]
+    if differing:
+        raise ValueError(
+            "the weights belong to another configuration: "
+            + "; ".join(differing)
+            + ". Build the model with theirs, or train anew"
+        )
+
+
+def _flat(name: str, value: Any) -> dict[str, Any]:
+    """Fields by dotted name, sequences by number: tuples and JSON's lists come out alike."""
+    if isinstance(value, Mapping):
+        parts = [(f"{name}.{key}" if name else str(key), part) for key, part in value.items()]
+    elif isinstance(value, (list, tuple)):
+        parts = [(f"{name}[{number}]", part) for number, part in enumerate(value)]
+    else:
+        return {name: value}
+    return {field: leaf for key, part in parts for field, leaf in _flat(key, part).items()}
+
+
+def _block(config: CoreConfig) -> Block:
     mixer: Attention | TokenMixer
     if config.mixer == "attention":
         mixer = Attention(config.width, config.heads)
     else:
-        inner = inner_width(positions, config.expansion, config.inner_multiple)
-        mixer = TokenMixer(positions, inner)
+        inner = inner_width(config.length, config.expansion, config.inner_multiple)
+        mixer = TokenMixer(config.length, inner)
     inner = inner_width(config.width, config.expansion, config.inner_multiple)
-    plane = PlaneConvolution(config.width, config.side) if config.convolution else None
-    return Block(mixer, SwiGLU(config.width, inner), plane)
+    place = config.convolution.place if config.convolution else None
+    inside = place == "mlp_expansion"
+    convolution = _convolution(config, inner if inside else config.width)
+    return Block(
+        mixer,
+        SwiGLU(config.width, inner, convolution if inside else None),
+        convolution=None if inside else convolution,
+        place=place,
+        norm=config.mixer_norm,
+    )
 
 
-def _coordinates(config: RecurrentConfig) -> Tensor:
-    """Coordinates [L, C] of the positions; the identity token stands at the origin."""
-    if config.rotary == "flat":
-        return torch.arange(config.side**2 + 1)[:, None]
+def _convolution(config: CoreConfig, channels: int) -> nn.Module | None:
+    chosen = config.convolution
+    if chosen is None:
+        return None
+    if chosen.kind == "row":
+        return ShortConvolution(channels, chosen.kernel)
+    return PlaneConvolution(channels, config.side, config.identity_tokens, chosen.kernel)
+
+
+def _coordinates(config: CoreConfig) -> Tensor:
+    """Coordinates [L, C] of the positions: the flat index, or the place in the plane.
+
+    In the plane all identity tokens stand at the origin, cells from (1, 1) on.
+    """
+    if config.positions == "rotary_flat":
+        return torch.arange(config.length)[:, None]
     axis = torch.arange(1, config.side + 1)
-    cells = torch.cartesian_prod(axis, axis)
-    return torch.cat((torch.zeros(1, 2, dtype=cells.dtype), cells))
+    cells_S2 = torch.cartesian_prod(axis, axis)
+    return torch.cat((torch.zeros(config.identity_tokens, 2, dtype=cells_S2.dtype), cells_S2))

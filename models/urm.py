@@ -1,0 +1,36 @@
+"""URM, the Universal Reasoning Model (2512.14693), as a configuration of the recurrent core.
+
+    one module of four blocks, one state: y <- net(y + x) in each loop      sec. 3.1
+    the first loops of a segment run forward only                           sec. 3.3
+    short convolution (k = 2) after the expansion of the gated layer        sec. 3.2
+    one identity token; halting by q_halt > 0                               code
+
+Where code and paper differ, both are options:
+
+    loops, of which forward only     12, 6 (scripts: 2 x 6; default)   or 8, 2 (paper, sec. 3.3)
+    loss                             after the last loop (code; default)
+                                     or summed over the graded loops (paper): `read_each=True`
+"""
+
+from models.recurrent import Call, Convolution, CoreConfig, LoopPlan
+
+
+def urm_plan(loops: int = 12, forward_only: int = 6, *, read_each: bool = False) -> LoopPlan:
+    """The calls of one segment of URM."""
+    calls = []
+    for loop in range(loops):
+        graded = loop >= forward_only
+        read = graded and read_each
+        calls.append(Call(module="net", target="y", sources=("y", "x"), graded=graded, read=read))
+    return LoopPlan(states=("y",), answer="y", calls=tuple(calls))
+
+
+def original(vocabulary: int = 12, side: int = 30) -> CoreConfig:
+    """The published size and the scripts' loops: 13,649,920 parameters and heads."""
+    return CoreConfig(
+        vocabulary=vocabulary,
+        side=side,
+        layers={"net": 4},
+        convolution=Convolution(kind="row", place="mlp_expansion", kernel=2),
+        plan=urm_plan(12, 6),
+    )
