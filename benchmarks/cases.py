@@ -17,7 +17,7 @@ from models.layers import inner_width
 from models.losses import LossConfig
 from models.optimizers import AdamATan2
 from models.recurrent import CoreConfig, RecurrentCore, cast_weights
-from models.supervision import Halting, Rows, empty_carry, refill, supervise
+from models.supervision import Halting, Rows, Supervision, empty_carry, refill, supervise
 
 LR, IDENTITY_LR, DECAY, EMA = 1e-4, 1e-4, 1.0, 0.999
 
@@ -38,9 +38,7 @@ class Case:
         """Without exploration: whose numbers are drawn how would make the losses differ."""
         hrm = self.kind == "hrm"
         rule = "halt_over_continue" if hrm else "halt"
-        return Halting(
-            segments=self.segments, exploration=0.0, rule=rule, continue_target=hrm
-        )
+        return Halting(segments=self.segments, exploration=0.0, rule=rule, continue_target=hrm)
 
     @property
     def flops(self) -> StepFlops:
@@ -49,9 +47,7 @@ class Case:
     def tiny(self) -> "Case":
         """The same code on a few numbers: one block a module, width 32, canvas 4, three rows."""
         layers = dict.fromkeys(self.config.layers, 1)
-        small = replace(
-            self.config, layers=layers, width=32, heads=2, side=4, inner_multiple=32
-        )
+        small = replace(self.config, layers=layers, width=32, heads=2, side=4, inner_multiple=32)
         return replace(self, config=small, rows=3, segments=3)
 
 
@@ -89,16 +85,14 @@ class OurTraining:
         self.table = IdentityTable(case.identifiers, case.config.width).to(self.device)
         self.optimizer = AdamATan2(core.parameters(), lr=LR, weight_decay=DECAY)
         self.shadow = start_average(core)
-        self.carry = empty_carry(
-            core, case.rows, 1, self.device, dtype or torch.float32
-        )
+        self.carry = empty_carry(core, case.rows, 1, self.device, dtype or torch.float32)
+        self.updates = 0
         self.minimum_B = torch.zeros(case.rows, dtype=torch.long, device=self.device)
+        self.rules = Supervision(halting=case.halting, loss=LossConfig(), rows_total=case.rows)
         self.segment = wrap(self._segment)
 
     def _segment(self, weights, carry, identity_BID):
-        return supervise(
-            self.core, weights, carry, identity_BID, self.case.halting, LossConfig(), self.case.rows
-        )
+        return supervise(self.core, weights, carry, identity_BID, self.rules)
 
     def step(self, batch: dict[str, Tensor]) -> Tensor:
         """One segment on every row, one update; the loss stays on the device."""
@@ -114,10 +108,9 @@ class OurTraining:
         loss.total.backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
-        sign_sgd_(
-            self.table, carry.rows.identifiers_BI, identity_BID.grad, IDENTITY_LR, DECAY
-        )
-        follow(self.shadow, self.core, EMA)
+        sign_sgd_(self.table, carry.rows.identifiers_BI, identity_BID.grad, IDENTITY_LR, DECAY)
+        self.updates += 1
+        follow(self.shadow, self.core, EMA, self.updates)
         return loss.total.detach()
 
 
