@@ -7,7 +7,8 @@ than one give the same answer again.
 
 from dataclasses import replace
 
-from models.recurrent import Call, CoreConfig, LoopPlan
+from models.plan import Call, LoopPlan
+from models.recurrent import CoreConfig
 
 
 def direct_plan() -> LoopPlan:

@@ -1,19 +1,21 @@
 """HRM, the Hierarchical Reasoning Model (2506.21734), as a configuration of the recurrent core.
 
-    two modules, H (slow, plans) and L (fast, computes), of equal size      sec. 2
-    z_L <- L(z_L + z_H + x) L_cycles times, then z_H <- H(z_H + z_L)         sec. 2
-    that H_cycles times a segment                                           sec. 2
-    one-step gradient: only the last L and the last H call keep a graph     sec. 2, "approximate gradient"
-    one identity token; answer and q-values are read from z_H               code
-    halting: q_halt > q_continue, q_continue trained by a second forward    sec. 2, "ACT"
+    two modules, H (slow, plans) and L (fast, computes)                 sec. 2
+    z_L <- L(z_L + z_H + x) L_cycles times, then z_H <- H(z_H + z_L)     sec. 2
+    that H_cycles times a segment                                       sec. 2
+    one-step gradient: only the last L and the last H call are graded   sec. 2, approximate gradient
+    one identity token; answer and q-values are read from z_H           code
+    halting: q_halt > q_continue; the target of q_continue takes a      sec. 2, ACT
+    second forward (models/supervision.py)
 
 In the plan the state y is z_H, the answer, and z is z_L.
 """
 
-from models.recurrent import Call, CoreConfig, LoopPlan
+from models.plan import Call, LoopPlan
+from models.recurrent import CoreConfig
 
 
-def hrm_plan(H_cycles: int = 2, L_cycles: int = 2) -> LoopPlan:  # noqa: N803 - the paper's names
+def hrm_plan(H_cycles: int = 2, L_cycles: int = 2) -> LoopPlan:
     """The calls of one segment of HRM."""
     calls = []
     for cycle in range(H_cycles):

@@ -7,7 +7,7 @@ canvas, D width, H heads, K size of a head, P = K/2 channel pairs, F inner width
     SwiGLU            silu(gate) * value, then down                  Shazeer 2002.05202
     Attention         non-causal, rotary positions, SDPA, no biases  Vaswani 2017; Su 2104.09864
     TokenMixer        SwiGLU over positions instead of channels      TRM 2510.04871 sec. 4.5
-    ShortConvolution  k taps back along the flattened canvas, silu   URM 2512.14693 sec. 3.2
+    ShortConvolution  k taps back along the flattened canvas, silu   URM 2512.14693 sec. 3
     PlaneConvolution  k x k neighbourhood in the plane               ours, after URM
     Block             norm after each residual sum (post-norm)       HRM 2506.21734 sec. 2
 
@@ -127,13 +127,12 @@ class Attention(nn.Module):
 
     def forward(self, x_BLD: Tensor, rotary: Rotary | None) -> Tensor:
         """Map [B, L, D] to [B, L, D]; without `rotary`, positions are alike."""
-        qkv_BL3HK = self.qkv(x_BLD).unflatten(-1, (3, self.heads, -1))
-        q_BLHK, k_BLHK, v_BLHK = qkv_BL3HK.unbind(2)
+        qkv_BLNK = self.qkv(x_BLD).unflatten(-1, (3 * self.heads, -1))  # N = 3 H
+        qk_BLNK, v_BLHK = qkv_BLNK.split((2 * self.heads, self.heads), 2)
         if rotary is not None:
-            q_BLHK, k_BLHK = rotate(q_BLHK, rotary), rotate(k_BLHK, rotary)
-        mixed_BHLK = F.scaled_dot_product_attention(
-            q_BLHK.transpose(1, 2), k_BLHK.transpose(1, 2), v_BLHK.transpose(1, 2)
-        )
+            qk_BLNK = rotate(qk_BLNK, rotary)
+        q_BHLK, k_BHLK = qk_BLNK.transpose(1, 2).chunk(2, 1)
+        mixed_BHLK = F.scaled_dot_product_attention(q_BHLK, k_BHLK, v_BLHK.transpose(1, 2))
         return self.out(mixed_BHLK.transpose(1, 2).flatten(2))
 
 
@@ -153,7 +152,7 @@ class ShortConvolution(nn.Module):
     """silu(w[0] x[t-k+1] + ... + w[k-1] x[t] + bias), channel by channel.
 
     Causal along the flattened positions, so it also runs from the end of one row of the canvas to
-    the beginning of the next (URM 2512.14693 sec. 3.2; k = 2 mixes t-1 and t). Written as shifted
+    the beginning of the next (URM 2512.14693 sec. 3; k = 2 mixes t-1 and t). Written as shifted
     products, which a compiler fuses with their neighbours.
     """
 

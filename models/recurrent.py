@@ -5,7 +5,7 @@ trm.py, urm.py, direct.py). Choices, each with its source (HRM 2506.21734, TRM 2
 URM 2512.14693):
 
     a segment is a list of calls: target <- module(sum of sources)           HRM sec. 2; TRM sec. 4
-    calls that are not graded run forward only and pass no gradient on       HRM sec. 2; URM sec. 3.3
+    calls that are not graded run forward only and pass no gradient on       HRM sec. 2; URM sec. 3
     the states start from fixed random vectors, saved but not trained        HRM code
     identity tokens stand before the cells; the first carries the vector     HRM sec. 2; TRM code
     the identity vector may be added to every cell as well                   ours
@@ -25,11 +25,11 @@ Shapes: B rows, S cells of the canvas (side * side), T identity tokens, L = T + 
 D width, V vocabulary, I identity vectors of a puzzle, N states.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import reduce
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that every PyTorch text uses
@@ -41,7 +41,6 @@ from models.layers import (
     Norm,
     Place,
     PlaneConvolution,
-    Rotary,
     ShortConvolution,
     SwiGLU,
     TokenMixer,
@@ -50,81 +49,35 @@ from models.layers import (
     rotary_tables,
     truncated_normal_,
 )
+from models.plan import QUESTION, Call, LoopPlan, validate
 
-QUESTION = "x"  # the embedded question among the sources of a call
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """target <- module(sum of sources), summed in their order.
-
-    A call that is not `graded` runs without a graph. After a call with `read` the heads are read.
-    """
-
-    module: str
-    target: str
-    sources: tuple[str, ...]
-    graded: bool
-    read: bool = False
+Mixer = Literal["attention", "mlp"]
+Positions = Literal["rotary_flat", "rotary_grid", "learned", "none"]
+Kind = Literal["row", "plane"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoopPlan:
-    """What one segment does, as data. The heads read the state `answer`, after the last call too.
-
-    `states` live from one segment to the next.
-    """
-
-    states: tuple[str, ...]
-    answer: str
-    calls: tuple[Call, ...]
+def _one_of(field: str, value: str, kind: Any) -> None:
+    if value not in get_args(kind):
+        raise ValueError(f"{field} is {value!r}: write one of {', '.join(get_args(kind))}")
 
 
-def validate(plan: LoopPlan, modules: Collection[str]) -> None:
-    """Refuse a plan that cannot be run with these modules, or that would train nothing.
-
-    Raises:
-        ValueError: says which call, state or module is wrong.
-    """
-    if not plan.calls:
-        raise ValueError("loop plan: it has no calls")
-    if QUESTION in plan.states or len(set(plan.states)) < len(plan.states):
-        raise ValueError(f"loop plan: states {plan.states} must differ, and {QUESTION!r} is taken")
-    if plan.answer not in plan.states:
-        raise ValueError(f"loop plan: the answer {plan.answer!r} is none of {plan.states}")
-    if idle := set(modules) - {call.module for call in plan.calls}:
-        raise ValueError(f"loop plan: no call of the modules {sorted(idle)}")
-    if not any(QUESTION in call.sources for call in plan.calls):
-        raise ValueError(f"loop plan: no call has the question {QUESTION!r} among its sources")
-    graded = False
-    for number, call in enumerate(plan.calls):
-        _validate_call(f"loop plan: call {number}", call, plan, modules)
-        if call.target == plan.answer:
-            graded = call.graded
-        if (call.read or number == len(plan.calls) - 1) and not graded:
-            raise ValueError(
-                f"loop plan: after call {number} the heads read {plan.answer!r}, which no graded"
-                " call has made: grade the last call before it whose target it is"
-            )
-
-
-def _validate_call(where: str, call: Call, plan: LoopPlan, modules: Collection[str]) -> None:
-    if call.module not in modules:
-        raise ValueError(f"{where} names the module {call.module!r}, none of {sorted(modules)}")
-    if call.target not in plan.states:
-        raise ValueError(f"{where} has the target {call.target!r}, none of {plan.states}")
-    if not call.sources or (unknown := set(call.sources) - {QUESTION, *plan.states}):
-        named = sorted(unknown) if call.sources else "nothing"
-        raise ValueError(f"{where} has {named} as source: name {QUESTION!r} or {plan.states}")
+def _at_least(field: str, value: int, least: int) -> None:
+    if value < least:
+        raise ValueError(f"{field} is {value}: it must be at least {least}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Convolution:
     """A convolution in each block: along the flattened row of positions, or in the plane."""
 
-    kind: Literal["row", "plane"] = "row"
+    kind: Kind = "row"
     place: Place = "mlp_expansion"
     kernel: int = 2
+
+    def __post_init__(self) -> None:
+        _one_of("convolution.kind", self.kind, Kind)
+        _one_of("convolution.place", self.place, Place)
+        _at_least("convolution.kernel", self.kernel, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,11 +96,28 @@ class CoreConfig:
     heads: int = 8
     expansion: float = 4.0
     inner_multiple: int = 256
-    mixer: Literal["attention", "mlp"] = "attention"
+    mixer: Mixer = "attention"
     mixer_norm: Norm = "channels"
-    positions: Literal["rotary_flat", "rotary_grid", "learned", "none"] = "rotary_flat"
+    positions: Positions = "rotary_flat"
     convolution: Convolution | None = None
     identity_everywhere: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built, with a ValueError that names the field."""
+        _one_of("mixer", self.mixer, Mixer)
+        _one_of("mixer_norm", self.mixer_norm, Norm)
+        _one_of("positions", self.positions, Positions)
+        for name in ("vocabulary", "side", "width", "heads", "inner_multiple"):
+            _at_least(name, getattr(self, name), 1)
+        _at_least("identity_tokens", self.identity_tokens, 0)
+        for module, count in self.layers.items():
+            _at_least(f"layers of {module}", count, 1)
+        if self.mixer == "mlp" and self.positions.startswith("rotary"):
+            raise ValueError(
+                f"positions {self.positions!r} turn queries and keys, and the mixer 'mlp' has none:"
+                " write positions = 'none' or 'learned'"
+            )
+        validate(self.plan, self.layers)
 
     @property
     def length(self) -> int:
@@ -176,7 +146,6 @@ class RecurrentCore(nn.Module):
 
     def __init__(self, config: CoreConfig) -> None:
         super().__init__()
-        validate(config.plan, config.layers)
         self.config = config
         self.tokens = nn.Parameter(torch.empty(config.vocabulary, config.width))
         self.nets = nn.ModuleDict(
@@ -211,9 +180,15 @@ class RecurrentCore(nn.Module):
         }
 
     def embed(self, cells_BS: Tensor, identity_BID: Tensor) -> Tensor:
-        """The question x, [B, L, D]: identity tokens, then one token per cell."""
+        """The question x, [B, L, D]: identity tokens, then one token per cell.
+
+        The lookup is a product with one-hot rows, exact as indexing is: with a dozen tokens its
+        backward is one product too, where that of indexing has all cells add to a dozen rows, in
+        an order that differs from run to run on a GPU.
+        """
         config = self.config
-        x_BLD = self.tokens[cells_BS]
+        one_hot_BSV = cells_BS[..., None] == torch.arange(config.vocabulary, device=cells_BS.device)
+        x_BLD = one_hot_BSV.to(self.tokens.dtype) @ self.tokens
         identity_B1D = identity_BID.sum(1, keepdim=True).to(x_BLD.dtype)
         if config.identity_everywhere:
             x_BLD = x_BLD + identity_B1D
@@ -234,18 +209,18 @@ class RecurrentCore(nn.Module):
         """
         plan = self.config.plan
         values = {QUESTION: self.embed(cells_BS, identity_BID), **latents}
-        read = []
-        for call in plan.calls:
+        last, read = len(plan.calls) - 1, []
+        for number, call in enumerate(plan.calls):
             with nullcontext() if call.graded else torch.no_grad():
-                fed_BLD = reduce(torch.add, [values[name] for name in call.sources])
-                values[call.target] = self._net(call.module, fed_BLD)
-            if call.read or call is plan.calls[-1]:
+                values[call.target] = self._call(call, values)
+            if call.read or number == last:
                 read.append(self._read(values[plan.answer]))
         return {name: values[name] for name in plan.states}, tuple(read)
 
-    def _net(self, module: str, x_BLD: Tensor) -> Tensor:
+    def _call(self, call: Call, values: Mapping[str, Tensor]) -> Tensor:
+        x_BLD = reduce(torch.add, [values[name] for name in call.sources])
         rotary = (self.cos_LP, self.sin_LP) if self.rotary else None
-        for block in self.nets[module]:
+        for block in self.nets[call.module]:
             x_BLD = block(x_BLD, rotary)
         return x_BLD
 

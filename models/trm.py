@@ -1,25 +1,26 @@
 """TRM, the Tiny Recursive Model (2510.04871), as a configuration of the recurrent core.
 
-    one network of two blocks for both states                               sec. 4.3, 4.4
-    z <- f(z + y + x) n times, then y <- f(y + z); z is the scratch         sec. 4.2
-    that T times a segment, gradient through the whole last time            sec. 4.1
-    n = 6 for Sudoku, 4 for mazes and ARC; T = 3                            sec. 5; scripts
-    attention, or a SwiGLU over positions for short canvases                sec. 4.5
-    halting by q_halt > 0 alone, so no second forward                       sec. 4.6
-    16 identity tokens: the identity vector, then zeros                     code
+    one network of two blocks for both states                     sec. 4.3, 4.4
+    z <- f(z + y + x) n times, then y <- f(y + z)                  sec. 4.2
+    that T times a segment, gradient through the whole last time  sec. 4.1
+    T = 3; n = 6 for Sudoku, 4 for mazes and ARC                  sec. 5, scripts
+    attention, or a SwiGLU over positions for short canvases      sec. 4.5
+    halting by q_halt > 0, so no second forward                   sec. 4.6, models/supervision.py
+    16 identity tokens: the identity vector, then zeros           code
 
-Where code and paper differ:
+Where the paper is silent and the code is not, both are options:
 
-    norm after the position mixer    over positions in the code (default), over channels as in the
-                                     paper's text of the block: `mixer_norm="channels"`
+    norm after the position mixer   over positions, as the code does (default), or over channels,
+                                    as after attention: `mixer_norm`
 """
 
 from dataclasses import replace
 
-from models.recurrent import Call, CoreConfig, LoopPlan
+from models.plan import Call, LoopPlan
+from models.recurrent import CoreConfig
 
 
-def trm_plan(T: int = 3, n: int = 6) -> LoopPlan:  # noqa: N803 - the paper's names
+def trm_plan(T: int = 3, n: int = 6) -> LoopPlan:
     """The calls of one segment of TRM."""
     calls = []
     for cycle in range(T):

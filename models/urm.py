@@ -1,18 +1,19 @@
 """URM, the Universal Reasoning Model (2512.14693), as a configuration of the recurrent core.
 
-    one module of four blocks, one state: y <- net(y + x) in each loop      sec. 3.1
-    the first loops of a segment run forward only                           sec. 3.3
-    short convolution (k = 2) after the expansion of the gated layer        sec. 3.2
-    one identity token; halting by q_halt > 0                               code
+    one module of four blocks, one state: y <- net(y + x) in each loop   sec. 3
+    short convolution (k = 2) after the expansion of the gated layer     sec. 3, ConvSwiGLU
+    the first loops of a segment run forward only                        sec. 3, truncation
+    one identity token; halting by q_halt > 0                            code, models/supervision.py
 
 Where code and paper differ, both are options:
 
-    loops, of which forward only     12, 6 (scripts: 2 x 6; default)   or 8, 2 (paper, sec. 3.3)
-    loss                             after the last loop (code; default)
-                                     or summed over the graded loops (paper): `read_each=True`
+    loops, of which forward only   12, 6 (scripts; default)   8, 2 (paper): urm_plan(8, 2)
+    heads are read                 after the last (default)   after each graded loop, losses are
+                                                              summed (paper): read_each=True
 """
 
-from models.recurrent import Call, Convolution, CoreConfig, LoopPlan
+from models.plan import Call, LoopPlan
+from models.recurrent import Convolution, CoreConfig
 
 
 def urm_plan(loops: int = 12, forward_only: int = 6, *, read_each: bool = False) -> LoopPlan:
