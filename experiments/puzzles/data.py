@@ -1,0 +1,64 @@
+"""From the name of a data set in a setting to its folder in the cache."""
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+from experiments.puzzles.settings import Settings
+from models import arc_set, maze, sudoku
+from models.puzzles import cached
+
+_GRID = re.compile(r"(sudoku|maze)-(\d+)x(\d+)")
+
+
+def data_folder(settings: Settings) -> Path:
+    """The folder of the set that `settings.data` names; generated first if it is not cached.
+
+    Raises:
+        ValueError: no such set, or its settings make no sense.
+    """
+    if "/" in settings.data:
+        return Path(settings.data)
+    match = _GRID.fullmatch(settings.data)
+    if match is None:
+        return _arc(settings)
+    if match[2] != match[3]:
+        raise ValueError(f"data={settings.data!r}: the grid must be square")
+    return (_sudoku if match[1] == "sudoku" else _maze)(settings, int(match[2]))
+
+
+def _arc(settings: Settings) -> Path:
+    small = "same-size" in settings.data  # the names of the others say their augmentations
+    chosen = arc_set.parse_set(
+        settings.data,
+        augmentations=settings.augmentations if small else None,
+        recolour=settings.recolour if small else None,
+        seed=settings.data_seed,
+    )
+    return cached(chosen.name, chosen.settings(), lambda: arc_set.build(chosen))
+
+
+def _sudoku(settings: Settings, side: int) -> Path:
+    if len(settings.givens) != 2:
+        raise ValueError("givens: two numbers, the fewest and the most, as in [8, 16]")
+    chosen = sudoku.Sudoku(
+        side=side,
+        givens=(settings.givens[0], settings.givens[1]),
+        train=settings.train_puzzles,
+        test=settings.test_puzzles,
+        augmentations=settings.augmentations,
+        hardest=settings.hardest if settings.hardest < 1 else None,
+        seed=settings.data_seed,
+    )
+    return cached(chosen.name, chosen.settings, lambda: sudoku.build(chosen))
+
+
+def _maze(settings: Settings, side: int) -> Path:
+    chosen = maze.Maze(
+        side=side,
+        train=settings.train_puzzles,
+        test=settings.test_puzzles,
+        augmentations=settings.augmentations,
+        seed=settings.data_seed,
+    )
+    return cached(chosen.name, asdict(chosen), lambda: maze.build(chosen))

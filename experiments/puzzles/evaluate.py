@@ -1,0 +1,131 @@
+"""Evaluate the checkpoints of a run on all test puzzles of its set.
+
+    python experiments/puzzles/evaluate.py [checkpoint=PATH] [key=value ...]
+
+The averaged weights are scored; baselines that need no learning stand beside. Checkpoints are
+evaluated in order of their steps, each with votes of its own. `predictions.txt` in the run's folder
+shows puzzles, answers and predictions of the last one. Exit codes: 0 all evaluated, 1 there is no
+checkpoint, 93 a checkpoint or a setting cannot be used.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+# As in train.py.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import torch
+
+from experiments.puzzles.data import data_folder
+from experiments.puzzles.evaluation import Evaluation, evaluate, headline
+from experiments.puzzles.pictures import draw_predictions
+from experiments.puzzles.settings import Settings, read_settings
+from experiments.puzzles.state import load_average, read
+from experiments.puzzles.study import Study, build
+from experiments.puzzles.world import end_process, join_world, leave_world
+from models.arc_leakage import check_evaluation
+from models.puzzles import Split, read_meta, read_split
+from models.voting import Pool
+from orchestrator import track
+
+NONE, NO_RETRY = 1, 93
+
+
+def main() -> int:
+    """Evaluate, log, print and write the pictures."""
+    arguments = dict(a.split("=", 1) for a in sys.argv[1:] if a.startswith("checkpoint="))
+    others = [a for a in sys.argv[1:] if not a.startswith("checkpoint=")]
+    run = track.init()
+    checkpoints = find_checkpoints(run.dir, arguments.get("checkpoint"))
+    if not checkpoints:
+        print(f"no checkpoint in {run.dir}; train first, or give checkpoint=PATH")
+        run.finish(NONE)
+        return NONE
+    try:
+        settings = read_settings(read(checkpoints[-1])["settings"], others)
+        torch.set_num_threads(settings.threads)
+        world = join_world(settings.device)
+        study = build(settings, world)
+        evaluate_all(run, checkpoints, study, settings)
+    except ValueError as error:
+        print(f"evaluate.py: {error}", file=sys.stderr, flush=True)
+        run.finish(NO_RETRY, str(error))
+        return NO_RETRY
+    leave_world(world)
+    run.finish(0)
+    return 0
+
+
+def find_checkpoints(folder: Path, given: str | None) -> list[Path]:
+    """The given checkpoint, or all sealed ones of the run in order of their steps."""
+    if given is not None:
+        return [Path(given)]
+    manifests = sorted(
+        (folder / "checkpoints").glob("*/manifest.json"),
+        key=lambda path: json.loads(path.read_bytes())["step"],
+    )
+    return [path.parent for path in manifests]
+
+
+def evaluate_all(run: track.Run, checkpoints: list[Path], study: Study, settings: Settings) -> None:
+    """Score each checkpoint on the whole test split; pictures of the last one.
+
+    Raises:
+        ValueError: a checkpoint is of another model or other data.
+    """
+    split = read_split(study.folder, "test")
+    if run.rank == 0:
+        puzzles = len(split.group_indices_G1) - 1
+        print(f"{study.meta.name}: {puzzles} test puzzles, {split.examples} examples", flush=True)
+    pool = Pool() if settings.votes == "pooled" else None
+    with run.phase("eval"):
+        for path in checkpoints:
+            saved = read(path)
+            check_data(saved, study)
+            load_average(study, saved)
+            average = dict(study.core.named_parameters())
+            found = evaluate(study, average, split, settings, pool)
+            if run.rank == 0:
+                report(run, saved["step"], found)
+    if run.rank == 0:
+        write_pictures(run, study, split, found, saved["step"])
+
+
+def check_data(saved: dict[str, Any], study: Study) -> None:
+    """Refuse to score a checkpoint on puzzles whose answers it may have been trained on.
+
+    Raises:
+        ValueError: the set is of another kind, or holds what the model has seen.
+    """
+    if saved["data"] == study.meta.name:
+        return
+    trained = read_meta(data_folder(Settings(**saved["settings"])))
+    if trained.kind != study.meta.kind:
+        raise ValueError(f"the checkpoint was trained on {trained.name}, not on {study.meta.kind}")
+    if trained.kind == "arc":
+        check_evaluation(trained, study.meta)
+
+
+def report(run: track.Run, step: int, found: Evaluation) -> None:
+    """Log and print the scores of one checkpoint."""
+    named = {f"eval/{name}": value for name, value in found.scores.items()}
+    run.log(named, step=step)
+    run.summary({k: v for k, v in named.items() if k.count("/") == 1} | {"eval/step": step})
+    print(f"step {step:>6}   {headline(found.scores)}", flush=True)
+
+
+def write_pictures(
+    run: track.Run, study: Study, split: Split, found: Evaluation, step: int
+) -> None:
+    """Puzzles, answers and predictions as text that a person can look at."""
+    pictures = run.dir / "predictions.txt"
+    pictures.write_text(draw_predictions(study.meta, split, found.predicted, step))
+    print(f"predictions: {pictures}")
+
+
+if __name__ == "__main__":
+    end_process(main())

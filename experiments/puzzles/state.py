@@ -1,0 +1,170 @@
+"""All that a training run is at one step, and its way into a file and back.
+
+Resuming from the file gives bit for bit the losses of a run that was never interrupted: the file
+holds weights, identity table, optimizers, averaged weights, the carry (the rows in their slots with
+latents and age), the place in the stream of examples, and the random generators. The slots of all
+processes stand behind each other, so another number of processes goes on with the same rows.
+"""
+
+import random
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from experiments.puzzles.feed import Feed
+from experiments.puzzles.settings import Settings
+from experiments.puzzles.study import Study
+from experiments.puzzles.world import World, everyones
+from models.recurrent import check_config
+from models.supervision import Carry, Rows, map_carry
+
+FILE = "state.pt"
+MANIFEST = "manifest.json"
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """What changes while training.
+
+    `broken` is the first step whose loss was not finite, 0 while there is none; `best` the best
+    value of the declared metric and its step.
+    """
+
+    step: int
+    study: Study
+    optimizers: tuple[torch.optim.Optimizer, ...]
+    average: dict[str, Tensor]
+    carry: Carry
+    feed: Feed
+    broken: Tensor
+    best: tuple[float, int] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed python, numpy and torch; refuse operations that are not deterministic."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries that use the global generator
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(mode=True, warn_only=torch.cuda.is_available())
+
+
+def content(state: State, settings: Settings, world: World) -> dict[str, Any]:
+    """What a checkpoint holds; every process must call it, the first one writes it."""
+    return {
+        "step": state.step,
+        "place": int(state.feed.place),
+        "weights": state.study.core.state_dict(),
+        "table": state.study.table.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in state.optimizers],
+        "average": state.average,
+        "carry": asdict(map_carry(lambda mine: everyones(mine, world), state.carry)),
+        "best": state.best,
+        "extra": state.extra,
+        "random": _generators(),
+        "settings": asdict(settings),
+        "core": asdict(state.study.core.config),
+        "data": state.study.meta.name,
+    }
+
+
+def save(folder: Path, saved: dict[str, Any]) -> Path:
+    """Write the content into `folder`, whole or not at all.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written.
+    """
+    temporary = folder / f".{FILE}.tmp"
+    torch.save(saved, temporary)
+    temporary.replace(folder / FILE)
+    return folder / FILE
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The content of a saved state, on the processor; data only, a file cannot run code.
+
+    Raises:
+        ValueError: the file is no state that this program wrote.
+    """
+    file = path / FILE if path.is_dir() else path
+    saved = torch.load(file, weights_only=True, map_location="cpu")
+    if not isinstance(saved, dict) or "core" not in saved:
+        raise ValueError(f"{file}: no checkpoint of experiments/puzzles")
+    return saved
+
+
+def restore(state: State, saved: dict[str, Any], world: World) -> None:
+    """Put a saved state into `state`, in place.
+
+    Raises:
+        ValueError: it is of another model, other data or another batch.
+    """
+    study = state.study
+    check_config(saved["core"], study.core.config)
+    if saved["data"] != study.meta.name:
+        raise ValueError(f"the checkpoint was trained on {saved['data']}, not {study.meta.name}")
+    slots = len(state.carry.halted_B)
+    if len(saved["carry"]["halted_B"]) != slots * world.size:
+        rows = len(saved["carry"]["halted_B"])
+        raise ValueError(f"the checkpoint holds a batch of {rows}, not of {slots * world.size}")
+    state.step = saved["step"]
+    state.feed.place.fill_(saved["place"])
+    study.core.load_state_dict(saved["weights"])
+    study.table.load_state_dict(saved["table"])
+    for optimizer, its_state in zip(state.optimizers, saved["optimizers"], strict=True):
+        optimizer.load_state_dict(its_state)
+    for name, tensor in saved["average"].items():
+        state.average[name].copy_(tensor)
+    state.best, state.extra = saved["best"], saved["extra"]
+    mine = slice(world.rank * slots, (world.rank + 1) * slots)
+    state.carry = map_carry(lambda whole: whole[mine].to(world.device), _carry(saved["carry"]))
+    _set_generators(saved["random"])
+
+
+def load_average(study: Study, saved: dict[str, Any]) -> None:
+    """Put the weights that are evaluated, the averaged ones, into the model of `study`.
+
+    Raises:
+        ValueError: the checkpoint is of another model; names the fields that differ.
+    """
+    check_config(saved["core"], study.core.config)
+    study.core.load_state_dict(saved["weights"])
+    study.core.load_state_dict(saved["average"], strict=False)
+    study.table.load_state_dict(saved["table"])
+
+
+def forget_old(folder: Path, keep: int, best: int | None) -> None:
+    """Delete all checkpoints in `folder` but the newest `keep` and the best one's step.
+
+    The manifest goes first: a checkpoint that is half deleted does not count.
+    """
+    steps = sorted(int(m.parent.name.removeprefix("step_")) for m in folder.glob(f"*/{MANIFEST}"))
+    for step in steps[:-keep] if keep else []:
+        if step != best:
+            (folder / f"step_{step}" / MANIFEST).unlink()
+            shutil.rmtree(folder / f"step_{step}")
+
+
+def _carry(saved: dict[str, Any]) -> Carry:
+    rest = {name: saved[name] for name in ("latents", "age_B", "minimum_B", "halted_B")}
+    return Carry(rows=Rows(**saved["rows"]), **rest)
+
+
+def _generators() -> dict[str, Any]:
+    name, keys, *rest = np.random.get_state()  # noqa: NPY002 - see seed_everything
+    return {
+        "python": random.getstate(),
+        "numpy": (name, keys.tolist(), *rest),
+        "torch": torch.get_rng_state(),
+    }
+
+
+def _set_generators(saved: dict[str, Any]) -> None:
+    random.setstate(saved["python"])
+    np.random.set_state(saved["numpy"])  # noqa: NPY002 - see seed_everything
+    torch.set_rng_state(saved["torch"])

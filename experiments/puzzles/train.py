@@ -1,0 +1,287 @@
+"""Train a recurrent model on puzzles: Sudoku, mazes, ARC.
+
+    python experiments/puzzles/train.py [key=value ...]
+    torchrun --nproc-per-node 2 experiments/puzzles/train.py [key=value ...]
+
+Settings come from `exp` (EXP_CONFIG) or the arguments; see settings.py. Exit codes: 0 all steps
+done, 75 stopped after saving a checkpoint, 93 a retry would end alike: a setting is wrong, or the
+loss is not finite.
+
+One optimizer step is one segment of deep supervision for every row of the batch. The loop waits
+for the device once in `log_every` steps; the steps that are logged are also timed, phase by phase.
+"""
+
+import math
+import os
+import sys
+import time
+from dataclasses import asdict, fields
+from pathlib import Path
+
+# Waiting threads give way. Spinning saves a third of a step on free cores, and on busy ones made it
+# up to a hundred times longer.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# A program is started by its path, so Python looks for packages here and not in the repository.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import torch
+from torch import Tensor
+
+from experiments.puzzles.evaluation import evaluate, headline
+from experiments.puzzles.feed import draw, make_feed, turn
+from experiments.puzzles.job import Job, Member, Timed, describe, log, make_job, phases, report, say
+from experiments.puzzles.settings import Settings, read_settings
+from experiments.puzzles.state import (
+    State,
+    content,
+    forget_old,
+    read,
+    restore,
+    save,
+    seed_everything,
+)
+from experiments.puzzles.study import Study, build
+from experiments.puzzles.world import (
+    World,
+    anyone,
+    end_process,
+    everyones,
+    join_world,
+    leave_world,
+    total,
+)
+from models.ema import follow, start_average
+from models.identity import sign_sgd_
+from models.optimizers import make_optimizers, schedule, set_lr
+from models.puzzles import Split, read_split
+from models.recurrent import cast_weights
+from models.stream import fast_groups, take
+from models.supervision import (
+    SegmentLoss,
+    add_losses,
+    empty_carry,
+    free_slots,
+    map_carry,
+    refill,
+)
+from orchestrator import track
+
+DONE, REQUEUE, NO_RETRY = 0, 75, 93
+
+
+def main() -> int:
+    """Train to the end, to a stop request or to a loss that is not finite."""
+    run = track.init(config=asdict(Settings()))
+    try:
+        settings = read_settings(run.config, sys.argv[1:])
+        torch.set_num_threads(settings.threads)
+        world = join_world(settings.device)
+    except ValueError as error:
+        return refuse(run, error)
+    try:
+        code = train(run, settings, world, Member(), track.resume_path())
+    except ValueError as error:
+        return refuse(run, error)
+    finally:
+        leave_world(world)
+    run.finish(code)
+    return code
+
+
+def refuse(run: track.Run, error: ValueError) -> int:
+    """Say what is wrong with the settings, the data or the checkpoint."""
+    print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr, flush=True)
+    run.finish(NO_RETRY, str(error))
+    return NO_RETRY
+
+
+def train(
+    run: track.Run, settings: Settings, world: World, member: Member, saved: Path | None
+) -> int:
+    """Run the remaining steps; the exit code says why it ended.
+
+    Raises:
+        ValueError: a setting, the data or the checkpoint cannot be used.
+    """
+    study = build(settings, world)
+    split = read_split(study.folder, "train")
+    job = make_job(run, settings, world, member, split)
+    state = start(job, study, split)
+    if saved is not None:
+        restore(state, read(saved), world)
+    describe(job, state, split)
+    begun, first, looked = time.monotonic(), state.step, state.step
+    while True:
+        if state.step and due(state.step, settings.eval_every, job.steps):
+            validate(job, state)
+        if state.step >= job.steps:
+            return DONE
+        if looked == state.step:
+            looked = min(job.steps, (state.step // settings.log_every + 1) * settings.log_every)
+            turn(state.feed, settings, job.rules.halting, state.step, looked - state.step)
+        logs = state.step + 1 == looked
+        loss, norm = one_step(job, state, phases(job, timed=logs))
+        stopping = anyone(run.should_stop(), world) and state.step < job.steps
+        saving = stopping or due(state.step, settings.checkpoint_every, job.steps)
+        saving = saving or due(state.step, settings.eval_every, job.steps)
+        # On a processor nothing waits for anything, so every step is looked at.
+        if (logs or saving or world.device.type == "cpu") and int(state.broken):
+            return give_up(job, state, loss, norm)
+        if logs:
+            report(job, state, loss, norm)
+            speed = (state.step - first) / (time.monotonic() - begun)
+            log(job, state, {"train/steps_per_second": speed})
+        if saving:
+            checkpoint(job, state)
+        if stopping:
+            print(f"asked to stop: saved step {state.step} of {job.steps}")
+            return REQUEUE
+
+
+def due(step: int, every: int, steps: int) -> bool:
+    """Whether something that is done every so many steps, and at the end, is due after `step`."""
+    return every > 0 and (step % every == 0 or step == steps)
+
+
+def start(job: Job, study: Study, split: Split) -> State:
+    """The state before the first step."""
+    settings, world = job.settings, job.world
+    seed_everything(settings.seed)
+    carry = empty_carry(
+        study.core,
+        settings.batch // world.size,
+        study.rows_KI.shape[1],
+        device=world.device,
+        dtype=study.precision,
+    )
+    return State(
+        step=0,
+        study=study,
+        optimizers=make_optimizers(
+            study.core.parameters(),
+            settings.optimizer,
+            lr=settings.lr,
+            weight_decay=settings.weight_decay,
+        ),
+        average=start_average(study.core),
+        carry=carry,
+        feed=make_feed(split, study, settings, world),
+        broken=torch.zeros((), dtype=torch.long, device=world.device),
+        extra=job.member.extra,
+    )
+
+
+def one_step(job: Job, state: State, timed: Timed) -> tuple[SegmentLoss, Tensor]:
+    """One segment for every row and one optimizer step: loss, gradient norm before clipping."""
+    core = state.study.core
+    with timed("data"):
+        free_B, rank_B = free_slots(state.carry)
+        fresh, minimum_B = draw(state.feed, free_B, rank_B, state.step, job.world)
+        state.carry = refill(core, state.carry, fresh, minimum_B, job.rules.halting)
+    for optimizer in state.optimizers:
+        optimizer.zero_grad()
+    loss, identity_grads_BID = forward_backward(job, state, timed)
+    with timed("optimizer"):
+        norm = update(job, state, identity_grads_BID)
+    state.step += 1
+    follow(state.average, core, job.settings.ema, state.step)
+    finite = torch.isfinite(loss.total) & torch.isfinite(norm)
+    state.broken = torch.where((state.broken == 0) & ~finite, state.step, state.broken)
+    return loss, norm
+
+
+def forward_backward(job: Job, state: State, timed: Timed) -> tuple[SegmentLoss, Tensor]:
+    """The loss of the whole batch, its gradients on the weights, and those of the identities.
+
+    The slots of this process are taken in `accumulate` parts, one after the other: less memory,
+    the same sums. Losses and gradients of all processes add up to those of the batch.
+    """
+    core, settings = state.study.core, job.settings
+    slots = len(state.carry.halted_B)
+    part = slots // settings.accumulate
+    left, losses, gradients = [], [], []
+    for first in range(0, slots, part):
+        carry = map_carry(lambda whole, a=first: whole[a : a + part], state.carry)
+        identity_BID = state.study.table.lookup(carry.rows.identifiers_BI)
+        with timed("forward"):
+            weights = cast_weights(core, state.study.precision)
+            carry, loss = job.forward(core, weights, carry, identity_BID, job.rules)
+        with timed("backward"):
+            loss.total.backward()
+        left.append(carry)
+        losses.append(loss)
+        gradients.append(identity_BID.grad)
+    state.carry = map_carry(lambda *parts: torch.cat(parts), *left)
+    whole = add_losses(losses)
+    grads = [p.grad for p in core.parameters() if p.grad is not None]
+    figures = [getattr(whole, part.name) for part in fields(whole)]
+    total([*grads, *(figure for figure in figures if figure is not None)], job.world)
+    return whole, torch.cat(gradients)
+
+
+def update(job: Job, state: State, identity_grads_BID: Tensor) -> Tensor:
+    """Move the weights and the identities; the gradient norm before clipping."""
+    settings, study = job.settings, state.study
+    norm = torch.nn.utils.clip_grad_norm_(study.core.parameters(), settings.clip or math.inf)
+    factor = schedule(state.step + 1, settings.warmup, job.steps, settings.lr_end)
+    set_lr(state.optimizers, settings.lr * factor)
+    for optimizer in state.optimizers:
+        optimizer.step()
+    sign_sgd_(
+        study.table,
+        everyones(state.carry.rows.identifiers_BI, job.world),
+        everyones(identity_grads_BID, job.world),
+        lr=settings.identity_lr * factor,
+        weight_decay=settings.identity_weight_decay,
+    )
+    return norm
+
+
+def validate(job: Job, state: State) -> None:
+    """Score the averaged weights on a random share of the test puzzles; remember the best step.
+
+    Raises:
+        ValueError: the evaluation does not give the metric that `best` names.
+    """
+    settings = job.settings
+    split = read_split(state.study.folder, "test")
+    chosen = take(split, fast_groups(split, settings.eval_share, settings.seed))
+    with job.run.phase("eval"):
+        found = evaluate(state.study, state.average, chosen, settings).scores
+    scores = {f"val/{name}": value for name, value in found.items()}
+    log(job, state, scores)
+    say(job, f"step {state.step} validation: {headline(found)}")
+    if not settings.best:
+        return
+    if settings.best not in scores:
+        raise ValueError(f"best={settings.best!r}: validation gives {', '.join(sorted(scores))}")
+    if state.best is None or scores[settings.best] > state.best[0]:
+        state.best = (scores[settings.best], state.step)
+        job.run.summary({f"best/{settings.best}": scores[settings.best], "best/step": state.step})
+
+
+def give_up(job: Job, state: State, loss: SegmentLoss, norm: Tensor) -> int:
+    """Say where the loss stopped being finite; the broken weights are not saved."""
+    report(job, state, loss, norm)
+    what = f"step {int(state.broken)}: loss {float(loss.total)}, gradient norm {float(norm)}"
+    job.run.alert("loss is not finite", what, "error")
+    say(job, f"{what}; stopping")
+    return NO_RETRY
+
+
+def checkpoint(job: Job, state: State) -> None:
+    """Save the state; every process gives its part, rank 0 writes and seals it."""
+    saved = content(state, job.settings, job.world)
+    if job.world.rank != 0:
+        return
+    with job.run.phase("checkpoint"):
+        step = job.member.first + state.step
+        folder = job.run.checkpoint_dir(step)
+        save(folder, saved)
+        job.run.checkpoint(folder, step)
+        best = None if state.best is None else job.member.first + state.best[1]
+        forget_old(folder.parent, job.settings.keep, best)
+
+
+if __name__ == "__main__":
+    end_process(main())

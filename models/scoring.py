@@ -1,0 +1,234 @@
+"""Scores of predictions for the test split of an ARC set, beside those of baselines.
+
+A prediction is a row of tokens for each example of the split and a confidence. Every number is
+either over rows (one per question and variant, before any vote) or over tasks (after the vote).
+
+Shapes: N examples of the split, S cells of the canvas, C the ten colours, K tasks.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arc import (
+    COLOURS,
+    FIRST_COLOUR,
+    VOCABULARY,
+    decode,
+    grid_sizes,
+    parse_identifier,
+    parse_task,
+    restore,
+)
+from models.baselines import BASELINES
+from models.puzzles import Split
+from models.voting import Pool, Solutions, Vote, pass_at, rank, task_credits
+
+# Candidates that pass@k looks at; the ARC prize allows two attempts.
+ATTEMPTS = (1, 2, 5, 10, 100, 1000)
+_ROWS_AT_ONCE = 4096  # bounds the memory of what is computed per cell
+_RESAMPLES = 2000
+
+
+class Evaluated(Protocol):
+    """What scoring needs of a set beside its split: a PuzzleSet, or the metadata of a folder."""
+
+    @property
+    def side(self) -> int:
+        """The canvas has side x side cells."""
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """The name of each identifier."""
+
+    @property
+    def test_puzzles(self) -> dict[str, Any]:
+        """The evaluated tasks by name, as raw JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """Which question an example of the split is, and in which variant it is shown."""
+
+    task: str
+    question: int
+    symmetry: int
+    colours: tuple[int, ...]
+
+
+def score(
+    tokens_NS: NDArray[Any],
+    confidence_N: NDArray[Any],
+    split: Split,
+    evaluated: Evaluated,
+    pool: Pool | None = None,
+) -> dict[str, float]:
+    """Every number of one evaluation, all as shares in 0..1.
+
+    Over tasks: `pass@k` (strict), `pass@k/fractional`, `pass@1/low` and `pass@1/high` (bootstrap
+    over tasks, 95%). Over rows: `exact_unvoted`, `shape_accuracy`, `cell_accuracy` (cells inside
+    the answers' grids) and `colour/C/precision`, `/recall`, `/f1` by original colour, over the same
+    cells; one that has nothing to be a share of is left out. Beside them `baseline/NAME/pass@1`,
+    `/cell_accuracy` and `/shape_accuracy`, and `above_baseline/pass@1` and `/cell_accuracy`: the
+    difference from the best baseline.
+
+    k goes as far as there can be candidates. With a `pool` the votes of earlier evaluations count
+    as well in what is over tasks.
+
+    Raises:
+        ValueError: predictions of another shape than the split, or a task that is not of the set.
+    """
+    if tokens_NS.shape != split.inputs_NS.shape or confidence_N.shape != (split.examples,):
+        raise ValueError(
+            f"predictions {tokens_NS.shape} with confidence {confidence_N.shape} for a split of"
+            f" {split.inputs_NS.shape}; predict every row once, in the split's order"
+        )
+    votes = votes_of(tokens_NS, confidence_N, split, evaluated)
+    ranked = rank(votes) if pool is None else pool.rank(votes)
+    solutions = solutions_of(split, evaluated)
+    result = {}
+    for k in _attempts(split):
+        result[f"pass@{k}"] = pass_at(ranked, solutions, k)
+        result[f"pass@{k}/fractional"] = pass_at(ranked, solutions, k, "fractional")
+    solved_K = task_credits(ranked, solutions, 1, "strict")
+    result["pass@1/low"], result["pass@1/high"] = bootstrap(solved_K)
+    right = [
+        v.grid is not None and np.array_equal(v.grid, solutions[v.task][v.question]) for v in votes
+    ]
+    result["exact_unvoted"] = float(np.mean(right))
+    result |= _over_rows(tokens_NS, split, evaluated.side) | _by_colour(tokens_NS, split, evaluated)
+    baselines = _baselines(split, evaluated, solutions)
+    for metric in ("pass@1", "cell_accuracy"):
+        best = max(baselines[f"baseline/{name}/{metric}"] for name in BASELINES)
+        result[f"above_baseline/{metric}"] = result[metric] - best
+    return result | baselines
+
+
+def votes_of(
+    tokens_NS: NDArray[Any], confidence_N: NDArray[Any], split: Split, evaluated: Evaluated
+) -> list[Vote]:
+    """One vote per example: its predicted grid, turned back. A NaN confidence counts as 0."""
+    confidences = np.nan_to_num(confidence_N.astype(np.float64), nan=0.0)
+    votes = []
+    for place, row in enumerate(_rows(split, evaluated)):
+        shown = decode(tokens_NS[place], evaluated.side)
+        votes.append(
+            Vote(
+                task=row.task,
+                question=row.question,
+                grid=None if shown is None else restore(shown, row.symmetry, row.colours),
+                confidence=float(confidences[place]),
+            )
+        )
+    return votes
+
+
+def solutions_of(split: Split, evaluated: Evaluated) -> Solutions:
+    """The answers to the questions of each task that has examples in the split."""
+    tasks = dict.fromkeys(
+        parse_identifier(evaluated.identifiers[i])[0] for i in split.puzzle_identifiers_P
+    )
+    missing = [task for task in tasks if task not in evaluated.test_puzzles]
+    if missing:
+        raise ValueError(f"task {missing[0]} is in the split and not in test_puzzles.json")
+    return {
+        task: tuple(a for _, a in parse_task(task, evaluated.test_puzzles[task]).test)
+        for task in tasks
+    }
+
+
+def bootstrap(values_K: NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
+    """The 95% percentile interval of the mean, by drawing as many values with replacement."""
+    draw = np.random.Generator(np.random.Philox(seed))
+    drawn = draw.integers(len(values_K), size=(_RESAMPLES, len(values_K)))
+    low, high = np.percentile(values_K[drawn].mean(1), (2.5, 97.5))
+    return float(low), float(high)
+
+
+def cell_accuracy(tokens_NS: NDArray[Any], labels_NS: NDArray[np.uint8]) -> float:
+    """Share of the cells inside the answers' grids that are right, over all rows together."""
+    inside_NS = labels_NS >= FIRST_COLOUR
+    return float(((tokens_NS == labels_NS) & inside_NS).sum() / inside_NS.sum())
+
+
+def _rows(split: Split, evaluated: Evaluated) -> Iterator[_Row]:
+    """The question and the variant of each example of the split."""
+    sizes = np.diff(split.puzzle_indices_P1)
+    for identifier, size in zip(split.puzzle_identifiers_P, sizes, strict=True):
+        task, symmetry, colours = parse_identifier(evaluated.identifiers[identifier])
+        for question in range(size):
+            yield _Row(task=task, question=question, symmetry=symmetry, colours=colours)
+
+
+def _attempts(split: Split) -> list[int]:
+    """Two attempts, and as many more as a question can have candidates: one from each variant."""
+    most = int(np.diff(split.group_indices_G1).max())
+    return [k for k in ATTEMPTS if k <= max(2, most)]
+
+
+def _over_rows(tokens_NS: NDArray[Any], split: Split, side: int) -> dict[str, float]:
+    same = [
+        (grid_sizes(tokens_NS[some], side) == grid_sizes(split.labels_NS[some], side)).all(1)
+        for some in _slices(split.examples)
+    ]
+    return {
+        "cell_accuracy": cell_accuracy(tokens_NS, split.labels_NS),
+        "shape_accuracy": float(np.concatenate(same).mean()),
+    }
+
+
+def _slices(examples: int) -> list[slice]:
+    return [slice(n, n + _ROWS_AT_ONCE) for n in range(0, examples, _ROWS_AT_ONCE)]
+
+
+def _by_colour(tokens_NS: NDArray[Any], split: Split, evaluated: Evaluated) -> dict[str, float]:
+    """Precision, recall and F1 of each original colour, over cells inside the answers' grids."""
+    tables_NV = np.tile(np.arange(VOCABULARY, dtype=np.uint8), (split.examples, 1))
+    for place, row in enumerate(_rows(split, evaluated)):
+        tables_NV[place, FIRST_COLOUR:] = np.argsort(row.colours) + FIRST_COLOUR
+    # confusion[wanted, predicted]
+    confusion = np.zeros((VOCABULARY, VOCABULARY), np.int64)
+    for some in _slices(split.examples):
+        rows, cells = np.nonzero(split.labels_NS[some] >= FIRST_COLOUR)
+        wanted = tables_NV[some][rows, split.labels_NS[some][rows, cells]]
+        predicted = tables_NV[some][rows, tokens_NS[some][rows, cells]]
+        pairs = wanted.astype(np.int64) * VOCABULARY + predicted
+        confusion += np.bincount(pairs, minlength=confusion.size).reshape(confusion.shape)
+    result = {}
+    for colour in range(COLOURS):
+        token = colour + FIRST_COLOUR
+        true, wanted_n = confusion[token, token], confusion[token].sum()
+        predicted_n = confusion[:, token].sum()
+        if predicted_n:
+            result[f"colour/{colour}/precision"] = float(true / predicted_n)
+        if wanted_n:
+            result[f"colour/{colour}/recall"] = float(true / wanted_n)
+        if predicted_n + wanted_n:
+            result[f"colour/{colour}/f1"] = float(2 * true / (predicted_n + wanted_n))
+    return result
+
+
+def _baselines(split: Split, evaluated: Evaluated, solutions: Solutions) -> dict[str, float]:
+    """Scores of the answers that need no learning; all variants get the same: no vote."""
+    result = {}
+    asked: dict[tuple[str, int], tuple[int, _Row]] = {}
+    for place, row in enumerate(_rows(split, evaluated)):
+        asked.setdefault((row.task, row.question), (place, row))
+    for name, answer in BASELINES.items():
+        tokens_NS = answer(np.asarray(split.inputs_NS))
+        votes = [
+            Vote(
+                task=row.task,
+                question=row.question,
+                grid=restore(decode(tokens_NS[place], evaluated.side), row.symmetry, row.colours),
+                confidence=1.0,
+            )
+            for place, row in asked.values()
+        ]
+        result[f"baseline/{name}/pass@1"] = pass_at(rank(votes), solutions, 1)
+        for metric, value in _over_rows(tokens_NS, split, evaluated.side).items():
+            result[f"baseline/{name}/{metric}"] = value
+    return result
