@@ -36,7 +36,7 @@ Digits = NDArray[np.uint8]
 BOXES = {4: (2, 2), 6: (2, 3), 9: (3, 3)}
 BLANK = 1
 CHUNK = 128  # puzzles that a chunk of candidates is cut down to
-HOPELESS = 1000  # candidates without a single puzzle among them
+HOPELESS = 1000  # candidates of which none was kept
 PATIENCE = 30  # candidates tried for each puzzle asked for, at most
 
 
@@ -49,8 +49,10 @@ class Sudoku:
         givens: fewest and most clues. Each candidate draws its number from this range and keeps
             more, up to the most, where fewer would allow a second solution.
         train, test: numbers of puzzles.
-        augmentations: forms of each training puzzle, the unchanged one first; 1 is none.
-        hardest: keep only this share, those with most guesses of the solver; None keeps all.
+        augmentations: forms of each training puzzle, the unchanged one first; 1 is none, and all
+            that 4 x 4 allows (see the module).
+        hardest: keep only this share, those with most guesses of the solver; None keeps all. For
+            9 x 9: the solver needs none for nearly all smaller puzzles.
         seed: of everything.
 
     Raises:
@@ -164,17 +166,18 @@ def _walk(config: Sudoku, workers: int) -> Iterator[_Puzzle]:
     share = config.hardest or 1.0
     size = ceil(CHUNK / share)
     last = ceil(PATIENCE * (config.train + config.test) / share)
-    any_yet = False
+    kept = 0
     with ThreadPoolExecutor(workers) as pool:
         for first in range(0, last, size * workers):
             starts = range(first, min(first + size * workers, last), size)
             for chunk in pool.map(partial(_chunk, config, size), starts):
-                any_yet |= len(chunk) > 0
+                kept += len(chunk)
                 yield from chunk
-            if first >= HOPELESS and not any_yet:
+            if not kept and starts.stop >= min(HOPELESS, last):
+                low, high = config.givens
                 raise ValueError(
-                    f"givens={config.givens[0]}..{config.givens[1]}: none of {first} candidates"
-                    f" has a single solution with so few; raise the upper end"
+                    f"givens={low}..{high}: none of {starts.stop} candidates was kept, as next to"
+                    " none has one solution with so few; raise the upper end"
                 )
 
 
@@ -272,7 +275,8 @@ def checked(digits_NS: Digits, side: int) -> Digits:
     if side not in BOXES or digits_NS.ndim != 2 or digits_NS.shape[1] != side**2:
         raise ValueError(f"shape {digits_NS.shape} for side {side}: wanted [N, side * side]")
     if digits_NS.size and not (digits_NS.min() >= 0 and digits_NS.max() <= side):
-        raise ValueError(f"digits are 1..{side}, 0 is blank; these reach {digits_NS.max()}")
+        found = f"{digits_NS.min()}..{digits_NS.max()}"
+        raise ValueError(f"digits {found} for side {side}: wanted 1..{side}, 0 for a blank")
     return np.ascontiguousarray(digits_NS, np.uint8)
 
 

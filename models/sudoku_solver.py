@@ -285,8 +285,10 @@ def solve(digits_NS: Digits, side: int, limit: int = 2) -> Solved:
     """Search each grid until `limit` solutions are found: 1 of at most 2 is exactly one.
 
     Raises:
-        ValueError: not grids of this side, or a digit that is not in 0..side.
+        ValueError: not grids of this side, a digit that is not in 0..side, or a limit below 1.
     """
+    if limit < 1:
+        raise ValueError(f"limit={limit}: wanted at least one solution to stop at")
     return Solved(*_solve(checked(digits_NS, side), limit, _rules(side)))
 
 
