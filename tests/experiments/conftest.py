@@ -45,7 +45,7 @@ SUDOKU = {
     "loss": "stablemax",
     "optimizer": "adam_atan2",
     "batch": 4,
-    "lr": 4e-3,
+    "lr": 1e-2,
     "warmup": 5,
     "ema": 0.9,
     "steps": 80,
@@ -96,10 +96,10 @@ def make_run(folder, config=SUDOKU, **changes):
     return run
 
 
-def environment(cache, run=None, attempt=1):
+def environment(cache, run=None, attempt=1, warnings="error"):
     """What `exp` gives to a program, or without a run what a person's shell does."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("EXP_")}
-    clean |= {"EXP_PUZZLE_CACHE": str(cache), "PYTHONWARNINGS": "error"}
+    clean |= {"EXP_PUZZLE_CACHE": str(cache), "PYTHONWARNINGS": warnings}
     if run is None:
         return clean
     return clean | {
@@ -235,8 +235,9 @@ def cached_here(_plain_environment, puzzle_cache, monkeypatch):
 def programs(tmp_path_factory, puzzle_cache):
     """The functions above, for tests, and three that start programs."""
 
-    def begin(run, attempt=1, program="train.py", arguments=(), launcher=()):
-        return start(program, arguments, launcher, environment(puzzle_cache, run, attempt), run)
+    def begin(run, attempt=1, program="train.py", arguments=(), launcher=(), warnings="error"):
+        env = environment(puzzle_cache, run, attempt, warnings)
+        return start(program, arguments, launcher, env, run)
 
     def complete(run, attempt=1, **how):
         return wait(begin(run, attempt, **how))
@@ -291,9 +292,12 @@ def arc_run(programs):
 
 @pytest.fixture
 def generators():
-    """Random generators and switches of this process are put back after the test."""
+    """Random generators and switches of this process are put back after the test; one thread."""
     saved = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # two would spin for each other on busy cores
     yield
+    torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(mode=False)
     random.setstate(saved[0])
     np.random.set_state(saved[1])  # noqa: NPY002 - the global generators are what is saved
