@@ -121,8 +121,8 @@ def draw_variants(task: Task, count: int, *, recolour: bool, seed: int) -> Varia
 
     Without `recolour` they are the symmetries in order. Two that show the task the same way, the
     order of its pairs aside, count once, so a symmetric task has fewer. At most 5 * count draws are
-    made, as in the references. The answers of test pairs are not looked at. A function of the task
-    and the seed alone: the same task has the same variants in every set.
+    made, as in the references. The answers of test pairs are not looked at. Nothing depends on
+    which other tasks there are.
     """
     candidates = _candidates(
         5 * count, generator(task.name, seed, "variants") if recolour else None
@@ -131,10 +131,10 @@ def draw_variants(task: Task, count: int, *, recolour: bool, seed: int) -> Varia
     seen: set[tuple[bytes, ...]] = set()
     for first in range(0, len(candidates), count):
         some = _at(candidates, np.arange(first, min(first + count, len(candidates))))
-        for place, look in enumerate(_looks(task, some), start=first):
+        for number, look in enumerate(_looks(task, some), start=first):
             if look not in seen and len(kept) < count:
                 seen.add(look)
-                kept.append(place)
+                kept.append(number)
         if len(kept) == count:
             break
     return _at(candidates, np.array(kept))

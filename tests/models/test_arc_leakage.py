@@ -144,6 +144,14 @@ def test_a_set_that_would_leak_is_refused():
         arc_set.assemble(described, [thief], evaluated)
 
 
+def test_a_task_is_not_both_trained_on_and_evaluated():
+    """An evaluated task among the training tasks would be trained on with its answer."""
+    _, evaluated = tasks_of("arc1-train-same-size-8x8")
+    described = arc_set.parse_set("arc1-train-same-size-8x8")
+    with pytest.raises(ValueError, match=r"test pair 0 of (\w+) is like test pair 0 of \1"):
+        arc_set.assemble(described, evaluated[:1], evaluated)
+
+
 def meta_of(name, identifiers, evaluated, family="arc1"):
     return Meta(
         name=name,
