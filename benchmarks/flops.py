@@ -45,9 +45,10 @@ def step_flops(config: CoreConfig, rows: int, *, look_ahead: bool) -> StepFlops:
     calls = config.plan.calls
     forwards = [config.layers[call.module] * (3 if call.graded else 1) for call in calls]
     reads = 1 + sum(call.read for call in calls[:-1])
-    head = 2 * config.width * (config.vocabulary * config.side**2 + 2)
-    heads = 3 * reads * head
+    answer = 2 * config.width * config.vocabulary * config.side**2
+    halting = 2 * config.width * 2  # only the last reading of it is trained
+    heads = 3 * reads * answer + (reads + 2) * halting
     if look_ahead:
         forwards += [config.layers[call.module] for call in calls]
-        heads += reads * head
+        heads += reads * (answer + halting)
     return StepFlops(layers=rows * sum(forwards) * layer_flops(config), heads=rows * heads)

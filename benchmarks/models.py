@@ -8,6 +8,7 @@ must agree. Operations are those of benchmarks/flops.py.
 
 import ctypes
 import gc
+import os
 import re
 import sys
 import time
@@ -17,10 +18,13 @@ from functools import partial
 from pathlib import Path
 from statistics import fmean, median
 
+# Threads that wait give way: beside other work, spinning made steps up to a hundred times longer.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import torch
 
 from benchmarks.cases import Case, OurTraining, batches, twin
-from benchmarks.trm_comparator import ComparatorTraining
+from benchmarks.comparator_step import ComparatorTraining
 from models import hrm, trm, urm
 from models.recurrent import Convolution, CoreConfig, RecurrentCore, count_parameters
 

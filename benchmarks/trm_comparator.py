@@ -9,19 +9,13 @@ The maths is that of models/; the habits that cost time are the originals':
     token by token: the answer head runs on identity tokens, too, which are then cut off
     HRM runs a second whole forward for the target of q_continue
     the whole batch goes to the device every step; rows whose slot is not free are dropped
-    metrics are stacked and fetched with `.cpu()` after every step
-    AdamATan2 and the moving average are Python loops over tensors
-    the sparse sign-SGD of the identity table uses `unique`, which waits for the device
-
-The originals' AdamATan2 is a CUDA kernel of a package with a build step; the plain loop stands for
-it. It is a hundredth of the step at full size on a GPU, but weighs on a CPU at width 64.
+    metrics of every step, for `.cpu()` at its end (benchmarks/comparator_step.py)
 
 Shapes: B rows, S cells, T identity tokens, L = T + S, D width, H heads, K size of a head,
 F inner width, V vocabulary.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -280,8 +274,8 @@ class Comparator(nn.Module):
         }
         states, logits_BSV, halting_B2 = self.inner(states, data)
         halted_B, target_B = self._halt(states, data, age_B, halting_B2)
-        loss, metrics = losses(logits_BSV, halting_B2, target_B, data["labels"], halted_B, age_B)
-        return Carry(states, age_B, halted_B, data), loss, metrics
+        left = Carry(states, age_B, halted_B, data)
+        return left, *losses(logits_BSV, halting_B2, target_B, left)
 
     @torch.no_grad()
     def _halt(self, states, data, age_B, halting_B2):
@@ -315,8 +309,9 @@ def log_stablemax(logits: Tensor) -> Tensor:
     return torch.log(grown / grown.sum(-1, keepdim=True))
 
 
-def losses(logits_BSV, halting_B2, target_B, labels_BS, halted_B, age_B):
+def losses(logits_BSV, halting_B2, target_B, carry: Carry):
     """Grid loss plus half the halting losses, summed over rows; metrics of rows that are done."""
+    labels_BS = carry.data["labels"]
     mask_BS = labels_BS != IGNORE
     count_B = mask_BS.sum(-1)
     share_B1 = count_B.clamp_min(1).unsqueeze(-1)
@@ -331,89 +326,15 @@ def losses(logits_BSV, halting_B2, target_B, labels_BS, halted_B, age_B):
     total = grid + 0.5 * halt
     if target_B is not None:
         total = total + 0.5 * bce(halting_B2[:, 1], target_B, reduction="sum")
-    done_B = halted_B & (count_B > 0)
+    done_B = carry.halted_B & (count_B > 0)
     metrics = {
         "count": done_B.sum(),
         "accuracy": torch.where(done_B, (right_BS / share_B1).sum(-1), 0).sum(),
         "exact": (done_B & exact_B).sum(),
         "halt_right": (done_B & ((halting_B2[:, 0] >= 0) == exact_B)).sum(),
-        "segments": torch.where(done_B, age_B, 0).sum(),
+        "segments": torch.where(done_B, carry.age_B, 0).sum(),
         "grid_loss": grid.detach(),
         "halt_loss": halt.detach(),
         "loss": total.detach(),
     }
     return total, metrics
-
-
-@dataclass(slots=True)
-class PlainAdamATan2:
-    """AdamATan2 as a loop over tensors: decoupled decay, moments by lerp, no epsilon."""
-
-    parameters: list[nn.Parameter]
-    lr: float
-    weight_decay: float
-    betas: tuple[float, float] = (0.9, 0.95)
-    state: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
-    steps: int = 0
-
-    @torch.no_grad()
-    def step(self) -> None:
-        self.steps += 1
-        one, two = self.betas
-        for place, weight in enumerate(self.parameters):
-            zeros = (torch.zeros_like(weight), torch.zeros_like(weight))
-            m, v = self.state.setdefault(place, zeros)
-            weight.mul_(1 - self.lr * self.weight_decay)
-            m.lerp_(weight.grad, 1 - one)
-            v.lerp_(weight.grad.square(), 1 - two)
-            scale = v.sqrt() / (1 - two**self.steps) ** 0.5
-            weight.add_(torch.atan2(m, scale), alpha=-self.lr / (1 - one**self.steps))
-            weight.grad = None
-
-
-@torch.no_grad()
-def sparse_sign_sgd(table: SparseTable, lr: float, weight_decay: float) -> None:
-    """Sign of the summed gradient of each identity in the batch; `unique` waits for the device."""
-    ids, place = table.ids.unique(return_inverse=True)
-    summed = torch.zeros(len(ids), table.all.shape[1], device=ids.device)
-    summed.scatter_add_(0, place[:, None].expand_as(table.batch), table.batch.grad)
-    weights = table.all[ids].mul_(1 - lr * weight_decay).add_(summed.sign(), alpha=-lr)
-    table.all[ids] = weights
-    table.batch.grad = None
-
-
-@torch.no_grad()
-def average(shadow: dict[str, Tensor], named: Iterable[tuple[str, Tensor]], decay: float) -> None:
-    """The moving average, tensor by tensor."""
-    for name, weight in named:
-        shadow[name].data = (1 - decay) * weight.data + decay * shadow[name].data
-
-
-class ComparatorTraining:
-    """The originals' training step over a Comparator; `compiled` wraps model and loss."""
-
-    def __init__(
-        self,
-        model: Comparator,
-        first: dict[str, Tensor],
-        wrap: Callable[[nn.Module], Callable] = lambda model: model,
-    ) -> None:
-        self.model, self.forward = model, wrap(model)
-        self.device = model.tokens.device
-        self.carry = model.start(first)
-        self.optimizer = PlainAdamATan2(list(model.parameters()), lr=1e-4, weight_decay=1.0)
-        self.shadow = {name: p.detach().clone() for name, p in model.named_parameters()}
-
-    def step(self, batch: dict[str, Tensor]) -> float:
-        """One segment on every row, one update; the mean loss, fetched as the originals do."""
-        batch = {name: value.to(self.device) for name, value in batch.items()}
-        rows = len(batch["inputs"])
-        self.carry, loss, metrics = self.forward(self.carry, batch)
-        (loss / rows).backward()
-        self.optimizer.step()
-        sparse_sign_sgd(self.model.table, lr=1e-4, weight_decay=1.0)
-        names = sorted(metrics)
-        values = torch.stack([metrics[name].float() for name in names]).cpu().numpy()
-        logged = dict(zip(names, values, strict=True))
-        average(self.shadow, self.model.named_parameters(), 0.999)
-        return float(logged["loss"]) / rows
