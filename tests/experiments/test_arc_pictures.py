@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from experiments.puzzles.evaluation import Predicted
+from experiments.puzzles.pictures import draw_predictions
 from models import arc, arc_set
-from models.pictures import draw_predictions
-from models.scoring import solutions_of, votes_of
-from models.voting import rank
 
 
 def test_questions_answers_and_candidates_stand_side_by_side():
@@ -19,9 +18,9 @@ def test_questions_answers_and_candidates_stand_side_by_side():
     made = arc_set.assemble(described, (), tasks)
     tokens = made.test.labels_NS.copy()
     tokens[0] = made.test.inputs_NS[0]
-    ranked = rank(votes_of(tokens, np.zeros(2), made.test, made))
-    assert draw_predictions(made, solutions_of(made.test, made), ranked).splitlines() == [
-        "arc1-train-same-size-8x8: 1 of 2 tasks solved at pass@1",
+    found = Predicted(tokens_NS=tokens, confidence_N=np.zeros(2, np.float32))
+    assert draw_predictions(made, made.test, found, 7).splitlines() == [
+        "arc1-train-same-size-8x8, step 7: 1 of 2 tasks solved at pass@1",
         "Solved tasks first. Colour 0 is a dot. * marks the candidate that is right.",
         "",
         "b question 1 (solved)",
