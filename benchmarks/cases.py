@@ -177,5 +177,5 @@ def _copy_gated(to: nn.Module, of: nn.Module) -> None:
     _copy(to.gate_up, of.gate_value)
     _copy(to.down, of.down)
     if to.near is not None:
-        to.near.weight.copy_(of.between.taps.t()[:, None])
+        to.near.weight.copy_(of.between.taps.permute(2, 1, 0))
         to.near.bias.copy_(of.between.bias)
