@@ -74,14 +74,20 @@ def read_entries(config: dict[str, Any]) -> list[Entry]:
     members, seeds = config.get("members"), config.get("seeds")
     if not isinstance(members, dict) or not members or not isinstance(seeds, list) or not seeds:
         raise ValueError("members (a table of settings by name) and seeds (a list) are needed")
-    unknown = {k for changes in members.values() for k in changes} - set(asdict(Settings()))
-    if unknown:
-        raise ValueError(f"members: no such settings: {', '.join(sorted(unknown))}")
-    return [
+    for name, changes in members.items():
+        unknown = set(changes) - set(asdict(Settings())) if isinstance(changes, dict) else {changes}
+        if unknown:
+            raise ValueError(f"members.{name}: no such settings: {sorted(map(str, unknown))}")
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds={seeds}: each one once")
+    entries = [
         Entry(name=name, seed=seed, settings=read_settings(dict(config) | changes | {"seed": seed}))
         for name, changes in members.items()
         for seed in seeds
     ]
+    if any(entry.settings.epochs for entry in entries):
+        raise ValueError("epochs: a comparison counts steps, so that its members train alike")
+    return entries
 
 
 def compare(run: track.Run, entries: list[Entry], world: World) -> int:

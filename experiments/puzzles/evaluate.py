@@ -24,7 +24,7 @@ from experiments.puzzles.data import data_folder
 from experiments.puzzles.evaluation import Evaluation, evaluate, headline
 from experiments.puzzles.pictures import draw_predictions
 from experiments.puzzles.settings import Settings, read_settings
-from experiments.puzzles.state import load_average, read
+from experiments.puzzles.state import described, load_average, read
 from experiments.puzzles.study import Study, build
 from experiments.puzzles.world import end_process, join_world, leave_world
 from models.arc_leakage import check_evaluation
@@ -101,7 +101,7 @@ def check_data(saved: dict[str, Any], study: Study) -> None:
     Raises:
         ValueError: the set is of another kind, or holds what the model has seen.
     """
-    if saved["data"] == study.meta.name:
+    if saved["data"] == described(study.meta):
         return
     trained = read_meta(data_folder(Settings(**saved["settings"])))
     if trained.kind != study.meta.kind:

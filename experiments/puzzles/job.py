@@ -51,9 +51,12 @@ def make_job(run: track.Run, settings: Settings, world: World, member: Member, s
     """What the settings mean on this data and these processes.
 
     Raises:
-        ValueError: the average is too slow for the run, or the batch cannot be shared.
+        ValueError: the epochs make no step, the average is too slow for the run, or the batch
+            cannot be shared.
     """
     steps = settings.steps or steps_of(settings.epochs, split, settings.batch)
+    if steps == 0:
+        raise ValueError(f"epochs={settings.epochs}: less than one batch of {settings.batch}")
     if settings.ema:
         check_decay(settings.ema, steps)
     if settings.batch % (world.size * settings.accumulate):

@@ -119,22 +119,34 @@ CHOICES = {
     "compile": ("off", "default", "reduce-overhead", "max-autotune"),
 }
 _AT_LEAST_ONE = ("width", "heads", "layers", "segments", "batch", "accumulate", "eval_batch")
-_AT_LEAST_ONE += ("checkpoint_every", "log_every", "threads", "augmentations", "cycles")
+_AT_LEAST_ONE += ("checkpoint_every", "log_every", "threads", "augmentations", "cycles", "inner")
+_AT_LEAST_ZERO = ("steps", "epochs", "eval_every", "keep", "warmup", "clip", "data_seed", "seed")
 
 
 def _check(settings: Settings) -> None:
+    _check_values(settings)
+    if (settings.steps > 0) == (settings.epochs > 0):
+        raise ValueError("say either steps or epochs; the other one is 0")
+    if settings.batch % settings.accumulate:
+        raise ValueError(f"batch={settings.batch}: no multiple of accumulate={settings.accumulate}")
+    if settings.best and not settings.eval_every:
+        raise ValueError(f"best={settings.best}: nothing is evaluated while eval_every is 0")
+
+
+def _check_values(settings: Settings) -> None:
     for key, allowed in CHOICES.items():
         if getattr(settings, key) not in allowed:
             raise ValueError(f"{key}={getattr(settings, key)!r}: one of {', '.join(allowed)}")
     for key in _AT_LEAST_ONE:
         if getattr(settings, key) < 1:
             raise ValueError(f"{key}={getattr(settings, key)}: at least 1")
-    if (settings.steps > 0) == (settings.epochs > 0):
-        raise ValueError("say either steps or epochs; the other one is 0")
-    if settings.batch % settings.accumulate:
-        raise ValueError(f"batch={settings.batch}: no multiple of accumulate={settings.accumulate}")
+    for key in _AT_LEAST_ZERO:
+        if not getattr(settings, key) >= 0:
+            raise ValueError(f"{key}={getattr(settings, key)}: at least 0")
     if not settings.eval_segments or min(settings.eval_segments) < 1:
         raise ValueError("eval_segments: at least one count of at least 1")
+    if not 0 < settings.eval_share <= 1:
+        raise ValueError(f"eval_share={settings.eval_share}: above 0 and up to 1")
 
 
 def _typed(key: str, value: Any, kind: type) -> Any:

@@ -10,6 +10,7 @@ import random
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,14 @@ from experiments.puzzles.feed import Feed
 from experiments.puzzles.settings import Settings
 from experiments.puzzles.study import Study
 from experiments.puzzles.world import World, everyones
+from models.puzzles import Meta
 from models.recurrent import check_config
 from models.supervision import Carry, Rows, map_carry
 
 FILE = "state.pt"
 MANIFEST = "manifest.json"
+# The settings that a state cannot go on without; of the others some may change on the way.
+_KEPT = ("batch", "stream", "seed", "identity", "optimizer")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,7 +73,7 @@ def content(state: State, settings: Settings, world: World) -> dict[str, Any]:
         "random": _generators(),
         "settings": asdict(settings),
         "core": asdict(state.study.core.config),
-        "data": state.study.meta.name,
+        "data": described(state.study.meta),
     }
 
 
@@ -89,29 +93,33 @@ def read(path: Path) -> dict[str, Any]:
     """The content of a saved state, on the processor; data only, a file cannot run code.
 
     Raises:
-        ValueError: the file is no state that this program wrote.
+        ValueError: there is no such file, or it is no state that this program wrote.
     """
     file = path / FILE if path.is_dir() else path
-    saved = torch.load(file, weights_only=True, map_location="cpu")
+    try:
+        saved = torch.load(file, weights_only=True, map_location="cpu")
+    except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
+        raise ValueError(f"{file}: cannot be read as a checkpoint ({error})") from error
     if not isinstance(saved, dict) or "core" not in saved:
         raise ValueError(f"{file}: no checkpoint of experiments/puzzles")
     return saved
 
 
-def restore(state: State, saved: dict[str, Any], world: World) -> None:
+def described(meta: Meta) -> dict[str, Any]:
+    """What tells a set of puzzles from another: sets of ARC under one name differ by settings."""
+    return {"name": meta.name, "settings": meta.settings}
+
+
+def restore(state: State, saved: dict[str, Any], settings: Settings, world: World) -> None:
     """Put a saved state into `state`, in place.
 
     Raises:
-        ValueError: it is of another model, other data or another batch.
+        ValueError: it is of another model, other data, or settings that it cannot go on with.
     """
     study = state.study
     check_config(saved["core"], study.core.config)
-    if saved["data"] != study.meta.name:
-        raise ValueError(f"the checkpoint was trained on {saved['data']}, not {study.meta.name}")
+    _check_training(saved, study.meta, settings)
     slots = len(state.carry.halted_B)
-    if len(saved["carry"]["halted_B"]) != slots * world.size:
-        rows = len(saved["carry"]["halted_B"])
-        raise ValueError(f"the checkpoint holds a batch of {rows}, not of {slots * world.size}")
     state.step = saved["step"]
     state.feed.place.fill_(saved["place"])
     study.core.load_state_dict(saved["weights"])
@@ -124,6 +132,25 @@ def restore(state: State, saved: dict[str, Any], world: World) -> None:
     mine = slice(world.rank * slots, (world.rank + 1) * slots)
     state.carry = map_carry(lambda whole: whole[mine].to(world.device), _carry(saved["carry"]))
     _set_generators(saved["random"])
+
+
+def _check_training(saved: dict[str, Any], meta: Meta, settings: Settings) -> None:
+    def facts(data: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
+        of_data = {f"data.{key}": value for key, value in data["settings"].items()}
+        return {"data": data["name"]} | of_data | {key: chosen[key] for key in _KEPT}
+
+    theirs = facts(saved["data"], saved["settings"])
+    ours = facts(described(meta), asdict(settings))
+    differing = [
+        f"{key} is {theirs.get(key)!r} there and {ours.get(key)!r} here"
+        for key in theirs | ours
+        if theirs.get(key) != ours.get(key)
+    ]
+    if differing:
+        raise ValueError(
+            f"the checkpoint belongs to another training: {'; '.join(differing)}."
+            " Resume with its settings, or start a new run"
+        )
 
 
 def load_average(study: Study, saved: dict[str, Any]) -> None:
@@ -139,15 +166,18 @@ def load_average(study: Study, saved: dict[str, Any]) -> None:
 
 
 def forget_old(folder: Path, keep: int, best: int | None) -> None:
-    """Delete all checkpoints in `folder` but the newest `keep` and the best one's step.
+    """Delete all checkpoints in `folder` but the newest `keep` (0: all) and the best one's step.
 
-    The manifest goes first: a checkpoint that is half deleted does not count.
+    The manifest goes first: a checkpoint that is half deleted does not count. What a killed process
+    left half saved or half deleted goes too.
     """
-    steps = sorted(int(m.parent.name.removeprefix("step_")) for m in folder.glob(f"*/{MANIFEST}"))
-    for step in steps[:-keep] if keep else []:
-        if step != best:
-            (folder / f"step_{step}" / MANIFEST).unlink()
-            shutil.rmtree(folder / f"step_{step}")
+    if keep == 0:
+        return
+    sealed = sorted(int(m.parent.name.removeprefix("step_")) for m in folder.glob(f"*/{MANIFEST}"))
+    for old in folder.glob("step_*"):
+        if int(old.name.removeprefix("step_")) not in {*sealed[-keep:], best}:
+            (old / MANIFEST).unlink(missing_ok=True)
+            shutil.rmtree(old)
 
 
 def _carry(saved: dict[str, Any]) -> Carry:

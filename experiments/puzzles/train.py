@@ -108,7 +108,7 @@ def train(
     job = make_job(run, settings, world, member, split)
     state = start(job, study, split)
     if saved is not None:
-        restore(state, read(saved), world)
+        restore(state, read(saved), settings, world)
     describe(job, state, split)
     begun, first, looked = time.monotonic(), state.step, state.step
     while True:
@@ -125,7 +125,7 @@ def train(
         saving = stopping or due(state.step, settings.checkpoint_every, job.steps)
         saving = saving or due(state.step, settings.eval_every, job.steps)
         # On a processor nothing waits for anything, so every step is looked at.
-        if (logs or saving or world.device.type == "cpu") and int(state.broken):
+        if (logs or saving or world.device.type == "cpu") and is_broken(state, saving=saving):
             return give_up(job, state, loss, norm)
         if logs:
             report(job, state, loss, norm)
@@ -260,10 +260,28 @@ def validate(job: Job, state: State) -> None:
         job.run.summary({f"best/{settings.best}": scores[settings.best], "best/step": state.step})
 
 
+def weights_finite(state: State) -> Tensor:
+    """Whether every weight and every row of the identity table is a finite number."""
+    tensors = [*state.study.core.parameters(), state.study.table.weight]
+    return torch.stack([tensor.isfinite().all() for tensor in tensors]).all()
+
+
+def is_broken(state: State, *, saving: bool) -> bool:
+    """Whether a loss was not finite, or a step has left weights that must not be saved."""
+    if saving:
+        broken = (state.broken == 0) & ~weights_finite(state)
+        state.broken = torch.where(broken, state.step, state.broken)
+    return bool(state.broken)
+
+
 def give_up(job: Job, state: State, loss: SegmentLoss, norm: Tensor) -> int:
     """Say where the loss stopped being finite; the broken weights are not saved."""
     report(job, state, loss, norm)
-    what = f"step {int(state.broken)}: loss {float(loss.total)}, gradient norm {float(norm)}"
+    weights = "finite" if weights_finite(state) else "not finite"
+    what = (
+        f"step {int(state.broken)}: loss {float(loss.total)}, gradient norm {float(norm)}, "
+        f"weights {weights}"
+    )
     job.run.alert("loss is not finite", what, "error")
     say(job, f"{what}; stopping")
     return NO_RETRY

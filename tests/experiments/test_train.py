@@ -1,0 +1,157 @@
+"""train.py as a process: what it records, how it learns and how it ends."""
+
+import json
+
+import pytest
+import torch
+
+STEPS = range(1, 81)
+
+
+def test_a_run_logs_every_step_and_ends_well(sudoku_run, programs):
+    """80 planned steps give 80 finite losses, a checkpoint every 10 and exit 0."""
+    for name in ("loss", "grid_loss", "halt_loss", "exact", "lr", "grad_norm", "steps_per_second"):
+        values = programs.series(sudoku_run, f"train/{name}")
+        assert sorted(values) == list(STEPS), name
+        assert all(isinstance(value, float) for value in values.values()), name
+    assert programs.manifests(sudoku_run) == [10, 20, 30, 40, 50, 60, 70, 80]
+    assert programs.events(sudoku_run, "finish") == [{"code": 0, "error": None}]
+    assert programs.summary(sudoku_run)["parameters"] == 1138
+
+
+def test_the_loss_is_the_sum_of_its_parts(sudoku_run, programs):
+    """As in HRM's code: the loss of the grid and half of that of the halting head."""
+    loss, grid, halt = (
+        programs.series(sudoku_run, f"train/{name}") for name in ("loss", "grid_loss", "halt_loss")
+    )
+    assert loss == pytest.approx({step: grid[step] + 0.5 * halt[step] for step in STEPS})
+
+
+@pytest.mark.parametrize("which", ["sudoku_run", "arc_run"])
+def test_training_learns(which, programs, request):
+    """The loss of the last 20 steps is well below that of the first 20."""
+    losses = list(programs.series(request.getfixturevalue(which), "train/loss").values())
+    assert sum(losses[-20:]) < 0.9 * sum(losses[:20])
+
+
+def test_the_rate_follows_the_optimizer_steps(sudoku_run, programs):
+    """The rate climbs over the warm-up, peaks at `lr`, and ends at a tenth of it."""
+    rates = list(programs.series(sudoku_run, "train/lr").values())
+    assert rates[:5] == pytest.approx([1e-2 * k / 5 for k in range(1, 6)])
+    assert rates[4:] == sorted(rates[4:], reverse=True)
+    assert rates[-1] == pytest.approx(1e-3)
+
+
+def test_every_phase_of_a_step_is_timed(sudoku_run, programs):
+    """data, forward, backward, optimizer in this order at every logged step; eval, checkpoint."""
+    ends = [p for p in programs.events(sudoku_run, "phase") if p["state"] == "end"]
+    assert all(p["seconds"] > 0 for p in ends)
+    names = [p["phase"] for p in ends]
+    parts = ["data", "forward", "backward", "optimizer"]
+    assert [name for name in names if name in parts] == parts * 80
+    assert (names.count("checkpoint"), names.count("eval")) == (8, 4)
+
+
+def test_steps_that_are_not_logged_are_not_timed(programs, tmp_path):
+    """With a log every 4 steps only those are timed, and the numbers are the same ones."""
+    run = programs.make_run(tmp_path, log_every=4, steps=12, checkpoint_every=12, eval_every=0)
+    code, text = programs.complete(run, arguments=["best=", "ema=0.5"])
+    assert code == 0, text
+    assert sorted(programs.series(run, "train/loss")) == [4, 8, 12]
+    names = [p["phase"] for p in programs.events(run, "phase") if p["state"] == "end"]
+    assert names == ["data", "forward", "backward", "optimizer"] * 3 + ["checkpoint"]
+
+
+def test_a_checkpoint_is_sealed_before_its_step_is_evaluated(sudoku_run, programs):
+    """In the record, the checkpoint of every evaluated step stands before its evaluation."""
+    lines = list(programs.lines(sudoku_run))
+    sealed = {x["step"]: n for n, x in enumerate(lines) if x.get("event") == "checkpoint"}
+    scored = {
+        x["step"]: n for n, x in enumerate(lines) if "val/cell_accuracy" in x.get("metrics", {})
+    }
+    assert sorted(scored) == [20, 40, 60, 80]
+    assert all(sealed[step] < place for step, place in scored.items())
+
+
+def test_the_best_and_the_newest_checkpoints_stay(programs, tmp_path):
+    """With keep=2 the two newest and the best one by the declared metric are left."""
+    falls = {"lr": 0.05, "warmup": 20, "lr_end": 1.0, "ema": 0.0, "steps": 60}
+    run = programs.make_run(tmp_path, keep=2, eval_every=10, **falls, eval_segments=[1])
+    code, text = programs.complete(run)
+    assert code == 0, text
+    scores = programs.series(run, "val/cell_accuracy")
+    best = max(scores, key=scores.get)  # the first of equal ones
+    assert best not in {50, 60}, scores
+    assert programs.manifests(run) == [best, 50, 60]
+    assert sorted(p.name for p in (run / "checkpoints").iterdir()) == sorted(
+        f"step_{step}" for step in (best, 50, 60)
+    )
+    told = programs.summary(run)
+    assert (told["best/step"], told["best/val/cell_accuracy"]) == (best, scores[best])
+
+
+@pytest.mark.parametrize("rate", [1e38, 1e39])
+def test_a_loss_that_is_not_finite_stops_for_good(programs, tmp_path, rate):
+    """A diverged run ends with 93, an alert, the bad value on record and no broken checkpoint."""
+    run = programs.make_run(tmp_path, lr=rate, clip=0, checkpoint_every=1, optimizer="adamw")
+    code, text = programs.complete(run)
+    assert code == 93, text
+    assert "Traceback" not in text
+    alerts = programs.events(run, "alert")
+    assert [(a["title"], a["level"]) for a in alerts] == [("loss is not finite", "error")]
+    losses = programs.series(run, "train/loss")
+    norms = programs.series(run, "train/grad_norm")
+    last = max(losses)
+    bad = isinstance(losses[last], str) or isinstance(norms[last], str)
+    assert bad or "weights not finite" in text
+    assert last not in programs.manifests(run)
+    for step in programs.manifests(run):
+        saved = programs.checkpoint(run, step)
+        for name, tensor in (saved["weights"] | saved["average"] | saved["table"]).items():
+            assert tensor.isfinite().all(), (step, name)
+
+
+def test_bf16_trains(programs, tmp_path):
+    """In bf16 the loss falls; weights and averages stay float32, the carry is bf16."""
+    urm = {"model": "urm", "cycles": 3, "forward_only": 1, "convolution": "row", "steps": 60}
+    run = programs.make_run(tmp_path, precision="bf16", **urm)
+    code, text = programs.complete(run)
+    assert code == 0, text
+    losses = list(programs.series(run, "train/loss").values())
+    assert sum(losses[-20:]) < 0.8 * sum(losses[:20])
+    saved = programs.checkpoint(run, 60)
+    assert {t.dtype for t in (saved["weights"] | saved["average"]).values()} == {torch.float32}
+    assert {t.dtype for t in saved["carry"]["latents"].values()} == {torch.bfloat16}
+
+
+def test_training_works_without_exp_around_it(programs, tmp_path):
+    """Started by hand in a workspace, it makes a local run; arguments set parameters."""
+    (tmp_path / "tickets").mkdir()
+    arguments = ["data=maze-4x4", "train_puzzles=8", "test_puzzles=2", "augmentations=2"]
+    arguments += ["width=8", "heads=2", "steps=5", "ema=0.1", "batch=4", "checkpoint_every=5"]
+    code, text = programs.by_hand(tmp_path, *arguments)
+    assert code == 0, text
+    run = tmp_path / ".exp" / "runs" / "R-000001"
+    assert programs.manifests(run) == [5]
+    assert json.loads((run / "run.json").read_text())["params"]["lr"] == 2e-3
+    widths = [data["width"] for data in programs.events(run, "config") if "width" in data]
+    assert widths[-1] == 8
+
+
+def test_epochs_say_how_many_steps(programs, tmp_path):
+    """Three epochs over 24 puzzles of one example in batches of 4 are 18 steps."""
+    run = programs.make_run(tmp_path, steps=0, epochs=3, ema=0.5, stream="groups", eval_every=9)
+    code, text = programs.complete(run)
+    assert code == 0, text
+    assert "step 0 of 18" in text
+    assert programs.manifests(run) == [9, 10, 18]
+    assert programs.checkpoint(run, 18)["place"] <= 18 * 4
+
+
+def test_compiled_training_gives_the_same_losses(programs, sudoku_run, tmp_path):
+    """compile=default follows the losses of eager training, exploration and halting included."""
+    run = programs.make_run(tmp_path, compile="default", eval_every=40, checkpoint_every=40)
+    code, text = programs.complete(run, warnings="default")  # torch's own, of its older parts
+    assert code == 0, text
+    eager = programs.series(sudoku_run, "train/loss")
+    assert programs.series(run, "train/loss") == pytest.approx(eager, rel=1e-4)
