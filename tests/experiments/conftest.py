@@ -27,7 +27,7 @@ from models.puzzles import read_split
 ROOT = Path(__file__).resolve().parents[2]
 PUZZLES = ROOT / "experiments" / "puzzles"
 TWO_WORKERS = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-DEADLINE = 120.0
+DEADLINE = 240.0
 
 # Rows stay for up to three segments, so some are in the middle of their lives at every checkpoint.
 SUDOKU = {
