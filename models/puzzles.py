@@ -297,6 +297,12 @@ def check_split(split: Split, meta: Meta, where: str) -> None:
     _refuse(outside, where, f"an identifier outside of {len(meta.identifiers)} names", "puzzle")
 
 
+def answers_in_common(trained: Split, evaluated: Split) -> int:
+    """How many examples of `evaluated` have an answer that `trained` has too, cell by cell."""
+    seen = {labels_S.tobytes() for labels_S in trained.labels_NS}
+    return sum(labels_S.tobytes() in seen for labels_S in evaluated.labels_NS)
+
+
 def _refuse(bad: NDArray[Any], where: str, what: str, row: str = "example") -> None:
     if bad.any():
         raise ValueError(

@@ -80,8 +80,9 @@ def read_entries(config: dict[str, Any]) -> list[Entry]:
             raise ValueError(f"members.{name}: no such settings: {sorted(map(str, unknown))}")
     if len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds={seeds}: each one once")
+    shared = {key: value for key, value in config.items() if key not in ("members", "seeds")}
     entries = [
-        Entry(name=name, seed=seed, settings=read_settings(dict(config) | changes | {"seed": seed}))
+        Entry(name=name, seed=seed, settings=read_settings(shared | changes | {"seed": seed}))
         for name, changes in members.items()
         for seed in seeds
     ]

@@ -28,7 +28,7 @@ from experiments.puzzles.state import described, load_average, read
 from experiments.puzzles.study import Study, build
 from experiments.puzzles.world import end_process, join_world, leave_world
 from models.arc_leakage import check_evaluation
-from models.puzzles import Split, read_meta, read_split
+from models.puzzles import Split, answers_in_common, read_meta, read_split
 from models.voting import Pool
 from orchestrator import track
 
@@ -103,11 +103,18 @@ def check_data(saved: dict[str, Any], study: Study) -> None:
     """
     if saved["data"] == described(study.meta):
         return
-    trained = read_meta(data_folder(Settings(**saved["settings"])))
+    folder = data_folder(Settings(**saved["settings"]))
+    trained = read_meta(folder)
     if trained.kind != study.meta.kind:
         raise ValueError(f"the checkpoint was trained on {trained.name}, not on {study.meta.kind}")
     if trained.kind == "arc":
         check_evaluation(trained, study.meta)
+    elif seen := answers_in_common(read_split(folder, "train"), read_split(study.folder, "test")):
+        raise ValueError(
+            f"the checkpoint was trained on {trained.name}, which has {seen} of the answers that"
+            f" {study.meta.name} asks for: sets of one data_seed share their grids. Evaluate on the"
+            " set that was trained on, or on one of another data_seed"
+        )
 
 
 def report(run: track.Run, step: int, found: Evaluation) -> None:

@@ -122,7 +122,12 @@ def describe(job: Job, state: State, split: Split) -> None:
 
 
 def report(job: Job, state: State, loss: SegmentLoss, norm: Tensor) -> None:
-    """Log and print the step; the figures are those of the whole batch."""
+    """Log and print the step; the figures are those of the whole batch.
+
+    leaving: the share of rows that leave after this step; leaving_exact: the share of those that
+    are right, which HRM and TRM report as accuracy; leaving_age: how many segments they had. Where
+    no row leaves, the last two are left out.
+    """
     rate = state.optimizers[0].param_groups[0]["lr"]
     parts = {
         "train/loss": loss.total,
@@ -131,7 +136,13 @@ def report(job: Job, state: State, loss: SegmentLoss, norm: Tensor) -> None:
         "train/exact": loss.exact,
         "train/lr": rate,
         "train/grad_norm": norm,
+        "train/leaving": loss.left,
     }
+    if loss.q_continue is not None:
+        parts["train/continue_loss"] = loss.q_continue
+    if left := float(loss.left):
+        parts["train/leaving_exact"] = float(loss.left_exact) / left
+        parts["train/leaving_age"] = float(loss.left_age) / left
     log(job, state, parts)
     say(
         job,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
 from typing import Any
 
 
@@ -83,20 +84,24 @@ class Settings:
 
 
 def read_settings(config: Mapping[str, Any], argv: Sequence[str] = ()) -> Settings:
-    """Settings from a resolved config and `key=value` arguments, which win.
-
-    Keys of the config that are no settings are left to others; an argument must be one.
+    """Settings from a spec's [params] and `key=value` arguments, which win.
 
     Raises:
-        ValueError: an argument is unknown, or a value has the wrong type or makes no sense.
+        ValueError: a key is unknown, or a value has the wrong type or makes no sense.
     """
     known = {field.name for field in fields(Settings)}
-    given = {key: value for key, value in config.items() if key in known}
+    given = dict(config)
     for argument in argv:
         key, equals, text = argument.partition("=")
-        if not equals or key not in known:
-            raise ValueError(f"{argument!r}: write key=value with a key of {sorted(known)}")
+        if not equals:
+            raise ValueError(f"{argument!r}: write key=value")
         given[key] = text
+    if unknown := sorted(given.keys() - known):
+        near = get_close_matches(unknown[0], known, n=1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        raise ValueError(
+            f"no such setting: {', '.join(unknown)}{meant}; experiments/puzzles/settings.py has all"
+        )
     defaults = asdict(Settings())
     settings = Settings(**{k: _typed(k, v, type(defaults[k])) for k, v in given.items()})
     _check(settings)

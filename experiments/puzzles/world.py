@@ -39,7 +39,8 @@ def join_world(device: str = "cpu") -> World:
         torch.cuda.set_device(chosen)
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return World(device=chosen)
-    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    # Gloo beside NCCL: processes that ask each other something need not wait for their GPUs.
+    dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
     return World(rank=dist.get_rank(), size=dist.get_world_size(), device=chosen)
 
 
@@ -87,7 +88,7 @@ def anyone(flag: bool, world: World) -> bool:
     """Whether the flag is set in any process: all must stop at the same step."""
     if world.size == 1:
         return flag
-    told = torch.tensor(float(flag), device=world.device)
+    told = torch.tensor(float(flag))  # on the processor: this is asked at every step
     dist.all_reduce(told, dist.ReduceOp.MAX)
     return bool(told)
 
