@@ -13,7 +13,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import criteria, imports, launch, peers, store, tickets, track, watcher
+from benchmarks import criteria, imports, launch, models, peers, store, tickets, track, watcher
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 MARKER = "<!-- below this line: written by `make bench` -->"
@@ -26,6 +26,7 @@ PARTS = {
     "Tickets": tickets.main,
     "Store": store.main,
     "Criteria": criteria.main,
+    "Models": models.main,
 }
 
 

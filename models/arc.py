@@ -14,7 +14,7 @@ N rows of a batch.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +28,9 @@ PAD, END, FIRST_COLOUR = 0, 1, 2
 VOCABULARY = 12
 COLOURS = 10
 LARGEST = 30
+_CANVASES_AT_ONCE = 4096  # bounds the memory of what is computed per cell
 
-SYMMETRIES = (
+SYMMETRIES: tuple[Callable[[Grid], Grid], ...] = (
     lambda g: g,
     lambda g: np.rot90(g, 1),
     lambda g: np.rot90(g, 2),
@@ -83,7 +84,7 @@ class Variants:
         for symmetry, turn in enumerate(SYMMETRIES):
             places = np.flatnonzero(self.symmetry_V == symmetry)
             if len(places):
-                yield places, self.colours_VC[places][:, turn(grid)]
+                yield places, np.take(self.colours_VC[places], turn(grid), axis=1)
 
 
 def parse_identifier(identifier: str) -> tuple[str, int, tuple[int, ...]]:
@@ -120,8 +121,8 @@ def draw_variants(task: Task, count: int, *, recolour: bool, seed: int) -> Varia
 
     Without `recolour` they are the symmetries in order. Two that show the task the same way, the
     order of its pairs aside, count once, so a symmetric task has fewer. At most 5 * count draws are
-    made, as in the references. The answers of test pairs are not looked at. A function of the task
-    and the seed alone: the same task has the same variants in every set.
+    made, as in the references. The answers of test pairs are not looked at. Nothing depends on
+    which other tasks there are.
     """
     candidates = _candidates(
         5 * count, generator(task.name, seed, "variants") if recolour else None
@@ -130,10 +131,10 @@ def draw_variants(task: Task, count: int, *, recolour: bool, seed: int) -> Varia
     seen: set[tuple[bytes, ...]] = set()
     for first in range(0, len(candidates), count):
         some = _at(candidates, np.arange(first, min(first + count, len(candidates))))
-        for place, look in enumerate(_looks(task, some), start=first):
+        for number, look in enumerate(_looks(task, some), start=first):
             if look not in seen and len(kept) < count:
                 seen.add(look)
-                kept.append(place)
+                kept.append(number)
         if len(kept) == count:
             break
     return _at(candidates, np.array(kept))
@@ -217,6 +218,11 @@ def grid_sizes(tokens_NS: NDArray[Any], side: int) -> NDArray[np.int64]:
 
     The grid is the largest rectangle of colours at the top left, of equals the one of fewer rows.
     """
+    parts = range(0, len(tokens_NS), _CANVASES_AT_ONCE)
+    return np.concatenate([_sizes(tokens_NS[n : n + _CANVASES_AT_ONCE], side) for n in parts])
+
+
+def _sizes(tokens_NS: NDArray[Any], side: int) -> NDArray[np.int64]:
     colour_NSS = tokens_NS.reshape(-1, side, side) >= FIRST_COLOUR
     widths_NR = np.minimum.accumulate(np.logical_and.accumulate(colour_NSS, axis=2).sum(2), axis=1)
     last_N = (widths_NR * np.arange(1, side + 1)).argmax(1)
@@ -224,12 +230,15 @@ def grid_sizes(tokens_NS: NDArray[Any], side: int) -> NDArray[np.int64]:
     return np.stack([last_N + 1, columns_N], axis=1)
 
 
-def decode(tokens_S: NDArray[Any], side: int) -> Grid | None:
-    """The grid that a canvas shows (see `grid_sizes`), or None."""
-    rows, columns = grid_sizes(tokens_S, side)[0]
-    if columns == 0:
-        return None
-    return (tokens_S.reshape(side, side)[:rows, :columns] - FIRST_COLOUR).astype(np.uint8)
+def decode(tokens_NS: NDArray[Any], side: int) -> list[Grid | None]:
+    """The grid that each canvas shows (see `grid_sizes`), or None."""
+    canvases_NSS = tokens_NS.reshape(-1, side, side)
+    return [
+        (canvas[:rows, :columns] - FIRST_COLOUR).astype(np.uint8) if columns else None
+        for canvas, (rows, columns) in zip(
+            canvases_NSS, grid_sizes(tokens_NS, side).tolist(), strict=True
+        )
+    ]
 
 
 def parse_task(name: str, raw: Mapping[str, Any]) -> Task:

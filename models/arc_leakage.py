@@ -9,12 +9,12 @@ easy, not leaked.
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arc import COLOURS, SYMMETRIES, Pair, Task, parse_identifier
+from models.puzzles import Meta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -34,22 +34,6 @@ class Overlap:
     evaluated: Place
 
 
-class Described(Protocol):
-    """What is known of a set without its arrays: a PuzzleSet, or the metadata of a folder."""
-
-    @property
-    def name(self) -> str:
-        """The set's name."""
-
-    @property
-    def identifiers(self) -> tuple[str, ...]:
-        """The name of each identifier."""
-
-    @property
-    def test_puzzles(self) -> dict[str, Any]:
-        """The evaluated tasks by name; empty unless it is ARC."""
-
-
 def canonical(pair: Pair) -> bytes:
     """The same bytes for all pairs that are alike, others for others.
 
@@ -67,7 +51,7 @@ def _renamed(question: NDArray[np.uint8], answer: NDArray[np.uint8]) -> bytes:
     table = np.zeros(COLOURS, np.uint8)
     present = present[present > 0]
     table[present] = np.arange(1, len(present) + 1)
-    return bytes(question.shape) + bytes(answer.shape) + table[cells].tobytes()
+    return bytes((*question.shape, *answer.shape)) + bytes(table[cells])
 
 
 def overlap(
@@ -102,38 +86,33 @@ def pairs_of(task: Task, part: str) -> list[tuple[Place, Pair]]:
     return [(Place(task=task.name, part=part, number=n), pair) for n, pair in enumerate(pairs)]
 
 
-def check_evaluation(trained_on: Described, evaluated: Described) -> None:
+def check_evaluation(trained_on: Meta, evaluated: Meta) -> None:
     """Refuse to evaluate a model on a set of which it may have seen answers, or which is not its.
 
-    Sets of one family share their tasks' names; ARC-2's training tasks hold most of ARC-1's, of
-    either part, some under other names, so between the families every evaluation is refused.
+    The training tasks of ARC-2 hold most tasks of ARC-1, of either part and some under other
+    names, so from one ARC to the other every evaluation is refused.
 
     Raises:
         ValueError: the model was trained on answers of evaluated tasks, on another ARC, or has no
             identity rows for them; the message says which.
     """
-    asked = set(evaluated.test_puzzles)
+    both = f"trained on {trained_on.name}, to be evaluated on {evaluated.name}"
     answered = {parse_identifier(name)[0] for name in trained_on.identifiers[1:]}
-    seen = sorted(asked & (answered - set(trained_on.test_puzzles)))
-    both = f"the model was trained on {trained_on.name} and is to be evaluated on {evaluated.name}"
+    seen = sorted(set(evaluated.test_puzzles) & (answered - set(trained_on.test_puzzles)))
     if seen:
         raise ValueError(
-            f"{both}: its training data hold the answers of {len(seen)} evaluated tasks, the first"
-            f" are {', '.join(seen[:5])}; evaluate it on the set it was trained for"
+            f"{both}: the training data hold the answers of {len(seen)} evaluated tasks"
+            f" ({', '.join(seen[:3])} ...); evaluate on the set that was trained on"
         )
-    if asked and _family(trained_on.name) != _family(evaluated.name):
+    families = {meta.settings.get("family") for meta in (trained_on, evaluated)}
+    if len(families - {None}) > 1:
         raise ValueError(
-            f"{both}: the two ARC sets share tasks, some under other names; evaluate it on a set"
-            f" of the same ARC"
+            f"{both}: ARC-1 and ARC-2 share tasks, some under other names; evaluate on the set that"
+            " was trained on"
         )
-    missing = set(evaluated.identifiers) - set(trained_on.identifiers)
-    moved = trained_on.identifiers[: len(evaluated.identifiers)] != evaluated.identifiers
-    if missing or moved:
+    if trained_on.identifiers != evaluated.identifiers:
         raise ValueError(
-            f"{both}: their identifiers differ ({len(missing)} are unknown to the model), so its"
-            " identity rows would belong to other puzzles; build the set with the same settings"
+            f"{both}: identifiers {len(trained_on.identifiers)} and {len(evaluated.identifiers)}"
+            " are not the same names in the same order, so rows of the identity table would stand"
+            " for other puzzles; evaluate on the set that was trained on"
         )
-
-
-def _family(name: str) -> str:
-    return name.partition("-")[0]

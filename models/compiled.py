@@ -55,7 +55,7 @@ def generator(seed: int, stream: int, number: int) -> State:
 def below(state: State, bound: int) -> int:
     """A random integer in [0, bound)."""
     state[0] += _STEP
-    return np.int64(((_mix(state[0]) >> _32) * np.uint64(bound)) >> _32)
+    return int(((_mix(state[0]) >> _32) * np.uint64(bound)) >> _32)
 
 
 @compiled

@@ -16,9 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-BLANK = "<blank>"
-SEPARATOR = "|||"
-UNCHANGED = "0123456789"
+from models.arc import COLOURS, parse_identifier
+from models.puzzles import BLANK
 
 Identity = Literal["whole", "parts"]
 
@@ -72,26 +71,25 @@ def sign_sgd(
 
 
 def identity_rows(names: Sequence[str], identity: Identity) -> NDArray[np.int64]:
-    """The table rows that each identifier names, [identifiers, I]; row 0 is "<blank>".
+    """The table rows that each identifier names, [identifiers, I]; row 0 is BLANK, the first name.
 
     "whole": a row of its own (HRM, TRM, URM). "parts", ours: the row of its task and the row of its
-    symmetry, so that what is learned is shared between the views of a task. Names are "<blank>",
-    or task|||t{symmetry}|||{new colour of each colour}, as the originals write them.
+    symmetry, so that what is learned is shared between the views of a task. Parts are read from the
+    identifiers of ARC sets (models/arc.py).
 
     Raises:
         ValueError: "parts" of names that it cannot tell apart: recoloured tasks, or no tasks.
     """
     if identity == "whole":
         return np.arange(len(names))[:, None]
-    parts = [_parts(name) for name in names]
-    tasks = list(dict.fromkeys(task for task, _ in parts if task != BLANK))
-    if not tasks:
-        raise ValueError('identity="parts" needs puzzles of named tasks; use identity="whole"')
-    task_row = {BLANK: 0} | {task: 1 + i for i, task in enumerate(tasks)}
-    symmetry_row = 1 + len(tasks)
-    return np.array(
-        [(task_row[t], symmetry_row + s if t != BLANK else 0) for t, s in parts], np.int64
-    )
+    parts = [_parts(name) for name in names[1:]]
+    if not parts:
+        raise ValueError(
+            f'identity="parts": this set has no tasks, only {BLANK!r}; use identity="whole"'
+        )
+    row = {task: 1 + i for i, task in enumerate(dict.fromkeys(task for task, _ in parts))}
+    symmetries = 1 + len(row)
+    return np.array([(0, 0), *((row[task], symmetries + s) for task, s in parts)], np.int64)
 
 
 def rows_needed(rows_PI: NDArray[np.int64]) -> int:
@@ -100,14 +98,11 @@ def rows_needed(rows_PI: NDArray[np.int64]) -> int:
 
 
 def _parts(name: str) -> tuple[str, int]:
-    """Task and symmetry of an identifier; a name without both is the task as it is."""
-    task, *changes = name.split(SEPARATOR)
-    if not changes:
-        return task, 0
-    symmetry, colours = changes
-    if colours != UNCHANGED:
+    """Task and symmetry of an identifier."""
+    task, symmetry, colours = parse_identifier(name)
+    if colours != tuple(range(COLOURS)):
         raise ValueError(
             f'identity="parts" names task and symmetry only, and {name!r} has other colours: '
             'build the set without recolouring, or use identity="whole"'
         )
-    return task, int(symmetry.removeprefix("t"))
+    return task, symmetry

@@ -159,7 +159,8 @@ class ShortConvolution(nn.Module):
     def __init__(self, channels: int, kernel: int) -> None:
         super().__init__()
         bound = kernel**-0.5  # PyTorch's default for a convolution of one channel, as in URM
-        self.taps = nn.Parameter(torch.empty(kernel, channels).uniform_(-bound, bound))
+        # Three dimensions, because it is no matrix: Muon must leave it to AdamW, as in URM.
+        self.taps = nn.Parameter(torch.empty(kernel, 1, channels).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(channels).uniform_(-bound, bound))
 
     def forward(self, x_BLF: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ Choices, each with its source:
 Shapes: B rows, S cells of a canvas, V vocabulary. A label of IGNORE is not scored.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,7 +19,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name that every PyTorch text uses
 from torch import Tensor
 
-IGNORE = -100
+from models.puzzles import IGNORE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,17 +49,26 @@ def log_stablemax(x: Tensor) -> Tensor:
 
 
 def cell_loss(logits_BSV: Tensor, labels_BS: Tensor, loss: LossConfig) -> Tensor:
-    """Cross-entropy of every cell, [B, S], in nats; 0 where the label is IGNORE."""
+    """Cross-entropy of every cell, [B, S], in nats; 0 where the label is IGNORE.
+
+    A label outside of the vocabulary costs NaN: asking the device whether there is one would make
+    every step wait. The label's logit is picked by a mask, whose gradient, unlike that of a gather,
+    is deterministic at no cost.
+    """
     least = torch.float64 if loss.precision == "float64" else torch.float32
     x_BSV = logits_BSV.to(torch.promote_types(logits_BSV.dtype, least))
+    vocabulary_V = torch.arange(x_BSV.shape[-1], device=x_BSV.device)
+    others_BSV = labels_BS[..., None] != vocabulary_V
+
+    def of_label(values_BSV: Tensor) -> Tensor:
+        return values_BSV.masked_fill(others_BSV, 0).sum(-1)
+
     if loss.kind == "softmax":
-        return F.cross_entropy(
-            x_BSV.transpose(1, 2), labels_BS, ignore_index=IGNORE, reduction="none"
-        )
-    scored_BS = labels_BS != IGNORE
-    x_BS = x_BSV.gather(-1, labels_BS.where(scored_BS, 0)[..., None]).squeeze(-1)
-    nll_BS = stablemax(x_BSV).sum(-1).log() - log_stablemax(x_BS)
-    return nll_BS.where(scored_BS, 0)
+        nll_BS = -of_label(F.log_softmax(x_BSV, -1))
+    else:
+        nll_BS = stablemax(x_BSV).sum(-1).log() - log_stablemax(of_label(x_BSV))
+    nll_BS = nll_BS.masked_fill(others_BSV.all(-1), math.nan)
+    return nll_BS.masked_fill(labels_BS == IGNORE, 0)
 
 
 def grid_loss(logits_BSV: Tensor, labels_BS: Tensor, loss: LossConfig) -> Tensor:

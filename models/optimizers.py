@@ -18,7 +18,7 @@ hold them: the count of steps is a tensor, and so is `lr` if it was given as one
 import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -200,7 +200,12 @@ def make_optimizers(
 
     With "muon" and "muon_urm" (its table of coefficients) there are two: Muon for every matrix,
     embeddings and heads too, as URM's code has it, and AdamW for the rest.
+
+    Raises:
+        ValueError: no such kind; or what AdamATan2 and Muon refuse.
     """
+    if kind not in get_args(Kind):
+        raise ValueError(f"optimizer={kind!r}: write one of {', '.join(get_args(Kind))}")
     trained = [p for p in parameters if p.requires_grad]
     if kind == "adam_atan2":
         return (AdamATan2(trained, lr=lr, betas=betas, weight_decay=weight_decay),)
@@ -289,11 +294,11 @@ def _check_parameters(group: dict[str, Any]) -> nn.Parameter:
         raise ValueError(f"weights of {first.dtype}: train float32 ones and compute with a copy")
     if any((p.dtype, p.device) != (first.dtype, first.device) for p in group["params"]):
         raise ValueError("parameters of several types or devices: give each a group of its own")
-    if isinstance(group["lr"], Tensor) and (group["lr"].ndim, group["lr"].device) != (
-        0,
-        first.device,
-    ):
-        raise ValueError(f"lr must be a number or a tensor without dimensions on {first.device}")
+    lr, like = group["lr"], (0, first.dtype, first.device)
+    if isinstance(lr, Tensor) and (lr.ndim, lr.dtype, lr.device) != like:
+        raise ValueError(
+            f"lr must be a number, or a tensor without dimensions of {like[1]} on {like[2]}"
+        )
     return first
 
 

@@ -32,6 +32,7 @@ BLANK: Final = "<blank>"
 
 # dataset.json of the originals does not say what it holds; their vocabularies differ.
 _KIND_OF_VOCABULARY: dict[int, Kind] = {12: "arc", 11: "sudoku", 6: "maze"}
+_ZEROS = ("pad_id", "ignore_label_id", "blank_identifier_id")
 _ARRAYS = {
     "inputs": "inputs_NS",
     "labels": "labels_NS",
@@ -69,7 +70,7 @@ class Split:
         """Number of groups G."""
         return len(self.group_indices_G1) - 1
 
-    def identifiers_N(self) -> NDArray[np.int32]:  # noqa: N802 - the suffix is the shape
+    def identifiers_N(self) -> NDArray[np.int32]:
         """The identifier of each example."""
         return np.repeat(self.puzzle_identifiers_P, np.diff(self.puzzle_indices_P1))
 
@@ -98,11 +99,6 @@ class PuzzleSet(Meta):
 
     train: Split
     test: Split
-
-
-def scored(labels: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Labels as classes for a loss: 0 becomes IGNORE; same shape."""
-    return np.where(labels == 0, np.int64(IGNORE), labels.astype(np.int64))
 
 
 def write(folder: Path, puzzle_set: PuzzleSet) -> None:
@@ -151,10 +147,7 @@ def _write_split(folder: Path, split: Split, meta: Meta) -> None:
             file.flush()
             os.fsync(file.fileno())
         hashes[array] = _sha256(path)
-    theirs = {
-        "pad_id": 0,
-        "ignore_label_id": 0,
-        "blank_identifier_id": 0,
+    theirs = dict.fromkeys(_ZEROS, 0) | {
         "vocab_size": meta.vocabulary,
         "seq_len": meta.side**2,
         "num_puzzle_identifiers": len(meta.identifiers),
@@ -193,7 +186,7 @@ def read_meta(folder: Path) -> Meta:
         ValueError: no such folder, another format, or no square canvas.
     """
     found = _dataset(folder, "train")
-    vocabulary, side = int(found["vocab_size"]), isqrt(int(found["seq_len"]))
+    vocabulary, side = found["vocab_size"], isqrt(found["seq_len"])
     if side**2 != found["seq_len"]:
         raise ValueError(f"{folder}: {found['seq_len']} cells are no square canvas")
     kind = found.get("kind", _KIND_OF_VOCABULARY.get(vocabulary))
@@ -256,9 +249,9 @@ def _dataset(folder: Path, part: Part) -> dict[str, Any]:
             f"{folder}: format {found['format']}, this code reads {FORMAT}; "
             f"delete the folder: it is built again"
         )
-    for key in ("pad_id", "ignore_label_id", "blank_identifier_id"):
-        if found[key] != 0:
-            raise ValueError(f"{folder}: {key} is {found[key]} in dataset.json; only 0 is read")
+    for key in ("vocab_size", "seq_len", *_ZEROS):
+        if type(found.get(key)) is not int or (key in _ZEROS and found[key] != 0):
+            raise ValueError(f"{folder}: {key} is {found.get(key)!r} in {part}/dataset.json")
     return found
 
 
@@ -285,7 +278,7 @@ def check_split(split: Split, meta: Meta, where: str) -> None:
         if array.shape != shape:
             raise ValueError(f"{where}: {name} are {array.shape}, {shape} is [examples, cells]")
         _refuse(array.max(axis=1) >= meta.vocabulary, where, f"{name}: a token out of range")
-    _refuse(~split.labels_NS.any(axis=1), where, "no scored label (all labels are 0)")
+    _refuse(split.labels_NS.max(axis=1) == 0, where, "no scored label (all labels are 0)")
     for name, indices, last in (
         ("puzzle_indices", split.puzzle_indices_P1, split.examples),
         ("group_indices", split.group_indices_G1, split.puzzles),

@@ -6,9 +6,9 @@ either over rows (one per question and variant, before any vote) or over tasks (
 Shapes: N examples of the split, S cells of the canvas, C the ten colours, K tasks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,29 +24,13 @@ from models.arc import (
     restore,
 )
 from models.baselines import BASELINES
-from models.puzzles import Split
+from models.puzzles import Meta, Split
 from models.voting import Pool, Solutions, Vote, pass_at, rank, task_credits
 
 # Candidates that pass@k looks at; the ARC prize allows two attempts.
 ATTEMPTS = (1, 2, 5, 10, 100, 1000)
 _ROWS_AT_ONCE = 4096  # bounds the memory of what is computed per cell
 _RESAMPLES = 2000
-
-
-class Evaluated(Protocol):
-    """What scoring needs of a set beside its split: a PuzzleSet, or the metadata of a folder."""
-
-    @property
-    def side(self) -> int:
-        """The canvas has side x side cells."""
-
-    @property
-    def identifiers(self) -> tuple[str, ...]:
-        """The name of each identifier."""
-
-    @property
-    def test_puzzles(self) -> dict[str, Any]:
-        """The evaluated tasks by name, as raw JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +47,7 @@ def score(
     tokens_NS: NDArray[Any],
     confidence_N: NDArray[Any],
     split: Split,
-    evaluated: Evaluated,
+    meta: Meta,
     pool: Pool | None = None,
 ) -> dict[str, float]:
     """Every number of one evaluation, all as shares in 0..1.
@@ -86,9 +70,9 @@ def score(
             f"predictions {tokens_NS.shape} with confidence {confidence_N.shape} for a split of"
             f" {split.inputs_NS.shape}; predict every row once, in the split's order"
         )
-    votes = votes_of(tokens_NS, confidence_N, split, evaluated)
+    votes = votes_of(tokens_NS, confidence_N, split, meta)
     ranked = rank(votes) if pool is None else pool.rank(votes)
-    solutions = solutions_of(split, evaluated)
+    solutions = solutions_of(split, meta)
     result = {}
     for k in _attempts(split):
         result[f"pass@{k}"] = pass_at(ranked, solutions, k)
@@ -99,8 +83,8 @@ def score(
         v.grid is not None and np.array_equal(v.grid, solutions[v.task][v.question]) for v in votes
     ]
     result["exact_unvoted"] = float(np.mean(right))
-    result |= _over_rows(tokens_NS, split, evaluated.side) | _by_colour(tokens_NS, split, evaluated)
-    baselines = _baselines(split, evaluated, solutions)
+    result |= _over_rows(tokens_NS, split, meta.side) | _by_colour(tokens_NS, split, meta)
+    baselines = _baselines(split, meta, solutions)
     for metric in ("pass@1", "cell_accuracy"):
         best = max(baselines[f"baseline/{name}/{metric}"] for name in BASELINES)
         result[f"above_baseline/{metric}"] = result[metric] - best
@@ -108,35 +92,39 @@ def score(
 
 
 def votes_of(
-    tokens_NS: NDArray[Any], confidence_N: NDArray[Any], split: Split, evaluated: Evaluated
+    tokens_NS: NDArray[Any], confidence_N: NDArray[Any], split: Split, meta: Meta
 ) -> list[Vote]:
     """One vote per example: its predicted grid, turned back. A NaN confidence counts as 0."""
     confidences = np.nan_to_num(confidence_N.astype(np.float64), nan=0.0)
-    votes = []
-    for place, row in enumerate(_rows(split, evaluated)):
-        shown = decode(tokens_NS[place], evaluated.side)
-        votes.append(
-            Vote(
-                task=row.task,
-                question=row.question,
-                grid=None if shown is None else restore(shown, row.symmetry, row.colours),
-                confidence=float(confidences[place]),
-            )
+    return _votes(_rows(split, meta), tokens_NS, confidences, meta.side)
+
+
+def _votes(
+    rows: Iterable[_Row], tokens_NS: NDArray[Any], confidence_N: NDArray[Any], side: int
+) -> list[Vote]:
+    return [
+        Vote(
+            task=row.task,
+            question=row.question,
+            grid=None if shown is None else restore(shown, row.symmetry, row.colours),
+            confidence=confidence,
         )
-    return votes
+        for row, shown, confidence in zip(
+            rows, decode(tokens_NS, side), confidence_N.tolist(), strict=True
+        )
+    ]
 
 
-def solutions_of(split: Split, evaluated: Evaluated) -> Solutions:
+def solutions_of(split: Split, meta: Meta) -> Solutions:
     """The answers to the questions of each task that has examples in the split."""
     tasks = dict.fromkeys(
-        parse_identifier(evaluated.identifiers[i])[0] for i in split.puzzle_identifiers_P
+        parse_identifier(meta.identifiers[i])[0] for i in split.puzzle_identifiers_P
     )
-    missing = [task for task in tasks if task not in evaluated.test_puzzles]
+    missing = [task for task in tasks if task not in meta.test_puzzles]
     if missing:
         raise ValueError(f"task {missing[0]} is in the split and not in test_puzzles.json")
     return {
-        task: tuple(a for _, a in parse_task(task, evaluated.test_puzzles[task]).test)
-        for task in tasks
+        task: tuple(a for _, a in parse_task(task, meta.test_puzzles[task]).test) for task in tasks
     }
 
 
@@ -154,11 +142,11 @@ def cell_accuracy(tokens_NS: NDArray[Any], labels_NS: NDArray[np.uint8]) -> floa
     return float(((tokens_NS == labels_NS) & inside_NS).sum() / inside_NS.sum())
 
 
-def _rows(split: Split, evaluated: Evaluated) -> Iterator[_Row]:
+def _rows(split: Split, meta: Meta) -> Iterator[_Row]:
     """The question and the variant of each example of the split."""
     sizes = np.diff(split.puzzle_indices_P1)
     for identifier, size in zip(split.puzzle_identifiers_P, sizes, strict=True):
-        task, symmetry, colours = parse_identifier(evaluated.identifiers[identifier])
+        task, symmetry, colours = parse_identifier(meta.identifiers[identifier])
         for question in range(size):
             yield _Row(task=task, question=question, symmetry=symmetry, colours=colours)
 
@@ -170,28 +158,22 @@ def _attempts(split: Split) -> list[int]:
 
 
 def _over_rows(tokens_NS: NDArray[Any], split: Split, side: int) -> dict[str, float]:
-    same = [
-        (grid_sizes(tokens_NS[some], side) == grid_sizes(split.labels_NS[some], side)).all(1)
-        for some in _slices(split.examples)
-    ]
+    same_N = (grid_sizes(tokens_NS, side) == grid_sizes(split.labels_NS, side)).all(1)
     return {
         "cell_accuracy": cell_accuracy(tokens_NS, split.labels_NS),
-        "shape_accuracy": float(np.concatenate(same).mean()),
+        "shape_accuracy": float(same_N.mean()),
     }
 
 
-def _slices(examples: int) -> list[slice]:
-    return [slice(n, n + _ROWS_AT_ONCE) for n in range(0, examples, _ROWS_AT_ONCE)]
-
-
-def _by_colour(tokens_NS: NDArray[Any], split: Split, evaluated: Evaluated) -> dict[str, float]:
+def _by_colour(tokens_NS: NDArray[Any], split: Split, meta: Meta) -> dict[str, float]:
     """Precision, recall and F1 of each original colour, over cells inside the answers' grids."""
     tables_NV = np.tile(np.arange(VOCABULARY, dtype=np.uint8), (split.examples, 1))
-    for place, row in enumerate(_rows(split, evaluated)):
+    for place, row in enumerate(_rows(split, meta)):
         tables_NV[place, FIRST_COLOUR:] = np.argsort(row.colours) + FIRST_COLOUR
     # confusion[wanted, predicted]
     confusion = np.zeros((VOCABULARY, VOCABULARY), np.int64)
-    for some in _slices(split.examples):
+    for first in range(0, split.examples, _ROWS_AT_ONCE):
+        some = slice(first, first + _ROWS_AT_ONCE)
         rows, cells = np.nonzero(split.labels_NS[some] >= FIRST_COLOUR)
         wanted = tables_NV[some][rows, split.labels_NS[some][rows, cells]]
         predicted = tables_NV[some][rows, tokens_NS[some][rows, cells]]
@@ -211,24 +193,18 @@ def _by_colour(tokens_NS: NDArray[Any], split: Split, evaluated: Evaluated) -> d
     return result
 
 
-def _baselines(split: Split, evaluated: Evaluated, solutions: Solutions) -> dict[str, float]:
+def _baselines(split: Split, meta: Meta, solutions: Solutions) -> dict[str, float]:
     """Scores of the answers that need no learning; all variants get the same: no vote."""
     result = {}
     asked: dict[tuple[str, int], tuple[int, _Row]] = {}
-    for place, row in enumerate(_rows(split, evaluated)):
+    for place, row in enumerate(_rows(split, meta)):
         asked.setdefault((row.task, row.question), (place, row))
+    places = [place for place, _ in asked.values()]
+    rows = [row for _, row in asked.values()]
     for name, answer in BASELINES.items():
         tokens_NS = answer(np.asarray(split.inputs_NS))
-        votes = [
-            Vote(
-                task=row.task,
-                question=row.question,
-                grid=restore(decode(tokens_NS[place], evaluated.side), row.symmetry, row.colours),
-                confidence=1.0,
-            )
-            for place, row in asked.values()
-        ]
+        votes = _votes(rows, tokens_NS[places], np.ones(len(rows)), meta.side)
         result[f"baseline/{name}/pass@1"] = pass_at(rank(votes), solutions, 1)
-        for metric, value in _over_rows(tokens_NS, split, evaluated.side).items():
+        for metric, value in _over_rows(tokens_NS, split, meta.side).items():
             result[f"baseline/{name}/{metric}"] = value
     return result

@@ -35,8 +35,8 @@ Digits = NDArray[np.uint8]
 
 BOXES = {4: (2, 2), 6: (2, 3), 9: (3, 3)}
 BLANK = 1
-CHUNK = 32  # puzzles that a chunk of candidates is cut down to
-HOPELESS = 1000  # candidates without a single puzzle among them
+CHUNK = 128  # puzzles that a chunk of candidates is cut down to
+HOPELESS = 1000  # candidates of which none was kept
 PATIENCE = 30  # candidates tried for each puzzle asked for, at most
 
 
@@ -49,8 +49,10 @@ class Sudoku:
         givens: fewest and most clues. Each candidate draws its number from this range and keeps
             more, up to the most, where fewer would allow a second solution.
         train, test: numbers of puzzles.
-        augmentations: forms of each training puzzle, the unchanged one first; 1 is none.
-        hardest: keep only this share, those with most guesses of the solver; None keeps all.
+        augmentations: forms of each training puzzle, the unchanged one first; 1 is none, and all
+            that 4 x 4 allows (see the module).
+        hardest: keep only this share, those with most guesses of the solver; None keeps all. For
+            9 x 9: the solver needs none for nearly all smaller puzzles.
         seed: of everything.
 
     Raises:
@@ -164,17 +166,18 @@ def _walk(config: Sudoku, workers: int) -> Iterator[_Puzzle]:
     share = config.hardest or 1.0
     size = ceil(CHUNK / share)
     last = ceil(PATIENCE * (config.train + config.test) / share)
-    any_yet = False
+    kept = 0
     with ThreadPoolExecutor(workers) as pool:
         for first in range(0, last, size * workers):
             starts = range(first, min(first + size * workers, last), size)
             for chunk in pool.map(partial(_chunk, config, size), starts):
-                any_yet |= len(chunk) > 0
+                kept += len(chunk)
                 yield from chunk
-            if first >= HOPELESS and not any_yet:
+            if not kept and starts.stop >= min(HOPELESS, last):
+                low, high = config.givens
                 raise ValueError(
-                    f"givens={config.givens[0]}..{config.givens[1]}: none of {first} candidates"
-                    f" has a single solution with so few; raise the upper end"
+                    f"givens={low}..{high}: none of {starts.stop} candidates was kept, as next to"
+                    " none has one solution with so few; raise the upper end"
                 )
 
 
@@ -207,24 +210,28 @@ def _split(forms_PK2S: Digits) -> Split:
     )
 
 
+def is_solved(digits_NS: NDArray[Any], side: int) -> NDArray[np.bool_]:
+    """Whether every row, column and box of a grid has each digit 1..side once [N]."""
+    rows, columns = BOXES[side]
+    known_NS = (digits_NS > 0) & (digits_NS <= side)
+    sets_NS = np.left_shift(1, np.where(known_NS, digits_NS, 0), dtype=np.int64)
+    lines = sets_NS.reshape(-1, side, side)
+    boxes = lines.reshape(-1, columns, rows, rows, columns).swapaxes(2, 3).reshape(lines.shape)
+    units = np.stack([lines, lines.swapaxes(1, 2), boxes])
+    whole = (1 << side + 1) - 2
+    solved_N: NDArray[np.bool_] = (np.bitwise_or.reduce(units, axis=3) == whole).all((0, 2))
+    return solved_N
+
+
 def is_valid(tokens_NS: NDArray[Any], inputs_NS: Digits, side: int) -> NDArray[np.bool_]:
-    """Whether rows of tokens solve their puzzle [N]: clues kept, each unit has every digit once.
+    """Whether rows of tokens solve their puzzle [N]: it is solved, and the clues are kept.
 
     Raises:
         ValueError: tokens or inputs are not [N, side * side].
     """
     _check_shapes(tokens_NS, inputs_NS, side)
-    rows, columns = BOXES[side]
-    inside_NS = (tokens_NS > BLANK) & (tokens_NS <= side + BLANK)
-    sets_NS = np.left_shift(1, np.where(inside_NS, tokens_NS, 0), dtype=np.int64)
-    rows_NUU = sets_NS.reshape(-1, side, side)
-    boxes_NUU = rows_NUU.reshape(-1, columns, rows, rows, columns).swapaxes(2, 3)
-    units = (rows_NUU, rows_NUU.swapaxes(1, 2), boxes_NUU.reshape(-1, side, side))
-    whole = ((1 << side) - 1) << (BLANK + 1)
-    valid_N = ((inputs_NS == BLANK) | (tokens_NS == inputs_NS)).all(1)
-    for unit_NUU in units:
-        valid_N &= (np.bitwise_or.reduce(unit_NUU, axis=2) == whole).all(1)
-    return valid_N
+    kept_N: NDArray[np.bool_] = ((inputs_NS == BLANK) | (tokens_NS == inputs_NS)).all(1)
+    return kept_N & is_solved(tokens_NS.astype(np.int64) - BLANK, side)
 
 
 def score(tokens_NS: NDArray[Any], split: Split, side: int) -> dict[str, float]:
@@ -268,7 +275,8 @@ def checked(digits_NS: Digits, side: int) -> Digits:
     if side not in BOXES or digits_NS.ndim != 2 or digits_NS.shape[1] != side**2:
         raise ValueError(f"shape {digits_NS.shape} for side {side}: wanted [N, side * side]")
     if digits_NS.size and not (digits_NS.min() >= 0 and digits_NS.max() <= side):
-        raise ValueError(f"digits are 1..{side}, 0 is blank; these reach {digits_NS.max()}")
+        found = f"{digits_NS.min()}..{digits_NS.max()}"
+        raise ValueError(f"digits {found} for side {side}: wanted 1..{side}, 0 for a blank")
     return np.ascontiguousarray(digits_NS, np.uint8)
 
 

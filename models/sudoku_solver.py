@@ -70,7 +70,7 @@ class Candidates(NamedTuple):
 def _options(cell: int, used: Masks, rules: Rules) -> int:
     """Digits that no unit of the cell holds yet."""
     taken = used[rules.of[cell, 0]] | used[rules.of[cell, 1]] | used[rules.of[cell, 2]]
-    return ((1 << rules.units.shape[1]) - 1) & ~np.int64(taken)
+    return int(((1 << rules.units.shape[1]) - 1) & ~np.int64(taken))
 
 
 @compiled
@@ -162,7 +162,7 @@ def _load(digits_S: Digits, stack: Stack, rules: Rules) -> bool:
     stack.left[0] = UNTRIED
     for cell in range(len(digits_S)):
         if digits_S[cell]:
-            digit = 1 << (np.int64(digits_S[cell]) - 1)
+            digit = 1 << (int(digits_S[cell]) - 1)
             if not digit & _options(cell, stack.used[0], rules):
                 return False
             _place(cell, digit, stack.cells[0], stack.used[0], rules)
@@ -206,7 +206,7 @@ def _search(
         guesses += stack.left[level] != 0
         level += 1
         stack.cells[level], stack.used[level], stack.left[level] = cells, used, UNTRIED
-        _place(stack.branch[level - 1], digit, stack.cells[level], stack.used[level], rules)
+        _place(int(stack.branch[level - 1]), digit, stack.cells[level], stack.used[level], rules)
     return solutions, guesses
 
 
@@ -216,7 +216,7 @@ def _only_digit(cell: int, clues_S: Digits, stack: Stack, rules: Rules, scrap_S:
     digit = clues_S[cell]
     clues_S[cell] = 0
     _load(clues_S, stack, rules)
-    others = _options(cell, stack.used[0], rules) & ~(1 << (np.int64(digit) - 1))
+    others = _options(cell, stack.used[0], rules) & ~(1 << (int(digit) - 1))
     clues_S[cell] = digit
     stack.branch[0], stack.left[0] = cell, others
     solutions, _ = _search(stack, rules, 1, np.empty(0, np.uint64), scrap_S)
@@ -285,8 +285,10 @@ def solve(digits_NS: Digits, side: int, limit: int = 2) -> Solved:
     """Search each grid until `limit` solutions are found: 1 of at most 2 is exactly one.
 
     Raises:
-        ValueError: not grids of this side, or a digit that is not in 0..side.
+        ValueError: not grids of this side, a digit that is not in 0..side, or a limit below 1.
     """
+    if limit < 1:
+        raise ValueError(f"limit={limit}: wanted at least one solution to stop at")
     return Solved(*_solve(checked(digits_NS, side), limit, _rules(side)))
 
 

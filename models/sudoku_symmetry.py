@@ -14,7 +14,7 @@ from itertools import permutations, product
 import numpy as np
 
 from models.compiled import Ints, State, below, compiled, generator, shuffled
-from models.sudoku import BOXES, Digits, checked
+from models.sudoku import BOXES, Digits, checked, is_solved
 
 Box = tuple[int, int]
 
@@ -37,7 +37,7 @@ def _symmetry(state: State, box: Box) -> tuple[Ints, Ints]:
     for cell in range(side * side):
         row, column = lines[0, cell // side], lines[1, cell % side]
         source_S[cell] = column * side + row if transposed else row * side + column
-    digits = np.zeros(side + 1, np.uint8)
+    digits = np.zeros(side + 1, np.int64)
     digits[1:] = shuffled(state, side) + 1
     return source_S, digits
 
@@ -58,102 +58,118 @@ def _augment(grids_NCS: Digits, count: int, seed: int, box: Box) -> Digits:
 
 
 @compiled
-def _second_row(grid: Digits, first: int, column: int, digits: Digits, rows: int) -> int:
-    """The row of `first`'s band that comes after it: the one with the least digit in a column."""
-    second, least = first, 255
-    for row in range(first // rows * rows, first // rows * rows + rows):
-        if row != first and digits[grid[row, column]] < least:
-            second, least = row, digits[grid[row, column]]
-    return second
+def _places(grid: Ints, first: int) -> Ints:
+    """For each cell the column that its digit has in the first row."""
+    side = len(grid)
+    column_of, places = np.empty(side + 1, np.int64), np.empty((side, side), np.int64)
+    for column in range(side):
+        column_of[grid[first, column]] = column
+    for row in range(side):
+        for column in range(side):
+            places[row, column] = column_of[grid[row, column]]
+    return places
 
 
 @compiled
-def _is_behind(row: Digits, order: Ints, digits: Digits, best: Digits) -> bool:
-    """Whether a row, reordered and relabelled, comes after the best one so far."""
-    for column in range(len(order)):
-        digit = digits[row[order[column]]]
-        if digit != best[column]:
-            return digit > best[column]
+def _is_behind(row: Ints, orders: Ints, labels: Ints, n: int, best: Ints) -> bool:
+    """Whether a second row, reordered and relabelled, comes after that of the best so far."""
+    for column in range(len(row)):
+        label = labels[n, row[orders[n, column]]]
+        if label != best[1, column]:
+            return bool(label > best[1, column])
     return False
 
 
 @compiled
-def _is_less(grid: Digits, other: Digits) -> bool:
+def _is_less(grid: Ints, other: Ints) -> bool:
     for row in range(len(grid)):
         for column in range(len(grid)):
             if grid[row, column] != other[row, column]:
-                return grid[row, column] < other[row, column]
+                return bool(grid[row, column] < other[row, column])
     return False
 
 
 @compiled
-def _arrange(grid: Digits, order: Ints, digits: Digits, rows: int) -> Digits:
+def _arrange(places: Ints, order: Ints, labels: Ints, rows: int) -> Ints:
     """The grid relabelled, its columns in this order and its rows in the least order allowed."""
     side, at = len(order), 0
-    arranged = np.empty((side, side), np.uint8)
+    arranged = np.empty((side, side), np.int64)
     done = np.zeros(side, np.bool_)
-    ranks = np.empty(side, np.int64)
+    row_of = np.empty(side, np.int64)
     for row in range(side):
-        ranks[digits[grid[row, order[0]]] - 1] = row
+        row_of[labels[places[row, order[0]]]] = row
     for least in range(side):
-        band = ranks[least] // rows
+        band = row_of[least] // rows
         if done[band]:
             continue
         done[band] = True
-        for row in ranks[least:]:
+        for row in row_of[least:]:
             if row // rows == band:
                 for column in range(side):
-                    arranged[at, column] = digits[grid[row, order[column]]]
+                    arranged[at, column] = labels[places[row, order[column]]]
                 at += 1
     return arranged
 
 
 @compiled
-def _least_form(grid: Digits, orders: Ints, rows: int, best: Digits) -> None:
-    """Improve on `best`, cell by cell in rows, with what starts from any row and column order.
+def _least_form(grid: Ints, orders: Ints, labels: Ints, rows: int, best: Ints) -> None:
+    """Improve on `best`, the least form so far, by the forms that begin with any row.
 
-    The digits are named by the first row, which so becomes 1, 2, 3 and so on: no other naming is
-    less. The rest has one least order of rows, and most tries end within their second row.
+    A form is the list of its cells. With the first row and the order of columns chosen, the digits
+    are named 0, 1, 2 and so on by that row, as no other naming is less, and one order of the other
+    rows is the least. The second row can and must begin with the digit that leads the second
+    stack of the first: `orders` is by the columns that lead the stacks. Most of the forms that are
+    left fall behind within their second row.
     """
     side = len(grid)
-    digits = np.zeros(side + 1, np.uint8)
     for first in range(side):
-        for order in orders:
-            for column in range(side):
-                digits[grid[first, order[column]]] = column + 1
-            second = _second_row(grid, first, order[0], digits, rows)
-            if _is_behind(grid[second], order, digits, best[1]):
+        places = _places(grid, first)
+        band = first // rows * rows
+        for second in range(band, band + rows):
+            if second == first:
                 continue
-            form = _arrange(grid, order, digits, rows)
-            if _is_less(form, best):
-                best[:] = form
+            for column in range(side):
+                lead = column, places[second, column]
+                some, names = orders[lead], labels[lead]
+                for n in range(len(some)):
+                    if not _is_behind(places[second], some, names, n, best):
+                        form = _arrange(places, some[n], names[n], rows)
+                        if _is_less(form, best):
+                            best[:] = form
 
 
 @compiled
-def _canonical(grids_NS: Digits, orders: Ints, box: Box) -> Digits:
+def _canonical(grids_NS: Digits, orders: Ints, labels: Ints, box: Box) -> Digits:
     side = box[0] * box[1]
     forms_NS = np.empty_like(grids_NS)
     for n in range(len(grids_NS)):
-        best = np.full((side, side), 255, np.uint8)
-        grid = grids_NS[n].copy().reshape(side, side)
-        _least_form(grid, orders, box[0], best)
+        best = np.full((side, side), side, np.int64)
+        grid = grids_NS[n].astype(np.int64).reshape(side, side)
+        _least_form(grid, orders, labels, box[0], best)
         if box[0] == box[1]:
-            _least_form(grid.T.copy(), orders, box[0], best)
-        forms_NS[n] = best.reshape(-1)
+            _least_form(grid.T.copy(), orders, labels, box[0], best)
+        forms_NS[n] = best.reshape(-1) + 1
     return forms_NS
 
 
 @lru_cache
-def _column_orders(side: int) -> Ints:
-    """Every order of the columns that keeps stacks together [orders, side]."""
+def _column_orders(side: int) -> tuple[Ints, Ints]:
+    """The orders of columns that keep stacks together, and their inverses.
+
+    Both [side, side, orders, side], by the first column of the first stack and of the second.
+    """
     columns = BOXES[side][1]
     inside = list(permutations(range(columns)))
-    orders = []
+    leading: dict[tuple[int, int], list[list[int]]] = {}
     for stacks in permutations(range(side // columns)):
         for chosen in product(inside, repeat=side // columns):
             pairs = zip(stacks, chosen, strict=True)
-            orders.append([stack * columns + at for stack, order in pairs for at in order])
-    return np.array(orders)
+            order = [stack * columns + at for stack, within in pairs for at in within]
+            leading.setdefault((order[0], order[columns]), []).append(order)
+    orders = np.zeros((side, side, len(leading[0, columns]), side), np.int64)
+    for lead, some in leading.items():
+        orders[lead] = some
+    return orders, np.argsort(orders, axis=3)
 
 
 def augment(grids_NCS: Digits, count: int, seed: int, side: int) -> Digits:
@@ -170,8 +186,11 @@ def canonical(grids_NS: Digits, side: int) -> Digits:
     Two full grids are equivalent exactly if these are equal.
 
     Raises:
-        ValueError: not grids of this side, or a blank cell.
+        ValueError: not grids of this side, or not solved.
     """
-    if not np.all(checked(grids_NS, side)):
-        raise ValueError("a grid with blank cells has no canonical form here: give solutions")
-    return _canonical(grids_NS, _column_orders(side), BOXES[side])
+    solved_N = is_solved(checked(grids_NS, side), side)
+    if not solved_N.all():
+        raise ValueError(
+            f"row {solved_N.argmin()} is no solution; canonical forms are of solutions"
+        )
+    return _canonical(np.ascontiguousarray(grids_NS, np.uint8), *_column_orders(side), BOXES[side])

@@ -12,7 +12,7 @@ with its source (HRM 2506.21734, TRM 2510.04871, URM 2512.14693):
     that age is drawn anew at every segment                                 HRM, TRM, URM code
     ... or once for a row                                                   HRM text ("row")
     loss: grid + (halt + continue) / 2, summed over rows, / rows of a step  HRM code
-    several readings of one segment: their grid losses, the last one's heads   ours; see LossConfig
+    several readings of a segment: grid losses of all, halting heads of the last   URM sec. 3; ours
     evaluation: always all segments, nobody halts early                     HRM code
     no drawn example is lost                                                ours, see below
 
@@ -178,7 +178,9 @@ def draw_minimum(halting: Halting, seed: int, step: int, slots: int) -> NDArray[
     """
     if halting.segments == 1:
         return np.zeros(slots, dtype=np.int64)
-    generator = np.random.Generator(np.random.Philox(counter=EXPLORATION, key=[seed, step]))
+    generator = np.random.Generator(
+        np.random.Philox(counter=EXPLORATION, key=np.array([seed, step], np.uint64))
+    )
     explored = generator.random(slots) < halting.exploration
     return np.where(explored, generator.integers(2, halting.segments + 1, slots), 0)
 
@@ -191,6 +193,8 @@ def refill(
     A row that comes in starts at the core's start vectors and age 0. minimum_B: see `draw_minimum`.
     """
     free_B, old = carry.halted_B, carry.rows
+    if halting.drawn == "row":
+        minimum_B = minimum_B.where(free_B, carry.minimum_B)
     start = core.start(1, carry.age_B.device, next(iter(carry.latents.values())).dtype)
     return Carry(
         rows=Rows(
@@ -202,10 +206,8 @@ def refill(
             name: start[name].where(free_B[:, None, None], latent_BLD)
             for name, latent_BLD in carry.latents.items()
         },
-        age_B=carry.age_B.where(~free_B, 0),
-        minimum_B=minimum_B
-        if halting.drawn == "segment"
-        else minimum_B.where(free_B, carry.minimum_B),
+        age_B=carry.age_B.masked_fill(free_B, 0),
+        minimum_B=minimum_B,
         halted_B=torch.zeros_like(free_B),
     )
 
@@ -246,7 +248,7 @@ def supervise(
     halting = rules.halting
     labels_BS = carry.rows.labels_BS
     latents, readings = run(core, weights, carry.rows.cells_BS, identity_BID, carry.latents)
-    last = readings[-1]
+    last: Prediction = readings[-1]
     after = _leave(carry, latents, last, halting)
     scored_B = rows_scored(labels_BS)
     exact_B = rows_exact(last.logits_BSV.detach(), labels_BS)
@@ -307,9 +309,10 @@ def _continue_target(
     Behind the last segment a row can only halt. (HRM sec. 2; no replay, no target network.)
     """
     _, readings = run(core, weights, after.rows.cells_BS, identity_BID, after.latents)
-    following = readings[-1]
+    following: Prediction = readings[-1]
     best_B = torch.maximum(following.halt_B, following.continue_B)
-    return following.halt_B.where(after.age_B >= halting.segments, best_B).float().sigmoid()
+    worth_B = following.halt_B.where(after.age_B >= halting.segments, best_B)
+    return worth_B.sigmoid()
 
 
 def add_losses(parts: Sequence[SegmentLoss]) -> SegmentLoss:
@@ -348,5 +351,5 @@ def answer(
         if age in segments:
             last = readings[-1]
             tokens_BS = last.logits_BSV.argmax(-1)
-            answers.append(Answer(tokens_BS, last.halt_B.float().sigmoid()))
+            answers.append(Answer(tokens_BS, last.halt_B.sigmoid()))
     return answers

@@ -50,11 +50,14 @@ def rank(votes: Iterable[Vote]) -> Ranked:
     Equal votes and equal confidence are ordered by the grid's bytes, so the order of the votes
     never decides.
     """
-    cast: dict[tuple[str, int], dict[bytes, list[Vote]]] = defaultdict(lambda: defaultdict(list))
+    grids: dict[bytes, Grid] = {}
+    cast: dict[tuple[str, int], dict[bytes, list[float]]] = defaultdict(lambda: defaultdict(list))
     for vote in votes:
         if vote.grid is not None:
-            cast[vote.task, vote.question][_key(vote.grid)].append(vote)
-    return {place: _candidates(by_grid) for place, by_grid in cast.items()}
+            key = bytes(vote.grid.shape) + vote.grid.tobytes()
+            grids[key] = vote.grid
+            cast[vote.task, vote.question][key].append(vote.confidence)
+    return {place: _candidates(by_grid, grids) for place, by_grid in cast.items()}
 
 
 class Pool:
@@ -69,17 +72,13 @@ class Pool:
         return rank(self._votes)
 
 
-def _candidates(by_grid: dict[bytes, list[Vote]]) -> tuple[Candidate, ...]:
-    found = [
-        (len(same), sum(sorted(v.confidence for v in same)) / len(same), key, same[0].grid)
-        for key, same in by_grid.items()
-    ]
+def _candidates(
+    by_grid: dict[bytes, list[float]], grids: dict[bytes, Grid]
+) -> tuple[Candidate, ...]:
+    # Sorted before the sum: the order of the votes must not change the last digit.
+    found = [(len(cast), sum(sorted(cast)) / len(cast), key) for key, cast in by_grid.items()]
     found.sort(key=lambda f: (-f[0], -f[1], f[2]))
-    return tuple(Candidate(grid=g, votes=n, confidence=c) for n, c, _, g in found)
-
-
-def _key(grid: Grid) -> bytes:
-    return bytes(grid.shape) + grid.tobytes()
+    return tuple(Candidate(grid=grids[key], votes=n, confidence=c) for n, c, key in found)
 
 
 def task_credits(

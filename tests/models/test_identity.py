@@ -197,7 +197,7 @@ def test_parts_share_the_rows_of_task_and_symmetry():
     ("names", "words"),
     [
         (("<blank>", "a|||t1|||0213456789"), "a|||t1|||0213456789.*recolouring"),
-        (("<blank>",), "named tasks"),
+        (("<blank>",), "has no tasks"),
     ],
 )
 def test_parts_of_other_names_are_refused(names, words):

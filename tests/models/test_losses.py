@@ -175,6 +175,16 @@ def test_a_logit_that_is_not_finite_shows_in_the_loss():
         assert lost.tolist() == [False, False, True, False, False, False]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("label", [11, -1])
+def test_a_label_outside_of_the_vocabulary_shows_in_the_loss(kind, label):
+    """It makes the loss of its row NaN, instead of passing as a label that nothing is asked of."""
+    logits, labels = random_case(1)
+    labels[1, 2] = label
+    lost = torch.isnan(grid_loss(logits, labels, LossConfig(kind=kind)))
+    assert lost.tolist() == [False, True, False, False, False, False]
+
+
 def test_a_row_is_exact_only_with_every_scored_cell():
     """One wrong scored cell makes a row inexact, a wrong ignored cell does not."""
     logits = torch.nn.functional.one_hot(torch.tensor([[1, 2], [1, 2], [1, 0]]), 3).float()

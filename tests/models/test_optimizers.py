@@ -348,6 +348,8 @@ def test_weights_that_cannot_be_trained_are_refused():
         Muon(weights([(5,)]), lr=1.0, weight_decay=0.0)
     with pytest.raises(ValueError, match="betas"):
         AdamATan2(weights(), lr=1.0, betas=(0.9, 1.0), weight_decay=0.0)
+    with pytest.raises(ValueError, match="optimizer='adam': write one of adam_atan2, adamw, muon"):
+        make_optimizers(weights(), "adam", lr=1.0, weight_decay=0.0)
     with pytest.raises(ValueError, match="momentum"):
         Muon(weights([(2, 2)]), lr=1.0, momentum=1.0, weight_decay=0.0)
 

@@ -1,161 +1,203 @@
-"""The recurrent core: its loop plan, what gets gradient, and what it sees."""
+"""The recurrent core: what it is asked, what it sees, in which types, and compiled."""
+
+import math
 
 import pytest
 import torch
+from small_cores import CPU, config, core, question
 
+from models.direct import direct_plan
 from models.recurrent import (
-    Call,
-    LoopPlan,
-    RecurrentConfig,
+    Convolution,
     RecurrentCore,
+    cast_weights,
     count_parameters,
+    run,
 )
+from models.trm import trm_plan
+from models.urm import urm_plan
 
 
-def core(**changes):
-    torch.manual_seed(0)
-    sizes = {"vocabulary": 5, "side": 2, "identifiers": 4, "width": 8, "heads": 2}
-    return RecurrentCore(RecurrentConfig(**(sizes | changes)))
-
-
-def question(model, rows=2):
-    cells = torch.arange(rows * 4).reshape(rows, 4) % 5
-    return model.embed(cells, torch.ones(rows, 1, dtype=torch.long))
-
-
-def test_a_plan_lists_its_calls_in_order():
-    """Two cycles of two updates: only the last cycle keeps its graph."""
-    z = ("z", "y", "x")
-    expected = [
-        Call(target="z", sources=z, graded=False),
-        Call(target="z", sources=z, graded=False),
-        Call(target="y", sources=("y", "z"), graded=False),
-        Call(target="z", sources=z, graded=True),
-        Call(target="z", sources=z, graded=True),
-        Call(target="y", sources=("y", "z"), graded=True),
+def literal_embedding(model, cells, identity):
+    """Identity vectors summed on the first token, zeros on the others, then the cells' tokens."""
+    tokens = model.config.identity_tokens
+    vectors = [[v.sum(0)] + [torch.zeros_like(v[0])] * (tokens - 1) for v in identity]
+    rows = [
+        torch.stack(first + [model.tokens[cell] for cell in row])
+        for first, row in zip(vectors, cells.tolist(), strict=True)
     ]
-    assert list(LoopPlan(cycles=2, inner=2).calls()) == expected
+    return torch.stack(rows) * math.sqrt(model.config.width)
 
 
-def test_the_one_step_plan_grades_two_calls():
-    """HRM's approximation keeps the graph of the last z and the last y update only."""
-    plan = LoopPlan(cycles=2, inner=3, gradient="step")
-    assert [call.graded for call in plan.calls()] == [False] * 6 + [True, True]
+def test_cast_weights_are_used_and_send_gradient_back():
+    """States and logits have the type of the cast; q-values and gradients stay float32."""
+    model = core(plan=trm_plan(1, 1), layers={"net": 1})
+    cells, identity = question()
+    results = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        model.zero_grad()
+        weights = cast_weights(model, dtype)
+        state = model.start(2, CPU, dtype)
+        states, read = run(model, weights, cells, identity.float(), state)
+        assert states["y"].dtype == states["z"].dtype == read[-1].logits_BSV.dtype == dtype
+        assert read[-1].halt_B.dtype == read[-1].continue_B.dtype == torch.float32
+        read[-1].logits_BSV.float().square().mean().backward()
+        results[dtype] = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+    full, half = results.values()
+    for name, gradient in full.items():
+        assert half[name].dtype == torch.float32
+        assert torch.cosine_similarity(half[name].flatten(), gradient.flatten(), 0) > 0.98, name
 
 
-def test_the_single_state_plan_has_no_z():
-    """Without inner updates there is one state, fed with the question at every loop."""
-    plan = LoopPlan(cycles=4, inner=0, graded=2)
-    assert {call.target for call in plan.calls()} == {"y"}
-    assert {call.sources for call in plan.calls()} == {("y", "x")}
-    assert [call.graded for call in plan.calls()] == [False, False, True, True]
-
-
-def test_a_segment_is_its_plan_written_out():
-    """One cycle of two updates is z, z, y with the sums of the method."""
-    model = core(plan=LoopPlan(cycles=1, inner=2))
-    x, start = question(model), model.start(2)
-    net = model._net
-    z = net(start.z_BLD + start.y_BLD + x)
-    z = net(z + start.y_BLD + x)
-    y = net(start.y_BLD + z)
-    latents, prediction = model.segment(x, start)
-    torch.testing.assert_close(latents.y_BLD, y)
-    torch.testing.assert_close(latents.z_BLD, z)
-    torch.testing.assert_close(prediction.logits_BSV, model.answer(y[:, 1:]))
-
-
-def gradient_of(plan):
-    model = core(plan=plan)
-    _, prediction = model.segment(question(model).detach(), model.start(2))
-    prediction.logits_BSV.square().sum().backward()
-    return model.blocks[0].swiglu.down.weight.grad.clone()
-
-
-def test_gradient_flows_through_the_last_cycle_only():
-    """The gradient of two cycles is that of one cycle begun where the first one ended."""
-    model = core(plan=LoopPlan(cycles=1, inner=2))
-    with torch.no_grad():
-        middle, _ = model.segment(question(model), model.start(2))
-    _, prediction = model.segment(question(model).detach(), middle)
-    prediction.logits_BSV.square().sum().backward()
-    expected = model.blocks[0].swiglu.down.weight.grad
-    torch.testing.assert_close(gradient_of(LoopPlan(cycles=2, inner=2)), expected)
-
-
-def test_plans_that_grade_less_have_other_gradients():
-    """One-step and full-cycle plans compute the same values but not the same gradient."""
-    full, step = LoopPlan(inner=3), LoopPlan(inner=3, gradient="step")
-    model, other = core(plan=full), core(plan=step)
-    said, also = (m.segment(question(m), m.start(2))[1].logits_BSV for m in (model, other))
-    torch.testing.assert_close(said, also)
-    assert not torch.allclose(gradient_of(full), gradient_of(step), rtol=1e-3)
-
-
-def test_earlier_segments_get_no_gradient():
-    """Detached latents carry values and no graph."""
+def test_run_without_weights_is_the_core_itself():
+    """None means its own parameters; their own cast to their own type changes nothing."""
     model = core()
-    latents, _ = model.segment(question(model), model.start(2))
-    assert latents.y_BLD.requires_grad
-    assert not latents.detach().y_BLD.requires_grad
-    torch.testing.assert_close(latents.detach().y_BLD, latents.y_BLD)
+    cells, identity = question()
+    arguments = cells, identity.float(), model.start(2, CPU, torch.float32)
+    plain = run(model, None, *arguments)[1][-1].logits_BSV
+    assert torch.equal(plain, model(*arguments)[1][-1].logits_BSV)
+    cast = run(model, cast_weights(model, torch.float32), *arguments)[1][-1].logits_BSV
+    assert torch.equal(plain, cast)
+
+
+@pytest.mark.parametrize("tokens", [0, 1, 4])
+def test_the_question_is_identity_then_cells(tokens):
+    """The vectors of a puzzle are summed on the first token, the rest of the tokens is zero."""
+    model = core(identity_tokens=tokens).double()
+    cells, identity = question()
+    expected = literal_embedding(model, cells, identity)
+    expected = expected if tokens else expected[:, 1:]
+    torch.testing.assert_close(model.embed(cells, identity), expected)
+    assert model.start(3, CPU, torch.bfloat16)["z"].shape == (3, tokens + 4, 8)
+
+
+def test_the_identity_may_reach_every_cell():
+    """With identity_everywhere the summed vector is added to each cell as well."""
+    model = core(identity_everywhere=True).double()
+    cells, identity = question()
+    vector = identity.sum(1) * math.sqrt(8)
+    x = model.embed(cells, identity)
+    torch.testing.assert_close(x[:, 0], vector)
+    torch.testing.assert_close(x[:, 2], vector + model.tokens[cells[:, 1]] * math.sqrt(8))
+
+
+def test_learned_positions_keep_the_variance():
+    """Learned positions are added to all L positions, and the sum is scaled by 0.7071."""
+    model = core(positions="learned").double()
+    cells, identity = question()
+    plain = literal_embedding(model, cells, identity)
+    expected = (plain + model.learned_LD * math.sqrt(8)) * math.sqrt(0.5)
+    torch.testing.assert_close(model.embed(cells, identity), expected)
+
+
+def answer(model, cells, identity):
+    state = model.start(len(cells), CPU, torch.float32)
+    return model(cells, identity.float(), state)[1][-1]
 
 
 def test_the_identity_names_the_task():
-    """The same grid under another trained identity gets another answer."""
+    """The same grid under another identity gets another answer."""
     model = core()
-    with torch.no_grad():
-        model.identity.weight.normal_(generator=torch.Generator().manual_seed(3))
-    cells = torch.ones(1, 4, dtype=torch.long)
-    one, other = (
-        model.segment(model.embed(cells, torch.tensor([[i]])), model.start(1))[1].logits_BSV
-        for i in (1, 2)
-    )
+    cells, identity = question()
+    one, other = (answer(model, cells[:1].expand(2, -1), identity).logits_BSV[i] for i in (0, 1))
     assert not torch.allclose(one, other, atol=1e-3)
 
 
-def test_identity_rows_are_summed():
-    """A puzzle that names two rows has the sum of both as its identity, also at every cell."""
-    model = core(identity_everywhere=True)
-    with torch.no_grad():
-        model.identity.weight.normal_(generator=torch.Generator().manual_seed(3))
-    cells = torch.ones(1, 4, dtype=torch.long)
-    both = model.embed(cells, torch.tensor([[1, 2]]))
-    vector = (model.identity.weight[1] + model.identity.weight[2]) * 8**0.5
-    torch.testing.assert_close(both[0, 0], vector)
-    torch.testing.assert_close(both[0, 1], vector + model.tokens.weight[1] * 8**0.5)
+def test_without_positions_a_permuted_grid_gets_the_permuted_answer():
+    """Attention with positions "none" treats cells as a set; with rotary positions it does not."""
+    order, (cells, identity) = torch.tensor([2, 0, 3, 1]), question()
+    for positions, same in (("none", True), ("rotary_flat", False), ("rotary_grid", False)):
+        model = core(positions=positions)
+        moved = answer(model, cells[:, order], identity).logits_BSV
+        told = answer(model, cells, identity).logits_BSV[:, order]
+        assert torch.allclose(moved, told, atol=1e-4) == same, positions
+
+
+def test_transposing_the_grid_transposes_the_answer_in_the_plane():
+    """Rows and columns differ for rotary_grid only in the channels that carry them."""
+    model = core(positions="rotary_grid", side=3, heads=1)
+    other = core(positions="rotary_grid", side=3, heads=1)
+    turned = model.cos_LP.unflatten(1, (2, 2)).flip(1).flatten(1)
+    cells = torch.randint(0, 5, (1, 9), generator=torch.Generator().manual_seed(0))
+    transposed = cells.reshape(3, 3).T.reshape(1, 9)
+    swap = torch.arange(9).reshape(3, 3).T.flatten()
+    other.cos_LP.copy_(turned)
+    other.sin_LP.copy_(model.sin_LP.unflatten(1, (2, 2)).flip(1).flatten(1))
+    identity = torch.zeros(1, 1, 8)
+    told = answer(model, cells, identity).logits_BSV[:, swap]
+    torch.testing.assert_close(answer(other, transposed, identity).logits_BSV, told)
 
 
 def test_the_start_says_not_right_yet():
-    """Before training the halting logit is -5 for every row, and the identity is zero."""
-    model = core()
-    _, prediction = model.segment(question(model), model.start(2))
-    assert prediction.halt_B.tolist() == [-5.0, -5.0]
-    assert not model.identity.weight.any()
+    """Before training both q-values are -5 for every row."""
+    torch.manual_seed(0)
+    said = answer(RecurrentCore(config()), *question())
+    assert said.halt_B.tolist() == said.continue_B.tolist() == [-5.0, -5.0]
 
 
 def test_start_vectors_are_saved_but_not_trained():
-    """The start of y and z is part of the saved weights and no parameter."""
+    """They are part of the saved weights and no parameter; the tables of positions are neither."""
     model = core()
-    assert "start_2D" in model.state_dict()
-    assert "start_2D" not in dict(model.named_parameters())
-    assert model.start(3).y_BLD.shape == (3, 5, 8)
+    assert "start_ND" in model.state_dict()
+    assert "start_ND" not in dict(model.named_parameters())
+    assert not any("cos" in name or "sin" in name for name in model.state_dict())
+    assert torch.equal(model.start(2, CPU, torch.float32)["z"][1, 3], model.start_ND[1])
 
 
-@pytest.mark.parametrize("mixer", ["attention", "mlp"])
-@pytest.mark.parametrize("rotary", ["flat", "grid"])
-@pytest.mark.parametrize("convolution", [True, False])
-def test_every_mixer_answers_every_cell(mixer, rotary, convolution):
-    """Each choice of mixer, positions and convolution gives finite logits for every cell."""
-    model = core(mixer=mixer, rotary=rotary, convolution=convolution, layers=2)
-    _, prediction = model.segment(question(model), model.start(2))
-    assert prediction.logits_BSV.shape == (2, 4, 5)
-    assert bool(torch.isfinite(prediction.logits_BSV).all())
+def test_start_weights_follow_the_table():
+    """Embedding and start vectors have the deviation that the table of initialise names."""
+    torch.manual_seed(0)
+    sizes = {"width": 512, "vocabulary": 40, "layers": {"net": 1}, "positions": "learned"}
+    model = RecurrentCore(config(side=6, **sizes))
+    for weight in (model.tokens, model.learned_LD):
+        assert float(weight.detach().std()) == pytest.approx(512**-0.5, rel=0.02)
+    assert float(model.start_ND.std()) == pytest.approx(1, rel=0.05)
+
+
+CONVOLUTIONS = [
+    None,
+    Convolution(),
+    Convolution(kind="plane", place="mlp_input", kernel=3),
+    Convolution(kind="plane", place="mlp_expansion", kernel=3),
+]
+
+
+@pytest.mark.parametrize(("mixer", "positions"), [("attention", "rotary_grid"), ("mlp", "none")])
+@pytest.mark.parametrize("convolution", CONVOLUTIONS)
+@pytest.mark.parametrize("plan", [trm_plan(2, 1), direct_plan()], ids=["trm", "direct"])
+def test_every_choice_answers_every_cell(mixer, positions, convolution, plan):
+    """Each mixer, convolution and plan gives finite logits for every cell."""
+    model = core(mixer=mixer, positions=positions, convolution=convolution, plan=plan)
+    said = answer(model, *question()).logits_BSV
+    assert said.shape == (2, 4, 5)
+    assert bool(torch.isfinite(said).all())
 
 
 def test_parameters_are_counted_by_hand():
-    """Embeddings, one block and heads add up to the literal count."""
-    width, inner = 8, 32
+    """Embedding, one block and heads add up to the literal count."""
+    width, inner = 8, 24
     block = 4 * width**2 + 3 * width * inner
-    expected = 5 * width + 4 * width + block + 5 * width + width + 1
-    assert count_parameters(core()) == expected
+    expected = 5 * width + block + 5 * width + 2 * width + 2
+    assert count_parameters(core(layers={"net": 1})) == expected
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch's own, as inductor loads
+def test_a_compiled_segment_equals_the_plain_one():
+    """torch.compile takes the segment in one graph, casts included (20 s on two idle cores)."""
+    model = core(plan=urm_plan(2, 1), layers={"net": 1}, convolution=Convolution())
+    cells, identity = question()
+    start = model.start(2, CPU, torch.float32)
+
+    def segment(cells, identity, state):
+        weights = cast_weights(model, torch.float32)
+        states, read = run(model, weights, cells, identity, state)
+        return read[-1].logits_BSV.square().mean() + read[-1].halt_B.mean(), states
+
+    results = []
+    for call in (segment, torch.compile(segment, fullgraph=True)):
+        model.zero_grad()
+        loss, states = call(cells, identity.detach().float(), start)
+        loss.backward()
+        results.append((loss.detach(), states, [p.grad for p in model.parameters()]))
+    torch.testing.assert_close(results[0], results[1], rtol=1e-3, atol=1e-4)

@@ -17,9 +17,11 @@ from models.supervision import (
     Halting,
     Rows,
     Supervision,
+    add_losses,
     draw_minimum,
     empty_carry,
     free_slots,
+    map_carry,
     refill,
     supervise,
 )
@@ -222,7 +224,12 @@ def gradients(core, table, total):
 def fast_step(core, carry, table, examples, place, minimum, rules):
     """One step of the product: the stream's next examples into the free slots, then a segment."""
     free, rank = free_slots(carry)
-    taken = place + rank
+    after = one_process(core, carry, table, examples, place + rank, minimum, rules)
+    return place + free.sum(), *after
+
+
+def one_process(core, carry, table, examples, taken, minimum, rules):
+    """The part of a step in which each slot knows the example that it would take."""
     fresh = Rows(
         cells_BS=examples.cells_BS[taken],
         labels_BS=examples.labels_BS[taken],
@@ -230,7 +237,7 @@ def fast_step(core, carry, table, examples, place, minimum, rules):
     )
     carry = refill(core, carry, fresh, torch.from_numpy(minimum), rules.halting)
     identity = table[carry.rows.identifiers_BI]
-    return place + free.sum(), *supervise(core, None, carry, identity, rules)
+    return supervise(core, None, carry, identity, rules)
 
 
 def compare_carries(carry, slots):
@@ -303,6 +310,37 @@ def test_no_example_is_lost():
         seen += [number for number, age in zip(numbers, ages, strict=True) if age == 1]
     assert seen == list(range(int(place)))
     assert len(seen) > 2 * SLOTS
+
+
+def test_processes_are_one():
+    """Two processes of two and three slots do what one of five does: examples, ages, losses.
+
+    A process takes the examples behind those of the free slots of the processes before it.
+    """
+    plan, halting, loss = CASES["hrm"]
+    core, examples = make_core(plan), make_examples()
+    table = torch.randn(EXAMPLES, 8, dtype=torch.float64)
+    rules = Supervision(halting=halting, loss=loss, rows_total=SLOTS)
+    whole = empty_carry(core, SLOTS, 2, dtype=torch.float64)
+    parts = [map_carry(lambda x, own=own: x[own], whole) for own in (slice(2), slice(2, 5))]
+    place = torch.zeros((), dtype=torch.long)
+    for step in range(STEPS):
+        randomise_heads(core, step)
+        minimum = draw_minimum(halting, 11, step, SLOTS)
+        after, losses, before = [], [], place
+        for part, own in zip(parts, (slice(2), slice(2, 5)), strict=True):
+            free, rank = free_slots(part)
+            taken = before + rank
+            before = before + free.sum()
+            outcome = one_process(core, part, table, examples, taken, minimum[own], rules)
+            after.append(outcome[0])
+            losses.append(outcome[1])
+        place, whole, cost = fast_step(core, whole, table, examples, place, minimum, rules)
+        parts = after
+        joined = map_carry(lambda *x: torch.cat(x), *parts)
+        map_carry(torch.testing.assert_close, joined, whole)
+        assert int(before) == int(place)
+        torch.testing.assert_close(add_losses(losses).total, cost.total.detach())
 
 
 def test_exploration_is_that_of_the_rule():

@@ -142,7 +142,7 @@ def test_an_interrupt_inside_log_reaches_the_program_and_leaves_tracking_whole(h
         "text = {'text': 'x'}\n"
         "while caught < 300:\n"
         "    try:\n"
-        "        signal.setitimer(signal.ITIMER_REAL, 0.0005)  # once: none comes outside of `try`\n"
+        "        signal.setitimer(signal.ITIMER_REAL, 0.0005)  # once, within `try`\n"
         "        while True:\n"
         "            step += 1\n"
         "            run.log({'a': step, **(text if step % 9 == 0 else {})}, step=step)\n"

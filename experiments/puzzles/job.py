@@ -1,0 +1,153 @@
+"""A training as the settings describe it: what does not change while it runs, and what it says."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from experiments.puzzles.settings import Settings
+from experiments.puzzles.state import State
+from experiments.puzzles.world import World
+from models.ema import check_decay
+from models.losses import LossConfig
+from models.puzzles import Split
+from models.recurrent import count_parameters
+from models.stream import steps_of
+from models.supervision import Carry, Halting, SegmentLoss, Supervision, supervise
+from orchestrator import track
+
+Timed = Callable[[str], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One training among several of a run: the prefix of its series, and where its steps begin.
+
+    `extra` is kept in its checkpoints for whoever runs the members.
+    """
+
+    prefix: str = ""
+    first: int = 0
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What does not change while training."""
+
+    run: track.Run
+    settings: Settings
+    world: World
+    member: Member
+    steps: int
+    rules: Supervision
+    forward: Callable[..., tuple[Carry, SegmentLoss]]
+
+
+def make_job(run: track.Run, settings: Settings, world: World, member: Member, split: Split) -> Job:
+    """What the settings mean on this data and these processes.
+
+    Raises:
+        ValueError: the epochs make no step, the average is too slow for the run, or the batch
+            cannot be shared.
+    """
+    steps = settings.steps or steps_of(settings.epochs, split, settings.batch)
+    if steps == 0:
+        raise ValueError(f"epochs={settings.epochs}: less than one batch of {settings.batch}")
+    if settings.ema:
+        check_decay(settings.ema, steps)
+    if settings.batch % (world.size * settings.accumulate):
+        raise ValueError(
+            f"batch={settings.batch}: {world.size} processes with accumulate="
+            f"{settings.accumulate} cannot share it evenly"
+        )
+    compiled = settings.compile != "off"
+    return Job(
+        run=run,
+        settings=settings,
+        world=world,
+        member=member,
+        steps=steps,
+        rules=Supervision(
+            halting=Halting(
+                segments=settings.segments,
+                exploration=settings.exploration,
+                drawn=settings.exploration_drawn,
+                rule=settings.halting,
+                continue_target=settings.continue_target,
+            ),
+            loss=LossConfig(
+                kind="softmax" if settings.loss == "softmax" else "stablemax",
+                precision="float64" if settings.loss == "stablemax64" else "float32",
+            ),
+            rows_total=settings.batch,
+        ),
+        forward=torch.compile(supervise, mode=settings.compile) if compiled else supervise,
+    )
+
+
+def phases(job: Job, *, timed: bool) -> Timed:
+    """`run.phase`, or nothing; a GPU is waited for at both ends of a phase that is timed."""
+
+    @contextmanager
+    def phase(name: str) -> Iterator[None]:
+        if job.world.device.type == "cuda":
+            torch.cuda.synchronize()
+        with job.run.phase(name):
+            yield
+            if job.world.device.type == "cuda":
+                torch.cuda.synchronize()
+
+    return phase if timed and job.world.rank == 0 else lambda _: nullcontext()
+
+
+def describe(job: Job, state: State, split: Split) -> None:
+    """Say what is trained on what, on rank 0."""
+    if job.run.rank != 0:
+        return
+    meta = state.study.meta
+    puzzles = len(split.group_indices_G1) - 1
+    parameters = count_parameters(state.study.core)
+    job.run.config.update(asdict(job.settings) | {"data_name": meta.name})
+    job.run.define_metric(f"{job.member.prefix}train/loss", unit="nats", goal="min")
+    job.run.summary({"parameters": parameters, "puzzles": puzzles})
+    say(
+        job,
+        f"{meta.name}: {puzzles} puzzles, {split.examples} examples; "
+        f"{job.settings.model} with {parameters:,} parameters; step {state.step} of {job.steps}",
+    )
+
+
+def report(job: Job, state: State, loss: SegmentLoss, norm: Tensor) -> None:
+    """Log and print the step; the figures are those of the whole batch."""
+    rate = state.optimizers[0].param_groups[0]["lr"]
+    parts = {
+        "train/loss": loss.total,
+        "train/grid_loss": loss.grid,
+        "train/halt_loss": loss.halt,
+        "train/exact": loss.exact,
+        "train/lr": rate,
+        "train/grad_norm": norm,
+    }
+    log(job, state, parts)
+    say(
+        job,
+        f"step {state.step} loss {float(loss.total):.4f} exact {float(loss.exact):.3f} "
+        f"lr {rate:.2e} grad {float(norm):.2f}",
+    )
+
+
+def log(job: Job, state: State, values: Mapping[str, float | Tensor]) -> None:
+    """Write points, on rank 0 only: one series, not one per process."""
+    if job.run.rank == 0:
+        named = {job.member.prefix + name: value for name, value in values.items()}
+        job.run.log(named, step=job.member.first + state.step)
+
+
+def say(job: Job, text: str) -> None:
+    """Print a line, on rank 0."""
+    if job.run.rank == 0:
+        print(f"{job.member.prefix}{text}", flush=True)
