@@ -245,12 +245,14 @@ def programs(tmp_path_factory, puzzle_cache):
     def by_hand(folder, *arguments, program="train.py"):
         return wait(start(program, arguments, (), environment(puzzle_cache), folder))
 
-    def shared(name, config, launcher=(), program="train.py"):
+    def shared(name, config, launcher=(), program="train.py", prepare=None):
         """A run that ended well, made once in a session; tests copy it before they change it."""
         folder = session_folder(tmp_path_factory) / f"shared {name}"
         with locked(folder.with_suffix(".lock")):
             if not (folder / "done").exists():
                 run = make_run(folder, config)
+                if prepare is not None:
+                    prepare(run)
                 code, text = complete(run, launcher=launcher, program=program)
                 assert code == 0, text
                 (folder / "done").write_text(text)
