@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name that every PyTorch text uses
 from torch import Tensor
 
-IGNORE = -100
+from models.puzzles import IGNORE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.puzzles import BLANK, PuzzleSet, Split
+from models.stream import philox
 
 Tokens = NDArray[np.uint8]
 
@@ -67,8 +68,8 @@ class Maze:
             raise ValueError(f"train={self.train}, test={self.test}: ask for 1 of each or more")
         if not 1 <= self.augmentations <= 8:
             raise ValueError(f"augmentations={self.augmentations}: a square has 1 to 8 views")
-        if self.seed < 0:
-            raise ValueError(f"seed={self.seed}: a seed is 0 or more")
+        if not 0 <= self.seed < 2**64:
+            raise ValueError(f"seed={self.seed}: choose one from 0 to 2**64 - 1")
 
     @property
     def name(self) -> str:
@@ -105,7 +106,7 @@ def build(maze: Maze) -> PuzzleSet:
 
 def _different(maze: Maze) -> Tokens:
     """Mazes [train + test, S], no two of them views of one another."""
-    generator = np.random.Generator(np.random.Philox(key=[maze.seed, 0]))
+    generator = philox(maze.seed, 0)
     found: dict[bytes, Tokens] = {}
     wanted = maze.train + maze.test
     while len(found) < wanted:
@@ -325,10 +326,10 @@ def _walk(tokens_S: Tokens, inputs_S: Tokens, side: int, start: int) -> int:
     while tokens_S[cell] != GOAL:
         ways, onward = 0, -1
         for i in range(_neighbours(cell, side, near)):
-            if near[i] != before and tokens_S[near[i]] in (PATH, GOAL, START):
+            if near[i] != before and tokens_S[near[i]] in (PATH, GOAL):
                 ways += 1
                 onward = near[i]
-        if ways != 1:  # a dead end or a fork; so no cell is ever entered twice
+        if ways != 1:  # a dead end or a fork; so the walk never meets itself, and ends
             return -1
         cell, before, moves = onward, cell, moves + 1
     return moves if moves == marked + 1 else -1

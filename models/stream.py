@@ -14,6 +14,12 @@ from models.puzzles import Split
 Order = Literal["groups", "examples"]
 
 
+def philox(seed: int, number: int) -> np.random.Generator:
+    """The random numbers of one pass, step or part of a whole that has a seed; both below 2**64."""
+    # As a list, a large and a small number would become floats on their way in.
+    return np.random.Generator(np.random.Philox(key=np.array([seed, number], np.uint64)))
+
+
 class Stream:
     """An endless stream of examples that is a function of the split, the order and the seed.
 
@@ -28,8 +34,8 @@ class Stream:
     def __init__(self, split: Split, order: Order, seed: int) -> None:
         if order not in ("groups", "examples"):
             raise ValueError(f'order={order!r}: choose "groups" or "examples"')
-        if seed < 0:
-            raise ValueError(f"seed={seed}: a seed is 0 or more")
+        if not 0 <= seed < 2**64:
+            raise ValueError(f"seed={seed}: choose one from 0 to 2**64 - 1")
         self._split, self._order, self._seed = split, order, seed
         self._lengths_P = np.diff(split.puzzle_indices_P1)
         self._starts = [0]  # where pass k starts in the stream, as far as it was asked for
@@ -46,18 +52,18 @@ class Stream:
         return np.concatenate(parts)
 
     def _pass_of(self, position: int) -> int:
-        while self._starts[-1] <= position:
+        while self._starts[-1] < position:
             self._starts.append(self._starts[-1] + self._length(len(self._starts) - 1))
         return bisect_right(self._starts, position) - 1
 
     def _length(self, number: int) -> int:
         if self._order == "examples":
             return self._split.examples
-        return int(self._lengths_P[self._drawn(self._generator(number))].sum())
+        return int(self._lengths_P[self._drawn(philox(self._seed, number))].sum())
 
     def _pass(self, number: int) -> NDArray[np.int64]:
         if self._read[0] != number:
-            generator = self._generator(number)
+            generator = philox(self._seed, number)
             if self._order == "examples":
                 order = generator.permutation(self._split.examples)
             else:
@@ -65,9 +71,6 @@ class Stream:
                 order = _examples_of(self._split, puzzles)
             self._read = (number, order)
         return self._read[1]
-
-    def _generator(self, number: int) -> np.random.Generator:
-        return np.random.Generator(np.random.Philox(key=[self._seed, number]))
 
     def _drawn(self, generator: np.random.Generator) -> NDArray[np.int64]:
         """One puzzle of each group, [G]."""
@@ -93,8 +96,7 @@ def fast_groups(split: Split, share: float, seed: int) -> NDArray[np.int64]:
     """
     if not 0 < share <= 1:
         raise ValueError(f"share={share}: choose a share of the groups above 0 and up to 1")
-    generator = np.random.Generator(np.random.Philox(key=[seed, 0]))
-    chosen = generator.permutation(split.groups)[: max(1, round(share * split.groups))]
+    chosen = philox(seed, 0).permutation(split.groups)[: max(1, round(share * split.groups))]
     return np.sort(chosen)
 
 

@@ -178,7 +178,9 @@ def draw_minimum(halting: Halting, seed: int, step: int, slots: int) -> NDArray[
     """
     if halting.segments == 1:
         return np.zeros(slots, dtype=np.int64)
-    generator = np.random.Generator(np.random.Philox(counter=EXPLORATION, key=[seed, step]))
+    generator = np.random.Generator(
+        np.random.Philox(counter=EXPLORATION, key=np.array([seed, step], np.uint64))
+    )
     explored = generator.random(slots) < halting.exploration
     return np.where(explored, generator.integers(2, halting.segments + 1, slots), 0)
 

@@ -14,8 +14,7 @@ from torch import Tensor
 from experiments.puzzles.settings import Settings
 from experiments.puzzles.study import Study
 from experiments.puzzles.world import World, everyones
-from models.losses import IGNORE
-from models.puzzles import Split
+from models.puzzles import IGNORE, Split
 from models.stream import Stream
 from models.supervision import Halting, Rows, draw_minimum
 

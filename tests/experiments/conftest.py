@@ -27,7 +27,7 @@ from models.puzzles import read_split
 ROOT = Path(__file__).resolve().parents[2]
 PUZZLES = ROOT / "experiments" / "puzzles"
 TWO_WORKERS = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-DEADLINE = 120.0
+DEADLINE = 240.0
 
 # Rows stay for up to three segments, so some are in the middle of their lives at every checkpoint.
 SUDOKU = {
@@ -245,12 +245,14 @@ def programs(tmp_path_factory, puzzle_cache):
     def by_hand(folder, *arguments, program="train.py"):
         return wait(start(program, arguments, (), environment(puzzle_cache), folder))
 
-    def shared(name, config, launcher=(), program="train.py"):
+    def shared(name, config, launcher=(), program="train.py", prepare=None):
         """A run that ended well, made once in a session; tests copy it before they change it."""
         folder = session_folder(tmp_path_factory) / f"shared {name}"
         with locked(folder.with_suffix(".lock")):
             if not (folder / "done").exists():
                 run = make_run(folder, config)
+                if prepare is not None:
+                    prepare(run)
                 code, text = complete(run, launcher=launcher, program=program)
                 assert code == 0, text
                 (folder / "done").write_text(text)

@@ -151,7 +151,7 @@ def test_the_short_convolution_equals_that_of_pytorch():
     layer, x = ShortConvolution(6, 2), normal(2, 7, 6)
     theirs = torch.nn.Conv1d(6, 6, 2, groups=6, padding=1)
     with torch.no_grad():
-        theirs.weight.copy_(layer.taps.T[:, None])
+        theirs.weight.copy_(layer.taps.permute(2, 1, 0))
         theirs.bias.copy_(layer.bias)
     expected = torch.nn.functional.silu(theirs(x.transpose(1, 2))[..., :7]).transpose(1, 2)
     torch.testing.assert_close(layer(x), expected)

@@ -125,13 +125,6 @@ def test_identifiers_of_examples_follow_their_puzzles():
     assert split_of([[2, 1], [3]]).identifiers_N().tolist() == [1, 1, 2, 3, 3, 3]
 
 
-def test_labels_of_padding_are_not_scored():
-    """Label 0 becomes the class that losses ignore; the others keep their numbers."""
-    classes = puzzles.scored(np.array([[0, 1, 255]], np.uint8))
-    assert classes.tolist() == [[puzzles.IGNORE, 1, 255]]
-    assert classes.dtype == np.int64
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

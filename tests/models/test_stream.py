@@ -77,6 +77,14 @@ def test_passes_and_seeds_differ(order):
     assert first != list(range(50))
 
 
+@pytest.mark.parametrize("seed", [2**63, 2**64 - 1])
+def test_large_seeds_are_told_apart(seed):
+    """A seed that does not fit into a float is not rounded to its neighbour."""
+    split = split_of([[1]] * 50)
+    orders = [Stream(split, "examples", s).window(0, 50).tolist() for s in (seed, seed - 1)]
+    assert orders[0] != orders[1]
+
+
 def test_the_order_is_fixed_for_ever():
     """A checkpoint saves one number, so the stream must not change with the code."""
     split = split_of(RAGGED)
@@ -102,10 +110,12 @@ def test_a_stream_reads_a_folder(tmp_path):
     assert np.array_equal(read.window(0, 50), Stream(made.train, "groups", 3).window(0, 50))
 
 
-@pytest.mark.parametrize(("order", "seed"), [("puzzles", 0), ("groups", -1)])
+@pytest.mark.parametrize(("order", "seed"), [("puzzles", 0), ("groups", -1), ("groups", 2**64)])
 def test_a_stream_refuses_what_it_cannot_do(order, seed):
     """Unknown orders and seeds are told as such."""
-    with pytest.raises(ValueError, match="order='puzzles'" if seed == 0 else "seed=-1"):
+    with pytest.raises(
+        ValueError, match="order='puzzles'" if seed == 0 else f"seed={seed}: choose"
+    ):
         Stream(split_of(RAGGED), order, seed)
 
 
