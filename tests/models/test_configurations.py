@@ -33,6 +33,14 @@ def test_heads_are_as_published():
     assert (heads(11), heads(12)) == (12_290, 13_314)
 
 
+def test_named_configurations_run_the_published_loops():
+    """HRM 2 x 2 cycles, TRM T = 3 with n = 6 on Sudoku and 4 on ARC, URM 12 loops, 6 graded."""
+    assert hrm.original().plan == hrm.small().plan == hrm.hrm_plan(2, 2)
+    assert trm.mlp().plan == trm.trm_plan(3, 6)
+    assert trm.attention().plan == trm.trm_plan(3, 4)
+    assert urm.original().plan == urm.urm_plan(12, 6)
+
+
 @pytest.mark.parametrize(
     ("chosen", "blocks", "vocabulary"),
     [

@@ -29,6 +29,17 @@ def literal_embedding(model, cells, identity):
     return torch.stack(rows) * math.sqrt(model.config.width)
 
 
+@pytest.mark.parametrize("tokens", [1, 3])
+def test_the_halting_heads_read_the_first_position(tokens):
+    """Of the answer's state the q-head is given position 0, whatever the number of tokens."""
+    model = core(plan=trm_plan(1, 1), layers={"net": 1}, identity_tokens=tokens)
+    given = []
+    model.q_head.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
+    latents, _ = model(*question(), model.start(2, CPU, torch.float32))
+    assert len(given) == 1
+    assert given[0].equal(latents["y"][:, 0])
+
+
 def test_cast_weights_are_used_and_send_gradient_back():
     """States and logits have the type of the cast; q-values and gradients stay float32."""
     model = core(plan=trm_plan(1, 1), layers={"net": 1})

@@ -199,8 +199,8 @@ def test_the_interval_is_that_of_a_share():
     """Of 400 tasks 30% solved the interval is about 1.96 standard errors wide each way."""
     low, high = bootstrap(np.repeat([1.0, 0.0], [120, 280]))
     error = 1.96 * np.sqrt(0.3 * 0.7 / 400)
-    assert low == pytest.approx(0.3 - error, abs=0.01)
-    assert high == pytest.approx(0.3 + error, abs=0.01)
+    assert low == pytest.approx(0.3 - error, abs=0.003)
+    assert high == pytest.approx(0.3 + error, abs=0.003)
 
 
 def test_the_interval_is_seeded_and_has_no_width_without_spread():
