@@ -57,3 +57,22 @@ def test_an_unknown_parameter_is_refused():
         read_entries({"member": {}, "members": {"one": {}}, "seeds": [0]})
     with pytest.raises(ValueError, match="write key=value"):
         read_settings({}, ["lr"])
+
+
+@pytest.mark.parametrize("key", ["forward_only", "lr", "lr_end", "weight_decay", "identity_lr"])
+def test_a_rate_below_zero_is_refused(key):
+    """So is a number of loops, and what is no number."""
+    with pytest.raises(ValueError, match=f"{key}=-1.*: at least 0"):
+        read_settings({key: -1})
+    if key != "forward_only":
+        with pytest.raises(ValueError, match=f"{key}=nan: at least 0"):
+            read_settings({key: float("nan")})
+
+
+def test_answers_are_asked_after_as_many_segments_as_in_training():
+    """Unless `eval_segments` says another number; more segments than in training can ruin one."""
+    assert read_settings({"segments": 16}).eval_segments == (16,)
+    assert read_settings({}).eval_segments == (read_settings({}).segments,)
+    assert read_settings({"segments": 16}, ["eval_segments=4,8"]).eval_segments == (4, 8)
+    with pytest.raises(ValueError, match=r"eval_segments=\[0\]"):
+        read_settings({"eval_segments": [0]})
