@@ -136,7 +136,7 @@ def test_a_wrong_setting_ends_for_good(programs, tmp_path):
     run = programs.make_run(tmp_path)
     code, text = programs.complete(run, arguments=["widht=16"])
     assert code == 93
-    assert "train.py: 'widht=16': write key=value with a key of" in text
+    assert "train.py: no such setting: widht (did you mean width?)" in text
     assert "Traceback" not in text
     assert programs.events(run, "finish")[0]["code"] == 93
     assert programs.series(run, "train/loss") == {}

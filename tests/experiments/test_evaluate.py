@@ -200,10 +200,10 @@ def test_what_would_leak_or_cannot_be_is_refused(
 
 
 def test_other_sudokus_may_be_evaluated(programs, sudoku_run, sudoku, tmp_path):
-    """A set of other puzzles of the same size is scored: it gives away no answer."""
+    """A set of other puzzles of the same size is scored if no answer of it was trained on."""
     run = programs.make_run(tmp_path)
     path = sudoku_run / "checkpoints" / "step_80"
-    arguments = [f"checkpoint={path}", "data_seed=5", "test_puzzles=7"]
+    arguments = [f"checkpoint={path}", "data_seed=4", "test_puzzles=7"]
     code, text = programs.complete(run, program="evaluate.py", arguments=arguments)
     assert code == 0, text
     assert "7 test puzzles" in text

@@ -25,7 +25,7 @@ CELLS = {"sudoku": 11, "maze": 6, "arc1": 12, "arc2": 12}
 
 def test_arguments_win_over_the_config():
     """A key=value argument beats the resolved config, which beats the default."""
-    read = read_settings({"lr": 0.5, "width": 32, "note": "mine"}, ["lr=1e-4"])
+    read = read_settings({"lr": 0.5, "width": 32}, ["lr=1e-4"])
     assert (read.lr, read.width, read.batch) == (1e-4, 32, Settings().batch)
 
 
@@ -52,8 +52,7 @@ def test_a_choice_that_is_none_names_the_others(key):
         ({"epochs": 3}, "either steps or epochs"),
         ({"steps": 0}, "either steps or epochs"),
         ({"batch": 9, "accumulate": 2}, "batch=9: no multiple of accumulate=2"),
-        ({"eval_segments": []}, "eval_segments: at least one"),
-        ({"eval_segments": [0, 4]}, "eval_segments: at least one count of at least 1"),
+        ({"eval_segments": [0, 4]}, r"eval_segments=\[0, 4\]: counts of at least 1"),
         ({"eval_share": 0}, r"eval_share=0\.0: above 0 and up to 1"),
         ({"best": "val/exact"}, "nothing is evaluated while eval_every is 0"),
     ],
