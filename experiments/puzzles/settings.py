@@ -26,7 +26,7 @@ class Settings:
     model: str = "trm"
     width: int = 64
     heads: int = 4
-    layers: int = 1
+    layers: tuple[int, ...] = (1,)  # of each module, or one number for all: HRM has H, L
     expansion: float = 4.0
     inner_multiple: int = 32
     mixer: str = "attention"  # or "mlp": over positions
@@ -76,7 +76,7 @@ class Settings:
     # Where and how.
     device: str = "auto"
     precision: str = "auto"  # bf16 on a GPU, else fp32
-    compile: str = "off"  # default, reduce-overhead (CUDA graphs), max-autotune
+    compile: str = "off"  # blocks (quick to compile), segment (whole), graphs (CUDA graphs of it)
     checkpoint_every: int = 300
     keep: int = 0  # newest checkpoints that stay, 0: all
     log_every: int = 10
@@ -125,9 +125,9 @@ CHOICES = {
     "loss": ("softmax", "stablemax", "stablemax64"),
     "optimizer": ("adamw", "adam_atan2", "muon", "muon_urm"),
     "precision": ("auto", "fp32", "bf16"),
-    "compile": ("off", "default", "reduce-overhead", "max-autotune"),
+    "compile": ("off", "blocks", "segment", "graphs"),
 }
-_AT_LEAST_ONE = ("width", "heads", "layers", "segments", "batch", "accumulate", "eval_batch")
+_AT_LEAST_ONE = ("width", "heads", "segments", "batch", "accumulate", "eval_batch")
 _AT_LEAST_ONE += ("checkpoint_every", "log_every", "threads", "augmentations", "cycles", "inner")
 _AT_LEAST_ZERO = ("steps", "epochs", "eval_every", "keep", "warmup", "clip", "data_seed", "seed")
 _AT_LEAST_ZERO += ("forward_only", "lr", "lr_end", "weight_decay")
@@ -142,6 +142,8 @@ def _check(settings: Settings) -> None:
         raise ValueError(f"batch={settings.batch}: no multiple of accumulate={settings.accumulate}")
     if settings.best and not settings.eval_every:
         raise ValueError(f"best={settings.best}: nothing is evaluated while eval_every is 0")
+    if settings.compile == "graphs" and settings.accumulate > 1:
+        raise ValueError("compile=graphs keeps the results of one part only: set accumulate=1")
 
 
 def _check_values(settings: Settings) -> None:

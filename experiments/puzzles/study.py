@@ -70,7 +70,7 @@ def core_config(settings: Settings, meta: Meta) -> CoreConfig:
         identity_tokens=settings.identity_tokens,
         width=settings.width,
         heads=settings.heads,
-        layers=dict.fromkeys(sorted({call.module for call in plan.calls}), settings.layers),
+        layers=_layers(settings, plan),
         expansion=settings.expansion,
         inner_multiple=settings.inner_multiple,
         mixer=settings.mixer,
@@ -91,6 +91,17 @@ def loop_plan(settings: Settings) -> LoopPlan:
     if settings.model == "direct":
         return direct_plan()
     return trm_plan(settings.cycles, settings.inner)
+
+
+def _layers(settings: Settings, plan: LoopPlan) -> dict[str, int]:
+    modules = sorted({call.module for call in plan.calls})
+    counts = settings.layers * len(modules) if len(settings.layers) == 1 else settings.layers
+    if len(counts) != len(modules):
+        raise ValueError(
+            f"layers={list(settings.layers)}: {settings.model} has the modules "
+            f"{', '.join(modules)}: one number for each, or one for all"
+        )
+    return dict(zip(modules, counts, strict=True))
 
 
 def _convolution(text: str) -> Convolution | None:

@@ -42,6 +42,10 @@ def test_every_published_network_can_be_said_in_params():
     of_trm = ORIGINAL | {"model": "trm", "cycles": 3, "inner": 4, "layers": 2}
     assert config(of_trm | {"identity_tokens": 16}, ARC) == trm.attention(12, 30)
     assert config(ORIGINAL | {"model": "direct", "layers": 8}, SUDOKU) == direct.original(11, 9)
+    small = {"model": "hrm", "cycles": 2, "inner": 2, "width": 256, "layers": [4, 3]}
+    assert config(ORIGINAL | small, ARC) == hrm.small(12, 30)
+    with pytest.raises(ValueError, match=r"layers=\[4, 3, 1\]: hrm has the modules H, L"):
+        config(ORIGINAL | small | {"layers": [4, 3, 1]}, ARC)
     paper = {"model": "urm", "cycles": 8, "forward_only": 2, "read_each": True}
     plan = config(ORIGINAL | paper | {"convolution": "row@mlp_expansion"}, ARC).plan
     assert plan == urm.urm_plan(8, 2, read_each=True)

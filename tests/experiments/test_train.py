@@ -151,11 +151,11 @@ def test_epochs_say_how_many_steps(programs, tmp_path):
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler here")
 def test_compiled_training_gives_the_same_losses(programs, sudoku_run, tmp_path):
-    """compile=default follows the losses of eager training, exploration and halting included.
+    """compile=blocks follows the losses of eager training, exploration and halting included.
 
     About 40 s of one core when torch's cache of compiled code is empty, and 6 s when it is not.
     """
-    run = programs.make_run(tmp_path, compile="default", eval_every=40, checkpoint_every=40)
+    run = programs.make_run(tmp_path, compile="blocks", eval_every=40, checkpoint_every=40)
     code, text = programs.complete(run, warnings="default")  # torch's own, of its older parts
     assert code == 0, text
     eager = programs.series(sudoku_run, "train/loss")
