@@ -132,13 +132,3 @@ def test_all_workers_stop_at_the_same_step(programs, config, tmp_path):
     assert stopped == max(programs.series(run, "train/loss")) < 400
     assert text.count(f"saved step {stopped} of 400") == 2
     assert programs.events(run, "finish") == [{"code": 75, "error": None}] * 2
-
-
-def test_a_batch_that_the_workers_cannot_share_is_refused(programs, config, tmp_path):
-    """An odd batch for two workers ends with 93 and says so; neither waits for the other."""
-    run = programs.make_run(tmp_path, config, batch=9)
-    code, text = programs.complete(run, launcher=programs.TWO_WORKERS)
-    assert code != 0
-    assert "batch=9: 2 processes with accumulate=1 cannot share it evenly" in text
-    assert 93 in [data["code"] for data in programs.events(run, "finish")]
-    assert programs.manifests(run) == []

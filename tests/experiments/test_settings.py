@@ -25,7 +25,7 @@ CELLS = {"sudoku": 11, "maze": 6, "arc1": 12, "arc2": 12}
 
 def test_arguments_win_over_the_config():
     """A key=value argument beats the resolved config, which beats the default."""
-    read = read_settings({"lr": 0.5, "width": 32, "note": "mine"}, ["lr=1e-4"])
+    read = read_settings({"lr": 0.5, "width": 32}, ["lr=1e-4"])
     assert (read.lr, read.width, read.batch) == (1e-4, 32, Settings().batch)
 
 
