@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from experiments.puzzles.evaluate import check_data
 from experiments.puzzles.evaluation import Predicted, evaluate, score
 from experiments.puzzles.pictures import draw_predictions
 from experiments.puzzles.settings import read_settings
@@ -24,16 +25,27 @@ def evaluated(programs, run, folder, *arguments):
     return copy, text
 
 
-@pytest.fixture(scope="module")
-def sudoku(programs, sudoku_run, tmp_path_factory):
-    """The evaluation of every checkpoint of the training on Sudoku."""
-    return evaluated(programs, sudoku_run, tmp_path_factory.mktemp("evaluated"))
+def shared(programs, name, trained):
+    """The evaluation of every checkpoint of a run, made once, and what was printed."""
+    run = programs.shared(
+        name,
+        {},
+        program="evaluate.py",
+        prepare=lambda run: shutil.copytree(trained / "checkpoints", run / "checkpoints"),
+    )
+    return run, (run.parent / "done").read_text()
 
 
 @pytest.fixture(scope="module")
-def arc(programs, arc_run, tmp_path_factory):
-    """The evaluation of every checkpoint of the training on ARC."""
-    return evaluated(programs, arc_run, tmp_path_factory.mktemp("evaluated"))
+def sudoku(programs, sudoku_run):
+    """The evaluation of the training on Sudoku."""
+    return shared(programs, "sudoku evaluated", sudoku_run)
+
+
+@pytest.fixture(scope="module")
+def arc(programs, arc_run):
+    """The evaluation of the training on ARC."""
+    return shared(programs, "arc evaluated", arc_run)
 
 
 STEPS = [10, 20, 30, 40, 50, 60, 70, 80]
@@ -175,19 +187,33 @@ def test_a_checkpoint_can_be_evaluated_on_its_own(programs, sudoku_run, sudoku, 
 
 
 @pytest.mark.parametrize(
+    ("config", "change", "said"),
+    [
+        ("ARC", {"data": "arc1-eval-same-size-3x3"}, "would stand for other puzzles"),
+        ("ARC", {"augmentations": 3}, "would stand for other puzzles"),
+        ("SUDOKU", {"data": "maze-4x4"}, "not on maze"),
+        ("SUDOKU", {"data_seed": 5}, "of the answers that"),
+    ],
+)
+def test_other_identities_and_other_puzzles_are_refused(training, programs, config, change, said):
+    """A set that the model was not made for, or that asks what it was told, is not scored."""
+    given = getattr(programs, config)
+    saved = training(read_settings(given)).content()
+    with pytest.raises(ValueError, match=said):
+        check_data(saved, training(read_settings(given | change)).state.study)
+
+
+@pytest.mark.parametrize(
     ("which", "arguments", "said"),
     [
-        ("arc_run", ["data=arc1-eval-same-size-3x3"], "would stand for other puzzles"),
         ("arc_run", ["data=arc2-train-same-size-3x3"], "ARC-1 and ARC-2 share tasks"),
-        ("arc_run", ["augmentations=3"], "would stand for other puzzles"),
-        ("sudoku_run", ["data=maze-4x4"], "not on maze"),
         ("sudoku_run", ["width=16"], "width is 8 there and 16 here"),
     ],
 )
-def test_what_would_leak_or_cannot_be_is_refused(
+def test_what_would_leak_or_cannot_be_ends_with_93(
     programs, request, tmp_path, which, arguments, said
 ):
-    """Tasks whose answers were trained on, other identities, other puzzles, other models: 93."""
+    """As a process: tasks whose answers were trained on, and another model; nothing is scored."""
     run = programs.make_run(tmp_path)
     path = request.getfixturevalue(which) / "checkpoints" / "step_80"
     code, text = programs.complete(
@@ -200,13 +226,13 @@ def test_what_would_leak_or_cannot_be_is_refused(
 
 
 def test_other_sudokus_may_be_evaluated(programs, sudoku_run, sudoku, tmp_path):
-    """A set of other puzzles of the same size is scored if no answer of it was trained on."""
+    """A set of other puzzles of the same size is scored, where none has an answer of training."""
     run = programs.make_run(tmp_path)
     path = sudoku_run / "checkpoints" / "step_80"
-    arguments = [f"checkpoint={path}", "data_seed=4", "test_puzzles=7"]
+    arguments = [f"checkpoint={path}", "data_seed=8"]
     code, text = programs.complete(run, program="evaluate.py", arguments=arguments)
     assert code == 0, text
-    assert "7 test puzzles" in text
+    assert "seed8: 20 test puzzles" in text
     other = programs.series(sudoku[0], "eval/cell_accuracy")[80]
     assert programs.series(run, "eval/cell_accuracy")[80] != other
 
