@@ -138,7 +138,7 @@ def train(
         if saving:
             checkpoint(job, state)
         if stopping:
-            say(job, f"asked to stop: saved step {state.step} of {job.steps}")
+            print(f"asked to stop: saved step {state.step} of {job.steps}")
             tell_where(job, state)
             return REQUEUE
 
