@@ -65,8 +65,9 @@ class Settings:
     clip: float = 1.0  # 0: no clipping
     ema: float = 0.99  # 0: none
 
-    # Evaluation. `eval_segments` may name several counts; the first one is the headline.
-    eval_segments: tuple[int, ...] = (8,)
+    # Evaluation. `eval_segments` may name several counts, of which the first one is the headline;
+    # none: as many as in training.
+    eval_segments: tuple[int, ...] = ()
     eval_batch: int = 256
     votes: str = "checkpoint"  # or "pooled": those of earlier checkpoints count too
     eval_every: int = 0  # 0: not while training
@@ -104,7 +105,10 @@ def read_settings(config: Mapping[str, Any], argv: Sequence[str] = ()) -> Settin
             f"no such setting: {', '.join(unknown)}{meant}; experiments/puzzles/settings.py has all"
         )
     defaults = asdict(Settings())
-    settings = Settings(**{k: _typed(k, v, type(defaults[k])) for k, v in given.items()})
+    typed = {k: _typed(k, v, type(defaults[k])) for k, v in given.items()}
+    if not typed.get("eval_segments"):
+        typed["eval_segments"] = (typed.get("segments", defaults["segments"]),)
+    settings = Settings(**typed)
     _check(settings)
     return settings
 
@@ -128,9 +132,8 @@ _AT_LEAST_ONE = ("width", "heads", "layers", "segments", "batch", "accumulate", 
 _AT_LEAST_ONE += ("checkpoint_every", "log_every", "threads", "augmentations", "cycles", "inner")
 _AT_LEAST_ONE += ("train_puzzles", "test_puzzles")
 _AT_LEAST_ZERO = ("steps", "epochs", "eval_every", "keep", "warmup", "clip", "data_seed", "seed")
-_AT_LEAST_ZERO += ("forward_only", "lr_end", "weight_decay", "identity_lr")
-_AT_LEAST_ZERO += ("identity_weight_decay",)
-_ABOVE_ZERO = ("lr", "expansion")
+_AT_LEAST_ZERO += ("forward_only", "lr", "lr_end", "weight_decay")
+_AT_LEAST_ZERO += ("identity_lr", "identity_weight_decay")
 
 
 def _check(settings: Settings) -> None:
@@ -158,8 +161,8 @@ def _check_values(settings: Settings) -> None:
         if getattr(settings, key) not in allowed:
             raise ValueError(f"{key}={getattr(settings, key)!r}: one of {', '.join(allowed)}")
     _check_numbers(settings)
-    if not settings.eval_segments or min(settings.eval_segments) < 1:
-        raise ValueError("eval_segments: at least one count of at least 1")
+    if min(settings.eval_segments) < 1:
+        raise ValueError(f"eval_segments={list(settings.eval_segments)}: counts of at least 1")
 
 
 def _check_numbers(settings: Settings) -> None:
@@ -169,13 +172,10 @@ def _check_numbers(settings: Settings) -> None:
     for key in _AT_LEAST_ZERO:
         if not getattr(settings, key) >= 0:
             raise ValueError(f"{key}={getattr(settings, key)}: at least 0")
-    for key in _ABOVE_ZERO:
-        if not 0 < getattr(settings, key) < math.inf:
-            raise ValueError(f"{key}={getattr(settings, key)}: a number above 0")
+    if not 0 < settings.expansion < math.inf:
+        raise ValueError(f"expansion={settings.expansion}: a number above 0")
     if not 0 < settings.hardest <= 1:
-        raise ValueError(
-            f"hardest={settings.hardest}: a share above 0 and up to 1, which keeps all"
-        )
+        raise ValueError(f"hardest={settings.hardest}: above 0 and up to 1, which keeps all")
     if not 0 < settings.eval_share <= 1:
         raise ValueError(f"eval_share={settings.eval_share}: above 0 and up to 1")
 

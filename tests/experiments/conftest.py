@@ -17,12 +17,14 @@ import pytest
 import torch
 
 from experiments.puzzles.feed import turn
-from experiments.puzzles.state import content
+from experiments.puzzles.job import Member, make_job, phases
+from experiments.puzzles.state import content, save
 from experiments.puzzles.study import build
-from experiments.puzzles.train import Member, make_job, one_step, phases
+from experiments.puzzles.train import one_step
 from experiments.puzzles.train import start as first_state
 from experiments.puzzles.world import World
 from models.puzzles import read_split
+from orchestrator.track.checkpoints import write_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 PUZZLES = ROOT / "experiments" / "puzzles"
@@ -201,10 +203,10 @@ def difference(one, two, where=""):
 class Training:
     """A training in this process, without a run around it."""
 
-    def __init__(self, settings):
+    def __init__(self, settings, part="train"):
         self.settings, self.world = settings, World()
         study = build(settings, self.world)
-        split = read_split(study.folder, "train")
+        split = read_split(study.folder, part)
         self.job = make_job(None, settings, self.world, Member(), split)
         self.state = first_state(self.job, study, split)
 
@@ -217,6 +219,14 @@ class Training:
     def content(self):
         """What a checkpoint would hold."""
         return content(self.state, self.settings, self.world)
+
+    def save(self, run):
+        """Seal a checkpoint of the step in a run's folder."""
+        folder = run / "checkpoints" / f"step_{self.state.step}"
+        folder.mkdir(parents=True)
+        save(folder, self.content())
+        about = {"step": self.state.step, "attempt": 1, "meta": {}}
+        write_manifest(folder, folder, about)
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,6 @@ import pytest
 import torch
 
 from experiments.puzzles.settings import read_settings
-from experiments.puzzles.state import save
-from orchestrator.track.checkpoints import write_manifest
 
 STEPS = 24
 
@@ -29,14 +27,12 @@ def opinionated(training, config):
     """
 
     def prepare(run):
-        content = training(read_settings(config)).content()
+        first = training(read_settings(config))
+        head = first.state.study.core.q_head
         draws = torch.Generator().manual_seed(0)
-        content["weights"]["q_head.weight"].normal_(0, 0.5, generator=draws)
-        content["weights"]["q_head.bias"].zero_()
-        folder = run / "checkpoints" / "step_0"
-        folder.mkdir(parents=True)
-        save(folder, content)
-        write_manifest(folder, folder, {"step": 0, "attempt": 1, "meta": {}})
+        head.weight.data.normal_(0, 0.5, generator=draws)
+        head.bias.data.zero_()
+        first.save(run)
 
     return prepare
 
