@@ -96,7 +96,10 @@ def rotary_tables(coordinates_LC: Tensor, head_size: int, base: float = 10_000.0
     axes = coordinates_LC.shape[1]
     pairs = head_size // 2 // axes
     if pairs * axes * 2 != head_size:
-        raise ValueError(f"a head of {head_size} channels cannot be shared by {axes} coordinates")
+        raise ValueError(
+            f"a head of {head_size} channels cannot be shared by {axes} coordinates:"
+            f" width / heads must be a multiple of {2 * axes}"
+        )
     frequencies = base ** (-torch.arange(pairs, dtype=torch.float64) / pairs)
     angles_LP = (coordinates_LC.double()[:, :, None] * frequencies).flatten(1)
     return angles_LP.cos().float(), angles_LP.sin().float()

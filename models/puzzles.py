@@ -234,6 +234,8 @@ def _read_array(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
         found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(f"{path}: missing or cut short; build its folder again") from error
+    if found.ndim == 0:
+        raise ValueError(f"{path}: one number, not an array of them; build its folder again")
     if found.dtype == dtype:
         return found if found.ndim == 2 else np.array(found)  # indices are small, and read often
     bounds = np.iinfo(dtype)
@@ -244,6 +246,8 @@ def _read_array(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 def _dataset(folder: Path, part: Part) -> dict[str, Any]:
     found: dict[str, Any] = _read_json(folder / part / "dataset.json")
+    if type(found) is not dict:
+        raise ValueError(f"{folder}/{part}/dataset.json: no object; build the folder again")
     if found.get("format", FORMAT) != FORMAT:
         raise ValueError(
             f"{folder}: format {found['format']}, this code reads {FORMAT}; "
@@ -260,6 +264,8 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except FileNotFoundError as error:
         raise ValueError(f"{path}: missing; a folder of puzzles has it: build it again") from error
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise ValueError(f"{path}: no JSON ({error}); build its folder again") from error
 
@@ -316,11 +322,25 @@ def cached(name: str, settings: dict[str, Any], build: Callable[[], PuzzleSet]) 
     The folder is named by `name` and a hash over the format, the name and the settings (JSON).
     The cache is $EXP_PUZZLE_CACHE, or else exp-puzzles in $XDG_CACHE_HOME or ~/.cache. Of
     several processes that ask at once one builds, and the others wait for it.
+
+    Raises:
+        ValueError: the cache cannot be written, or `build` says so.
     """
     key = json.dumps([FORMAT, name, settings], sort_keys=True)
     folder = _cache() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
     if folder.is_dir():
         return folder
+    try:
+        _build(folder, build)
+    except OSError as error:
+        raise ValueError(
+            f"{folder}: cannot be written ({error}); make room, or set EXP_PUZZLE_CACHE to a folder"
+            " that has some"
+        ) from error
+    return folder
+
+
+def _build(folder: Path, build: Callable[[], PuzzleSet]) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -328,7 +348,6 @@ def cached(name: str, settings: dict[str, Any], build: Callable[[], PuzzleSet]) 
             for left_by_a_killed_build in folder.parent.glob(f".{folder.name}-*"):
                 shutil.rmtree(left_by_a_killed_build)
             write(folder, build())
-    return folder
 
 
 def _cache() -> Path:

@@ -54,6 +54,7 @@ from models.plan import QUESTION, Call, LoopPlan, validate
 Mixer = Literal["attention", "mlp"]
 Positions = Literal["rotary_flat", "rotary_grid", "learned", "none"]
 Kind = Literal["row", "plane"]
+_SHOWN = 8  # fields that an error names
 
 
 def _one_of(field: str, value: str, kind: Any) -> None:
@@ -275,18 +276,21 @@ def check_config(saved: Mapping[str, Any], config: CoreConfig) -> None:
     """Refuse weights of another configuration; `saved` is `asdict` of theirs, also after JSON.
 
     Raises:
-        ValueError: names each field that differs, with both values.
+        ValueError: names the fields that differ, with both values; of many the first, sizes before
+            calls of the loop plan.
     """
     theirs, ours = _flat("", saved), _flat("", asdict(config))
     differing = [
         f"{field} is {theirs.get(field, 'missing')!r} there and {ours.get(field, 'missing')!r} here"
-        for field in sorted(theirs.keys() | ours.keys())
+        for field in sorted(theirs.keys() | ours.keys(), key=lambda name: (name.count("."), name))
         if theirs.get(field, "missing") != ours.get(field, "missing")
     ]
     if differing:
+        shown, more = differing[:_SHOWN], len(differing) - _SHOWN
         raise ValueError(
             "the weights belong to another configuration: "
-            + "; ".join(differing)
+            + "; ".join(shown)
+            + (f"; and {more} more" if more > 0 else "")
             + ". Build the model with theirs, or train anew"
         )
 

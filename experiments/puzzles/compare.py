@@ -5,8 +5,9 @@
 `members` maps a name to the settings in which it differs; `seeds` lists seeds. The members train
 one after the other, each to its end, and are scored on all test puzzles. Series are named
 MEMBER/seed_N/..., steps count on from member to member. At the end MEMBER/METRIC_median is logged
-for every score, and for each other member how far the first one is ahead of it. A run that is
-stopped or killed goes on in the middle of the member it was in. Exit codes as train.py.
+for every score, and for each other member how far the first one is ahead of it, where both have
+the score. A run that is stopped or killed goes on in the middle of the member it was in. Exit
+codes as train.py.
 """
 
 import os
@@ -129,8 +130,18 @@ def score(run: track.Run, entry: Entry, world: World, first: int) -> dict[str, f
     if run.rank == 0:
         named = {f"{entry.label}/{name}": value for name, value in found.items()}
         run.log(named | {f"{entry.name}/parameters": count_parameters(study.core)}, step=step)
-        print(f"{entry.label}/ {headline(found)}", flush=True)
+        print(f"{entry.label} all test puzzles: {headline(found)}", flush=True)
     return found
+
+
+def median_scores(of_seeds: list[dict[str, float]]) -> dict[str, float]:
+    """The median of each score that all seeds of a member have.
+
+    Not all have the same: members may be scored after other counts of segments (segments_16/...),
+    and where no cell is marked as a path there is no precision.
+    """
+    shared = [kind for kind in of_seeds[0] if all(kind in scores for scores in of_seeds)]
+    return {kind: statistics.median(scores[kind] for scores in of_seeds) for kind in shared}
 
 
 def conclude(run: track.Run, entries: list[Entry], scores: Scores) -> None:
@@ -138,19 +149,14 @@ def conclude(run: track.Run, entries: list[Entry], scores: Scores) -> None:
     if run.rank != 0:
         return
     names = list(dict.fromkeys(entry.name for entry in entries))
-    kinds = list(scores[entries[0].label])
     medians = {
-        name: {
-            kind: statistics.median(scores[e.label][kind] for e in entries if e.name == name)
-            for kind in kinds
-        }
-        for name in names
+        name: median_scores([scores[e.label] for e in entries if e.name == name]) for name in names
     }
-    values = {f"{n}/{kind}_median": medians[n][kind] for n in names for kind in kinds}
+    values = {f"{n}/{kind}_median": value for n in names for kind, value in medians[n].items()}
+    first = medians[names[0]]
     for other in names[1:]:
-        for kind in kinds:
-            ahead = medians[names[0]][kind] - medians[other][kind]
-            values[f"{names[0]}/{kind}_above_{other}"] = ahead
+        for kind in first.keys() & medians[other].keys():
+            values[f"{names[0]}/{kind}_above_{other}"] = first[kind] - medians[other][kind]
     run.log(values, step=sum(entry.settings.steps for entry in entries))
     run.summary({k: v for k, v in values.items() if k.endswith("/exact_median")})
     for name in names:

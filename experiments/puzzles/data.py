@@ -20,8 +20,13 @@ def data_folder(settings: Settings) -> Path:
     if "/" in settings.data:
         return Path(settings.data)
     match = _GRID.fullmatch(settings.data)
-    if match is None:
+    if match is None and settings.data.startswith("arc"):
         return _arc(settings)
+    if match is None:
+        raise ValueError(
+            f"data={settings.data!r}: write sudoku-9x9, maze-11x11, arc1-aug-100,"
+            " arc1-train-same-size-8x8 or their like, or a folder with a / in its path"
+        )
     if match[2] != match[3]:
         raise ValueError(f"data={settings.data!r}: the grid must be square")
     return (_sudoku if match[1] == "sudoku" else _maze)(settings, int(match[2]))

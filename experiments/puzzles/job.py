@@ -161,4 +161,4 @@ def log(job: Job, state: State, values: Mapping[str, float | Tensor]) -> None:
 def say(job: Job, text: str) -> None:
     """Print a line, on rank 0."""
     if job.run.rank == 0:
-        print(f"{job.member.prefix}{text}", flush=True)
+        print(f"{job.member.prefix.rstrip('/')} {text}".lstrip(), flush=True)

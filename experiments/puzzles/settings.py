@@ -1,5 +1,6 @@
 """Settings of the puzzle studies: what a spec's [params] and the programs' arguments may say."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
@@ -129,6 +130,7 @@ CHOICES = {
 }
 _AT_LEAST_ONE = ("width", "heads", "segments", "batch", "accumulate", "eval_batch")
 _AT_LEAST_ONE += ("checkpoint_every", "log_every", "threads", "augmentations", "cycles", "inner")
+_AT_LEAST_ONE += ("train_puzzles", "test_puzzles")
 _AT_LEAST_ZERO = ("steps", "epochs", "eval_every", "keep", "warmup", "clip", "data_seed", "seed")
 _AT_LEAST_ZERO += ("forward_only", "lr", "lr_end", "weight_decay")
 _AT_LEAST_ZERO += ("identity_lr", "identity_weight_decay")
@@ -137,27 +139,45 @@ _AT_LEAST_ZERO += ("identity_lr", "identity_weight_decay")
 def _check(settings: Settings) -> None:
     _check_values(settings)
     if (settings.steps > 0) == (settings.epochs > 0):
-        raise ValueError("say either steps or epochs; the other one is 0")
+        raise ValueError(
+            f"steps={settings.steps} and epochs={settings.epochs}: say either steps or epochs;"
+            " the other one is 0"
+        )
     if settings.batch % settings.accumulate:
         raise ValueError(f"batch={settings.batch}: no multiple of accumulate={settings.accumulate}")
     if settings.best and not settings.eval_every:
         raise ValueError(f"best={settings.best}: nothing is evaluated while eval_every is 0")
     if settings.compile == "graphs" and settings.accumulate > 1:
         raise ValueError("compile=graphs keeps the results of one part only: set accumulate=1")
+    if settings.best and not settings.best.startswith("val/"):
+        raise ValueError(f"best={settings.best}: a metric of the validation, as in best=val/exact")
+    if settings.identity_tokens == 0 and not settings.identity_everywhere:
+        raise ValueError(
+            "identity_tokens=0: the vector of a puzzle would stand nowhere;"
+            " set identity_everywhere=true, or at least one token"
+        )
 
 
 def _check_values(settings: Settings) -> None:
     for key, allowed in CHOICES.items():
         if getattr(settings, key) not in allowed:
             raise ValueError(f"{key}={getattr(settings, key)!r}: one of {', '.join(allowed)}")
+    _check_numbers(settings)
+    if min(settings.eval_segments) < 1:
+        raise ValueError(f"eval_segments={list(settings.eval_segments)}: counts of at least 1")
+
+
+def _check_numbers(settings: Settings) -> None:
     for key in _AT_LEAST_ONE:
         if getattr(settings, key) < 1:
             raise ValueError(f"{key}={getattr(settings, key)}: at least 1")
     for key in _AT_LEAST_ZERO:
         if not getattr(settings, key) >= 0:
             raise ValueError(f"{key}={getattr(settings, key)}: at least 0")
-    if min(settings.eval_segments) < 1:
-        raise ValueError(f"eval_segments={list(settings.eval_segments)}: counts of at least 1")
+    if not 0 < settings.expansion < math.inf:
+        raise ValueError(f"expansion={settings.expansion}: a number above 0")
+    if not 0 < settings.hardest <= 1:
+        raise ValueError(f"hardest={settings.hardest}: above 0 and up to 1, which keeps all")
     if not 0 < settings.eval_share <= 1:
         raise ValueError(f"eval_share={settings.eval_share}: above 0 and up to 1")
 

@@ -10,7 +10,6 @@ import random
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ FILE = "state.pt"
 MANIFEST = "manifest.json"
 # The settings that a state cannot go on without; of the others some may change on the way.
 _KEPT = ("batch", "stream", "seed", "identity", "optimizer")
+_PARTS = {"step", "weights", "average", "table", "carry", "core", "data", "settings", "extra"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,9 +98,14 @@ def read(path: Path) -> dict[str, Any]:
     file = path / FILE if path.is_dir() else path
     try:
         saved = torch.load(file, weights_only=True, map_location="cpu")
-    except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
-        raise ValueError(f"{file}: cannot be read as a checkpoint ({error})") from error
-    if not isinstance(saved, dict) or "core" not in saved:
+    except OSError as error:
+        raise ValueError(f"{file}: cannot be read as a checkpoint ({error.strerror})") from error
+    except Exception as error:  # whatever the bytes make torch's unpickler stumble over
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(
+            f"{file}: cannot be read as a checkpoint ({reason[:120]}); take an earlier one"
+        ) from error
+    if not isinstance(saved, dict) or not saved.keys() >= _PARTS:
         raise ValueError(f"{file}: no checkpoint of experiments/puzzles")
     return saved
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from experiments.puzzles.data import data_folder
 from experiments.puzzles.settings import Settings
-from experiments.puzzles.world import World, wait_for_first
+from experiments.puzzles.world import World, gather
 from models.direct import direct_plan
 from models.hrm import hrm_plan
 from models.identity import IdentityTable, identity_rows, rows_needed
@@ -41,10 +41,7 @@ def build(settings: Settings, world: World) -> Study:
     Raises:
         ValueError: the settings, or the data that they name, cannot be used.
     """
-    if world.rank == 0:
-        data_folder(settings)  # the others find it in the cache
-    wait_for_first(world)
-    folder = data_folder(settings)
+    folder = _first_builds(settings, world)
     meta = read_meta(folder)
     rows_KI = torch.from_numpy(identity_rows(meta.identifiers, settings.identity))
     torch.manual_seed(settings.seed)
@@ -59,6 +56,23 @@ def build(settings: Settings, world: World) -> Study:
         precision=_precision(settings, world),
         world=world,
     )
+
+
+def _first_builds(settings: Settings, world: World) -> Path:
+    """The folder of the data, which the first process generates and the others find.
+
+    Raises:
+        ValueError: in all processes, if the first one has met it.
+    """
+    error = ""
+    if world.rank == 0:
+        try:
+            data_folder(settings)
+        except ValueError as met:
+            error = str(met)
+    if error := gather(error, world)[0]:
+        raise ValueError(error)
+    return data_folder(settings)
 
 
 def core_config(settings: Settings, meta: Meta) -> CoreConfig:

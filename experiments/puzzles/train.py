@@ -5,7 +5,7 @@
 
 Settings come from `exp` (EXP_CONFIG) or the arguments; see settings.py. Exit codes: 0 all steps
 done, 75 stopped after saving a checkpoint, 93 a retry would end alike: a setting is wrong, or the
-loss is not finite.
+loss is not finite, 130 interrupted by Ctrl-C, which saves nothing.
 
 One optimizer step is one segment of deep supervision for every row of the batch. The loop waits
 for the device once in `log_every` steps; the steps that are logged are also timed, phase by phase.
@@ -66,7 +66,7 @@ from models.supervision import (
 )
 from orchestrator import track
 
-DONE, REQUEUE, NO_RETRY = 0, 75, 93
+DONE, REQUEUE, NO_RETRY, INTERRUPTED = 0, 75, 93, 130
 
 
 def main() -> int:
@@ -82,6 +82,9 @@ def main() -> int:
         code = train(run, settings, world, Member(), track.resume_path())
     except ValueError as error:
         return refuse(run, error)
+    except KeyboardInterrupt:
+        print("train.py: interrupted; SIGTERM would have saved a checkpoint", file=sys.stderr)
+        code = INTERRUPTED
     finally:
         leave_world(world)
     run.finish(code)
@@ -104,7 +107,7 @@ def train(
         ValueError: a setting, the data or the checkpoint cannot be used.
     """
     study = build(settings, world)
-    split = read_split(study.folder, "train")
+    split = read_training(study, settings)
     job = make_job(run, settings, world, member, split)
     state = start(job, study, split)
     if saved is not None:
@@ -116,6 +119,7 @@ def train(
         if state.step and due(state.step, settings.eval_every, job.steps):
             validate(job, state)
         if state.step >= job.steps:
+            tell_where(job, state)
             return DONE
         if looked == state.step:
             looked = min(job.steps, (state.step // settings.log_every + 1) * settings.log_every)
@@ -137,12 +141,25 @@ def train(
             checkpoint(job, state)
         if stopping:
             print(f"asked to stop: saved step {state.step} of {job.steps}")
+            tell_where(job, state)
             return REQUEUE
 
 
 def due(step: int, every: int, steps: int) -> bool:
     """Whether something that is done every so many steps, and at the end, is due after `step`."""
     return every > 0 and (step % every == 0 or step == steps)
+
+
+def read_training(study: Study, settings: Settings) -> Split:
+    """The training split. With validations ahead a broken test split is refused here, at once."""
+    if settings.eval_every:
+        read_split(study.folder, "test")
+    return read_split(study.folder, "train")
+
+
+def tell_where(job: Job, state: State) -> None:
+    """Say where the last checkpoint is: nothing else tells a person who trains by hand."""
+    say(job, f"checkpoint: {job.run.dir / 'checkpoints'}/step_{job.member.first + state.step}")
 
 
 def start(job: Job, study: Study, split: Split) -> State:

@@ -104,9 +104,3 @@ def gather(mine: Any, world: World) -> list[Any]:
     parts: list[Any] = [None] * world.size
     dist.all_gather_object(parts, mine)
     return parts
-
-
-def wait_for_first(world: World) -> None:
-    """Everyone else goes on when this is called by all: what rank 0 did before is done."""
-    if world.size > 1:
-        dist.barrier()

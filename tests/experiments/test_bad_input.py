@@ -100,7 +100,6 @@ def test_a_spoiled_data_folder_ends_training_for_good(programs, folder, tmp_path
         ({"data": "arc1-train-same-size-1x1"}, "1x1"),
         ({"data": "arc1-train-same-size-31x31"}, "31x31"),
         ({"givens": [8]}, "givens: two numbers"),
-        ({"train_puzzles": 0}, "train"),
         ({"augmentations": 8}, "augmentations"),
         ({"identity": "parts"}, 'use identity="whole"'),
         ({"width": 10, "heads": 4}, "heads"),

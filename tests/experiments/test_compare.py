@@ -61,6 +61,24 @@ def test_medians_and_leads_are_those_of_the_scores(programs, compared):
     assert len({found[f"{label}/cell_accuracy"] for label in LABELS}) > 2
 
 
+def test_members_may_be_scored_in_different_ways(programs, config, tmp_path):
+    """Other counts of segments, as in the specs: each has its medians, leads are of what both have."""
+    members = {
+        "recursive": {"segments": 2, "eval_segments": [2, 4]},
+        "direct": {"model": "direct", "segments": 1, "eval_segments": [1]},
+    }
+    changes = {"members": members, "seeds": [0], "steps": 5, "ema": 0.3}
+    run = programs.make_run(tmp_path, config, **changes)
+    code, text = programs.complete(run, program="compare.py")
+    assert code == 0, text
+    found = scores(programs, run)
+    assert "recursive/segments_4/exact_median" in found
+    assert "direct/segments_4/exact_median" not in found
+    leads = {name for name in found if name.endswith("_above_direct")}
+    assert "recursive/exact_above_direct" in leads
+    assert not [name for name in leads if "segments_4" in name]
+
+
 def test_killed_in_the_second_member_it_ends_with_the_same_numbers(
     programs, compared, config, tmp_path
 ):
