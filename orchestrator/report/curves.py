@@ -315,9 +315,12 @@ def _draw_names(axes: "Axes", chart: Chart) -> None:
         last = next(v for _, v in reversed(metric.history) if math.isfinite(v))
         point = axes.transData.transform((0, on_axis(metric, last)))
         places.append(axes.transAxes.inverted().transform(point)[1])
-    for metric, place, colour in zip(chart.metrics, _apart(places), SERIES, strict=False):
+    names = _told_apart([metric.name for metric in chart.metrics])
+    for metric, name, place, colour in zip(
+        chart.metrics, names, _apart(places), SERIES, strict=False
+    ):
         latest = metric.latest.value if metric.latest else None
-        text = f"{_shortened(metric.name)}\n{measure(metric, latest)}"
+        text = f"{name}\n{measure(metric, latest)}"
         axes.annotate(
             _clean(text),
             (1.015, place),
@@ -338,6 +341,18 @@ def _apart(places: Sequence[float], distance: float = 0.155) -> list[float]:
         moved[at] = max(moved[at], moved[before] + distance)
     excess = max(0.0, max(moved) - 0.97)
     return [place - excess for place in moved]
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """Names that fit beside the axes. Where that makes two alike, what all end in is left out."""
+    short = [_shortened(name) for name in names]
+    if len(set(short)) == len(short):
+        return short
+    parts = [name.split("/") for name in names]
+    ending, shortest = 0, min(map(len, parts))
+    while ending < shortest - 1 and len({part[-1 - ending] for part in parts}) == 1:
+        ending += 1
+    return [_shortened("/".join(part[: len(part) - ending])) for part in parts]
 
 
 def _shortened(name: str, limit: int = 18) -> str:

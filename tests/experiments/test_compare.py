@@ -62,7 +62,7 @@ def test_medians_and_leads_are_those_of_the_scores(programs, compared):
 
 
 def test_members_may_be_scored_in_different_ways(programs, config, tmp_path):
-    """Other counts of segments, as in the specs: medians for each, leads for what both have."""
+    """After other counts of segments, as in the specs: leads are of what both members have."""
     members = {
         "recursive": {"segments": 2, "eval_segments": [2, 4]},
         "direct": {"model": "direct", "segments": 1, "eval_segments": [1]},

@@ -216,6 +216,14 @@ def test_same_kind_shares_a_chart():
     assert len({chart.file for chart in charts}) == 4
 
 
+def test_long_names_of_one_kind_are_told_apart():
+    """Series of several trainings keep what differs; what all end in is on the axis already."""
+    names = [f"{member}/seed_{seed}/train/loss" for member in ("direct", "rec") for seed in (0, 1)]
+    chart = only_chart(*(metric_facts(name, history=[(1, 2.0), (2, 1.0)]) for name in names))
+    said = {text.split("\n")[0] for text in texts(draw(chart))}
+    assert {"direct/seed_0", "direct/seed_1", "rec/seed_0", "rec/seed_1"} <= said
+
+
 def test_number_of_charts_is_bounded():
     """Of very many metrics only the first few kinds are drawn, each in a file of its own."""
     metrics = [metric_facts(f"m/Ä{n}", [(1, 1.0), (2, float(n))]) for n in range(50)]
