@@ -24,13 +24,13 @@ from models.arc import (
     restore,
 )
 from models.baselines import BASELINES
+from models.interval import intervals
 from models.puzzles import Meta, Split
 from models.voting import Pool, Solutions, Vote, pass_at, rank, task_credits
 
 # Candidates that pass@k looks at; the ARC prize allows two attempts.
 ATTEMPTS = (1, 2, 5, 10, 100, 1000)
 _ROWS_AT_ONCE = 4096  # bounds the memory of what is computed per cell
-_RESAMPLES = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ def score(
         result[f"pass@{k}"] = pass_at(ranked, solutions, k)
         result[f"pass@{k}/fractional"] = pass_at(ranked, solutions, k, "fractional")
     solved_K = task_credits(ranked, solutions, 1, "strict")
-    result["pass@1/low"], result["pass@1/high"] = bootstrap(solved_K)
+    result |= intervals({"pass@1": solved_K})
     right = [
         v.grid is not None and np.array_equal(v.grid, solutions[v.task][v.question]) for v in votes
     ]
@@ -126,14 +126,6 @@ def solutions_of(split: Split, meta: Meta) -> Solutions:
     return {
         task: tuple(a for _, a in parse_task(task, meta.test_puzzles[task]).test) for task in tasks
     }
-
-
-def bootstrap(values_K: NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
-    """The 95% percentile interval of the mean, by drawing as many values with replacement."""
-    draw = np.random.Generator(np.random.Philox(seed))
-    drawn = draw.integers(len(values_K), size=(_RESAMPLES, len(values_K)))
-    low, high = np.percentile(values_K[drawn].mean(1), (2.5, 97.5))
-    return float(low), float(high)
 
 
 def cell_accuracy(tokens_NS: NDArray[Any], labels_NS: NDArray[np.uint8]) -> float:

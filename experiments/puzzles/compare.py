@@ -138,7 +138,8 @@ def conclude(run: track.Run, entries: list[Entry], scores: Scores) -> None:
     if run.rank != 0:
         return
     names = list(dict.fromkeys(entry.name for entry in entries))
-    kinds = list(scores[entries[0].label])
+    # The interval of one training says nothing of the spread over seeds.
+    kinds = [k for k in scores[entries[0].label] if not k.endswith(("/low", "/high"))]
     medians = {
         name: {
             kind: statistics.median(scores[e.label][kind] for e in entries if e.name == name)

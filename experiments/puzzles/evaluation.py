@@ -12,6 +12,7 @@ from experiments.puzzles.settings import Settings
 from experiments.puzzles.study import Study
 from experiments.puzzles.world import gather
 from models import maze, scoring, sudoku
+from models.interval import intervals
 from models.puzzles import Split, read_split
 from models.supervision import answer
 from models.voting import Pool
@@ -69,6 +70,7 @@ def evaluate(
 def score(study: Study, one: Predicted, split: Split, pool: Pool | None) -> dict[str, float]:
     """The scores of the set's kind of puzzle, and beside them what needs no learning.
 
+    NAME/low and NAME/high: the 95% interval over puzzles of a share of solved ones.
     above_baseline/exact: the lead over an answer that is a function of the question alone.
     """
     meta, tokens_NS = study.meta, one.tokens_NS
@@ -76,9 +78,11 @@ def score(study: Study, one: Predicted, split: Split, pool: Pool | None) -> dict
         return scoring.score(tokens_NS, one.confidence_N, split, meta, pool)
     if meta.kind == "sudoku":
         name, found = "constant", sudoku.score(tokens_NS, split, meta.side)
+        found |= intervals(sudoku.solved(tokens_NS, split, meta.side))
         baseline = sudoku.constant_baseline(read_split(study.folder, "train"), split, meta.side)
     else:
         name, found = "copy_input", maze.score(tokens_NS, split, meta.side)
+        found |= intervals(maze.solved(tokens_NS, split, meta.side))
         baseline = maze.baseline(split, meta.side)
     found["above_baseline/exact"] = found["exact"] - baseline["exact"]
     return found | {f"baseline/{name}/{key}": value for key, value in baseline.items()}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models import arc, arc_set
-from models.scoring import bootstrap, score, solutions_of, votes_of
+from models.scoring import score, solutions_of, votes_of
 from models.stream import take
 from models.voting import Pool, rank
 
@@ -193,18 +193,3 @@ def test_a_task_without_solutions_is_refused(puzzle_set, split):
     """A split of a task that test_puzzles does not hold cannot be scored."""
     with pytest.raises(ValueError, match=r"task a is in the split and not in test_puzzles"):
         score(split.labels_NS, certain(split), split, replace(puzzle_set, test_puzzles={}))
-
-
-def test_the_interval_is_that_of_a_share():
-    """Of 400 tasks 30% solved the interval is about 1.96 standard errors wide each way."""
-    low, high = bootstrap(np.repeat([1.0, 0.0], [120, 280]))
-    error = 1.96 * np.sqrt(0.3 * 0.7 / 400)
-    assert low == pytest.approx(0.3 - error, abs=0.003)
-    assert high == pytest.approx(0.3 + error, abs=0.003)
-
-
-def test_the_interval_is_seeded_and_has_no_width_without_spread():
-    """The same seed gives the same interval; equal values give themselves."""
-    values = np.random.default_rng(0).random(30)
-    assert bootstrap(values, 3) == bootstrap(values, 3) != bootstrap(values, 4)
-    assert bootstrap(np.ones(7)) == (1, 1)
