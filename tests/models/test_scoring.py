@@ -170,15 +170,18 @@ def test_only_tasks_of_the_split_count(puzzle_set, split):
 
 
 def test_a_checkpoint_is_scored_alone_unless_it_is_pooled(puzzle_set, split):
-    """After a perfect evaluation a bad one is bad, and hidden by a pool that was asked for."""
+    """After a perfect evaluation a bad one is bad; what a pool makes of it has names of its own."""
     nothing = np.zeros_like(split.labels_NS)
     pool = Pool()
     for given in (None, pool):
         assert score(split.labels_NS, certain(split), split, puzzle_set, given)["pass@1"] == 1
-    assert score(nothing, certain(split), split, puzzle_set)["pass@1"] == 0
+    alone = score(nothing, certain(split), split, puzzle_set)
     pooled = score(nothing, certain(split), split, puzzle_set, pool)
-    assert pooled["pass@1"] == 1
-    assert pooled["exact_unvoted"] == 0
+    assert alone["pass@1"] == 0
+    assert {name: pooled[name] for name in alone} == alone
+    added = {name: value for name, value in pooled.items() if name not in alone}
+    assert set(added) == {f"pooled/{name}" for name in alone if name.startswith("pass@")}
+    assert added["pooled/pass@1"] == added["pooled/pass@1/low"] == 1
 
 
 def test_predictions_of_another_split_are_refused(puzzle_set, split):
