@@ -69,7 +69,7 @@ class Settings:
     # none: as many as in training.
     eval_segments: tuple[int, ...] = ()
     eval_batch: int = 256
-    votes: str = "checkpoint"  # or "pooled": those of earlier checkpoints count too
+    votes: str = "checkpoint"  # or "pooled": beside, with those of earlier checkpoints, as pooled/…
     eval_every: int = 0  # 0: not while training
     eval_share: float = 0.1  # of the test puzzles, at random, while training
     best: str = ""  # metric of the validation by which the best checkpoint is kept: val/exact

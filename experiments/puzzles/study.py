@@ -76,7 +76,18 @@ def _first_builds(settings: Settings, world: World) -> Path:
 
 
 def core_config(settings: Settings, meta: Meta) -> CoreConfig:
-    """The configuration of the network for the grids of a set."""
+    """The configuration of the network for the grids of a set.
+
+    Raises:
+        ValueError: the network could not be built, or would not be told which puzzle it sees.
+    """
+    told = settings.identity_tokens > 0 or settings.identity_everywhere
+    if len(meta.identifiers) > 1 and not told:
+        raise ValueError(
+            f"identity_tokens={settings.identity_tokens}: {meta.name} has {len(meta.identifiers)}"
+            " identifiers, which the network would never see; write identity_tokens=1 or more, or"
+            " identity_everywhere=true"
+        )
     plan = loop_plan(settings)
     return CoreConfig(
         vocabulary=meta.vocabulary,
