@@ -151,11 +151,6 @@ def _check(settings: Settings) -> None:
         raise ValueError("compile=graphs keeps the results of one part only: set accumulate=1")
     if settings.best and not settings.best.startswith("val/"):
         raise ValueError(f"best={settings.best}: a metric of the validation, as in best=val/exact")
-    if settings.identity_tokens == 0 and not settings.identity_everywhere:
-        raise ValueError(
-            "identity_tokens=0: the vector of a puzzle would stand nowhere;"
-            " set identity_everywhere=true, or at least one token"
-        )
 
 
 def _check_values(settings: Settings) -> None:
