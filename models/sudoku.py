@@ -34,6 +34,7 @@ from models.puzzles import PuzzleSet, Split
 Digits = NDArray[np.uint8]
 
 BOXES = {4: (2, 2), 6: (2, 3), 9: (3, 3)}
+GIVENS = {4: (6, 9), 6: (8, 16), 9: (30, 38)}  # fewest and most, where nobody says
 BLANK = 1
 CHUNK = 128  # puzzles that a chunk of candidates is cut down to
 HOPELESS = 1000  # candidates of which none was kept
@@ -100,6 +101,16 @@ class Sudoku:
     def settings(self) -> dict[str, Any]:
         """All fields, as JSON has them."""
         return asdict(self) | {"givens": list(self.givens)}
+
+
+def usual_givens(side: int) -> tuple[int, int]:
+    """Fewest and most clues of a set for which nobody said how many.
+
+    Raises:
+        ValueError: there is no Sudoku of this side.
+    """
+    _demand(side in GIVENS, f"side={side}: sizes are 4, 6 and 9")
+    return GIVENS[side]
 
 
 class _Puzzle(NamedTuple):

@@ -17,8 +17,10 @@ class Settings:
     recolour: bool = False
     train_puzzles: int = 5000
     test_puzzles: int = 500
-    givens: tuple[int, ...] = (8, 16)
+    givens: tuple[int, ...] = ()  # fewest and most clues; none: what is usual for the side
     hardest: float = 1.0
+    walls: tuple[int, ...] = (30, 50)  # least and greatest share of a maze's cells, in percent
+    hard: bool = False  # mazes: a shortest path of more than 0.122 moves a cell, as Maze-Hard
     data_seed: int = 0
     stream: str = "examples"  # or "groups": one random augmentation of each puzzle an epoch
 

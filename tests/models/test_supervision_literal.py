@@ -59,7 +59,7 @@ CASES = {
     ),
     "readings and continue head": (
         ONE_STATE,
-        Halting(segments=3, exploration=0.9, continue_target=True),
+        Halting(segments=3, exploration=0.5, continue_target=True),
         LossConfig(precision="float64"),
     ),
     "one segment": (TWO_STATES, Halting(segments=1, exploration=1.0), LossConfig()),
