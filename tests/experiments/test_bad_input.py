@@ -102,7 +102,6 @@ def test_a_spoiled_data_folder_ends_training_for_good(programs, folder, tmp_path
         ({"givens": [8]}, "givens: two numbers"),
         ({"data": "maze-9x9", "walls": [30]}, "walls: two numbers"),
         ({"data": "maze-9x9", "walls": [50, 30]}, r"walls=\(0.5, 0.3\)"),
-        ({"train_puzzles": 0}, "train"),
         ({"augmentations": 8}, "augmentations"),
         ({"identity": "parts"}, 'use identity="whole"'),
         ({"width": 10, "heads": 4}, "heads"),
