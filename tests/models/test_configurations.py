@@ -113,7 +113,10 @@ def test_a_saved_configuration_equals_itself():
         ({"mixer": "mlp", "positions": "none"}, "mixer is 'attention' there and 'mlp' here; pos"),
         ({"layers": {"net": 3}}, "layers.net is 2 there and 3 here"),
         ({"plan": trm.trm_plan(1, 4)}, r"plan.calls\[0\].graded is False there and True here"),
-        ({"plan": trm.trm_plan(2, 3)}, r"plan.calls\[7\].graded is 'missing' there and True here"),
+        (
+            {"plan": trm.trm_plan(2, 3)},
+            r"plan.calls\[3\].graded is True there and False here; .* and \d+ more",
+        ),
         ({"convolution": Convolution()}, "convolution.kernel is 'missing' there and 2 here"),
     ],
 )
