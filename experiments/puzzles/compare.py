@@ -137,10 +137,12 @@ def score(run: track.Run, entry: Entry, world: World, first: int) -> dict[str, f
 def median_scores(of_seeds: list[dict[str, float]]) -> dict[str, float]:
     """The median of each score that all seeds of a member have.
 
-    Not all have the same: members may be scored after other counts of segments (segments_16/...),
+    Baselines are left out: they are facts of the puzzles, whatever was trained. Not all seeds have
+    the same: members may be scored after other counts of segments (segments_16/...),
     and where no cell is marked as a path there is no precision.
     """
-    shared = [kind for kind in of_seeds[0] if all(kind in scores for scores in of_seeds)]
+    learned = [kind for kind in of_seeds[0] if not kind.startswith("baseline/")]
+    shared = [kind for kind in learned if all(kind in scores for scores in of_seeds)]
     return {kind: statistics.median(scores[kind] for scores in of_seeds) for kind in shared}
 
 

@@ -62,6 +62,8 @@ def evaluate(
         found.append(one)
         prefix = f"segments_{segments}/" if place else ""
         named = score(study, one, split, pool if place == 0 else None)
+        if place:  # what needs no learning does not depend on segments
+            named = {k: v for k, v in named.items() if not k.startswith("baseline/")}
         scores |= {prefix + name: value for name, value in named.items()}
     return Evaluation(predicted=found[0], scores=scores)
 
