@@ -52,7 +52,7 @@ TRAINING = {
     "checkpoint_every": 100_000,
     "log_every": 50,
     "steps": 20_000,  # more than fit: it is stopped when the time is over
-    "compile": "default",
+    "compile": "blocks",
     "device": "cuda",
 }
 TINY = {"train_puzzles": 20, "test_puzzles": 10, "augmentations": 1, "hardest": 1.0, "width": 32}

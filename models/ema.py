@@ -37,7 +37,7 @@ def start_average(module: nn.Module) -> dict[str, Tensor]:
 def follow(average: dict[str, Tensor], module: nn.Module, decay: float, step: int) -> None:
     """Move `average` towards the weights after update number `step` (the first is 1), in place.
 
-    The decay starts low, as min(decay, step / (step + 9)), which is (1 + n) / (10 + n) with n
+    Ours: the decay starts low, as min(decay, step / (step + 9)), which is (1 + n) / (10 + n) with n
     updates before: the memory is never longer than what there is to remember.
     """
     weights = dict(module.named_parameters())

@@ -6,7 +6,6 @@ Choices, each with its source:
     in float64 as HRM and TRM, or in float32          ours: default, tested against float64
     mean over the scored cells of a row, per row      HRM and TRM code
     halting heads: binary cross-entropy per row       HRM 2506.21734 sec. 2; TRM 2510.04871 sec. 4.6
-    several readings of one segment: sum or mean      URM 2512.14693 sums, its code reads once
 
 Shapes: B rows, S cells of a canvas, V vocabulary. A label of IGNORE is not scored.
 """
@@ -24,15 +23,10 @@ from models.puzzles import IGNORE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossConfig:
-    """Which cross-entropy, in which precision, and what several readings of a segment add up to.
-
-    precision: the least that is computed in; logits that are finer stay so. readings: only of
-    plans that read the heads after more than one call.
-    """
+    """Which cross-entropy, and the least precision it is computed in; finer logits stay so."""
 
     kind: Literal["stablemax", "softmax"] = "stablemax"
     precision: Literal["float32", "float64"] = "float32"
-    readings: Literal["sum", "mean"] = "sum"
 
 
 def stablemax(x: Tensor) -> Tensor:

@@ -176,21 +176,24 @@ def verify(
     return moves_N > 0, (moves_N > 0) & (moves_N == shortest_N)
 
 
+def solved(tokens_NS: NDArray[np.integer], split: Split, side: int) -> dict[str, NDArray[np.bool_]]:
+    """Which answers are right, [N] each, in the senses of `score`: exact, valid and optimal."""
+    valid_N, optimal_N = verify(tokens_NS, split.inputs_NS, side)
+    exact_N = (tokens_NS == split.labels_NS).all(axis=1)
+    return {"exact": exact_N, "valid": valid_N, "optimal": optimal_N}
+
+
 def score(tokens_NS: NDArray[np.integer], split: Split, side: int) -> dict[str, float]:
     """Scores of answers [N, S], all shares in 0..1.
 
     "optimal" is the published "valid and optimal"; "exact" is equality with the label. Precision,
     recall and F1 are those of path cells over all mazes; precision is left out if none is marked.
     """
-    valid_N, optimal_N = verify(tokens_NS, split.inputs_NS, side)
-    right_NS = tokens_NS == split.labels_NS
     marked, path = tokens_NS == PATH, split.labels_NS == PATH
     both, marked_cells, path_cells = (marked & path).sum(), marked.sum(), path.sum()
-    found = {
-        "exact": right_NS.all(axis=1).mean(),
-        "valid": valid_N.mean(),
-        "optimal": optimal_N.mean(),
-        "cell_accuracy": right_NS.mean(),
+    found = {name: rows_N.mean() for name, rows_N in solved(tokens_NS, split, side).items()}
+    found |= {
+        "cell_accuracy": (tokens_NS == split.labels_NS).mean(),
         "path/recall": both / path_cells,
         "path/f1": 2 * both / (marked_cells + path_cells),
     }

@@ -49,9 +49,8 @@ class AdamATan2(Optimizer):
         p <- p - lr / (1 - beta1^t) * atan2(m, sqrt(v / (1 - beta2^t)))
 
     This is the code of the originals (adam-atan2 0.0.3). The paper corrects the first moment inside
-    the angle: correction="inside". The first step is 0.997 lr long "outside" and pi/4 lr "inside";
-    from some thirty steps on both agree. t counts the steps of a group; a parameter that has no
-    gradient is left alone.
+    the angle; from some thirty steps on both agree. t counts the steps of a group; a parameter that
+    has no gradient is left alone.
 
     Raises:
         ValueError: a setting out of range, or parameters that are not float32 or float64 on one
@@ -65,13 +64,12 @@ class AdamATan2(Optimizer):
         lr: Rate,
         betas: tuple[float, float] = (0.9, 0.95),
         weight_decay: float,
-        correction: Literal["outside", "inside"] = "outside",
     ) -> None:
         if not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"betas={betas}: each must be at least 0 and below 1")
         _check_sizes(lr=lr, weight_decay=weight_decay)
         defaults = {"lr": lr, "betas": betas, "weight_decay": weight_decay}
-        super().__init__(params, defaults | {"correction": correction})
+        super().__init__(params, defaults)
         self.register_load_state_dict_post_hook(_keep_device)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -101,13 +99,11 @@ class AdamATan2(Optimizer):
         torch._foreach_lerp_(first, grads, 1 - beta1)
         torch._foreach_mul_(second, beta2)
         torch._foreach_addcmul_(second, grads, grads, 1 - beta2)
-        inside = group["correction"] == "inside"
-        tops = _copies(first, 1 / filled1) if inside else first
         roots = _copies(second, 1 / filled2)
         torch._foreach_sqrt_(roots)
         # There is no foreach form of atan2.
-        angles = [torch.atan2(top, root) for top, root in zip(tops, roots, strict=True)]
-        torch._foreach_mul_(angles, -group["lr"] if inside else -group["lr"] / filled1)
+        angles = [torch.atan2(top, root) for top, root in zip(first, roots, strict=True)]
+        torch._foreach_mul_(angles, -group["lr"] / filled1)
         torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
         torch._foreach_add_(parameters, angles)
 
@@ -227,22 +223,14 @@ def set_lr(optimizers: Sequence[Optimizer], lr: float) -> None:
             group["lr"] = lr
 
 
-def schedule(
-    step: int,
-    warmup: int,
-    total: int,
-    lr_min_ratio: float = 1.0,
-    kind: Literal["constant", "cosine"] = "cosine",
-) -> float:
+def schedule(step: int, warmup: int, total: int, lr_min_ratio: float = 1.0) -> float:
     """Factor of the learning rate for update number `step` (the first is 1) of `total`.
 
-    A straight rise to 1 at update `warmup`; then 1, or half a cosine that ends at `lr_min_ratio`
-    with the last update. HRM, TRM and URM: cosine with lr_min_ratio 1, which is constant too.
+    A straight rise to 1 at update `warmup`; then half a cosine that ends at `lr_min_ratio` with the
+    last update. HRM, TRM and URM: lr_min_ratio 1, which is constant.
     """
     if step < warmup:
         return step / warmup
-    if kind == "constant":
-        return 1.0
     progress = min(1.0, (step - warmup) / max(1, total - warmup))
     return lr_min_ratio + (1 - lr_min_ratio) * 0.5 * (1 + math.cos(math.pi * progress))
 

@@ -24,13 +24,13 @@ from models.arc import (
     restore,
 )
 from models.baselines import BASELINES
+from models.interval import intervals
 from models.puzzles import Meta, Split
-from models.voting import Pool, Solutions, Vote, pass_at, rank, task_credits
+from models.voting import Pool, Ranked, Solutions, Vote, pass_at, rank, task_credits
 
 # Candidates that pass@k looks at; the ARC prize allows two attempts.
 ATTEMPTS = (1, 2, 5, 10, 100, 1000)
 _ROWS_AT_ONCE = 4096  # bounds the memory of what is computed per cell
-_RESAMPLES = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +59,8 @@ def score(
     `/cell_accuracy` and `/shape_accuracy`, and `above_baseline/pass@1` and `/cell_accuracy`: the
     difference from the best baseline.
 
-    k goes as far as there can be candidates. With a `pool` the votes of earlier evaluations count
-    as well in what is over tasks.
+    k goes as far as there can be candidates. With a `pool` all `pass@` scores stand there once
+    more as `pooled/pass@…`, with the votes of earlier evaluations counted too.
 
     Raises:
         ValueError: predictions of another shape than the split, or a task that is not of the set.
@@ -71,14 +71,11 @@ def score(
             f" {split.inputs_NS.shape}; predict every row once, in the split's order"
         )
     votes = votes_of(tokens_NS, confidence_N, split, meta)
-    ranked = rank(votes) if pool is None else pool.rank(votes)
-    solutions = solutions_of(split, meta)
-    result = {}
-    for k in _attempts(split):
-        result[f"pass@{k}"] = pass_at(ranked, solutions, k)
-        result[f"pass@{k}/fractional"] = pass_at(ranked, solutions, k, "fractional")
-    solved_K = task_credits(ranked, solutions, 1, "strict")
-    result["pass@1/low"], result["pass@1/high"] = bootstrap(solved_K)
+    solutions, attempts = solutions_of(split, meta), _attempts(split)
+    result = _over_tasks(rank(votes), solutions, attempts)
+    if pool is not None:
+        pooled = _over_tasks(pool.rank(votes), solutions, attempts)
+        result |= {f"pooled/{name}": value for name, value in pooled.items()}
     right = [
         v.grid is not None and np.array_equal(v.grid, solutions[v.task][v.question]) for v in votes
     ]
@@ -128,12 +125,12 @@ def solutions_of(split: Split, meta: Meta) -> Solutions:
     }
 
 
-def bootstrap(values_K: NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
-    """The 95% percentile interval of the mean, by drawing as many values with replacement."""
-    draw = np.random.Generator(np.random.Philox(seed))
-    drawn = draw.integers(len(values_K), size=(_RESAMPLES, len(values_K)))
-    low, high = np.percentile(values_K[drawn].mean(1), (2.5, 97.5))
-    return float(low), float(high)
+def _over_tasks(ranked: Ranked, solutions: Solutions, attempts: Iterable[int]) -> dict[str, float]:
+    result = {}
+    for k in attempts:
+        result[f"pass@{k}"] = pass_at(ranked, solutions, k)
+        result[f"pass@{k}/fractional"] = pass_at(ranked, solutions, k, "fractional")
+    return result | intervals({"pass@1": task_credits(ranked, solutions, 1, "strict")})
 
 
 def cell_accuracy(tokens_NS: NDArray[Any], labels_NS: NDArray[np.uint8]) -> float:

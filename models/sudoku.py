@@ -34,6 +34,7 @@ from models.puzzles import PuzzleSet, Split
 Digits = NDArray[np.uint8]
 
 BOXES = {4: (2, 2), 6: (2, 3), 9: (3, 3)}
+GIVENS = {4: (6, 9), 6: (8, 16), 9: (30, 38)}  # fewest and most, where nobody says
 BLANK = 1
 CHUNK = 128  # puzzles that a chunk of candidates is cut down to
 HOPELESS = 1000  # candidates of which none was kept
@@ -100,6 +101,16 @@ class Sudoku:
     def settings(self) -> dict[str, Any]:
         """All fields, as JSON has them."""
         return asdict(self) | {"givens": list(self.givens)}
+
+
+def usual_givens(side: int) -> tuple[int, int]:
+    """Fewest and most clues of a set for which nobody said how many.
+
+    Raises:
+        ValueError: there is no Sudoku of this side.
+    """
+    _demand(side in GIVENS, f"side={side}: sizes are 4, 6 and 9")
+    return GIVENS[side]
 
 
 class _Puzzle(NamedTuple):
@@ -234,6 +245,17 @@ def is_valid(tokens_NS: NDArray[Any], inputs_NS: Digits, side: int) -> NDArray[n
     return kept_N & is_solved(tokens_NS.astype(np.int64) - BLANK, side)
 
 
+def solved(tokens_NS: NDArray[Any], split: Split, side: int) -> dict[str, NDArray[np.bool_]]:
+    """Which rows of answers are right, [N] each, in the two senses of `score`: exact and valid.
+
+    Raises:
+        ValueError: another shape than the split's.
+    """
+    valid_N = is_valid(tokens_NS, split.inputs_NS, side)
+    same_NS = (tokens_NS == split.labels_NS) | (split.labels_NS == 0)
+    return {"exact": same_NS.all(1), "valid": valid_N}
+
+
 def score(tokens_NS: NDArray[Any], split: Split, side: int) -> dict[str, float]:
     """Shares in 0..1 of answers to a split.
 
@@ -244,17 +266,14 @@ def score(tokens_NS: NDArray[Any], split: Split, side: int) -> dict[str, float]:
     Raises:
         ValueError: another shape than the split's, or a split without a blank or a given cell.
     """
-    inputs_NS, labels_NS = split.inputs_NS, split.labels_NS
-    _check_shapes(tokens_NS, inputs_NS, side)
-    right_NS = tokens_NS == labels_NS
-    blank_NS = inputs_NS == BLANK
+    shares = {name: float(rows_N.mean()) for name, rows_N in solved(tokens_NS, split, side).items()}
+    right_NS = tokens_NS == split.labels_NS
+    blank_NS = split.inputs_NS == BLANK
     if not 0 < blank_NS.sum() < blank_NS.size:
         raise ValueError("nothing to score: the split has no blank cell, or no given one")
-    return {
-        "exact": float((right_NS | (labels_NS == 0)).all(1).mean()),
-        "valid": float(is_valid(tokens_NS, inputs_NS, side).mean()),
+    return shares | {
         "cell_accuracy": float(right_NS[blank_NS].mean()),
-        "givens_kept": float((tokens_NS == inputs_NS)[~blank_NS].mean()),
+        "givens_kept": float((tokens_NS == split.inputs_NS)[~blank_NS].mean()),
     }
 
 

@@ -12,7 +12,7 @@ with its source (HRM 2506.21734, TRM 2510.04871, URM 2512.14693):
     that age is drawn anew at every segment                                 HRM, TRM, URM code
     ... or once for a row                                                   HRM text ("row")
     loss: grid + (halt + continue) / 2, summed over rows, / rows of a step  HRM code
-    several readings of a segment: grid losses of all, halting heads of the last   URM sec. 3; ours
+    several readings of a segment: sum of grid losses, halting heads of the last   URM sec. 3; ours
     evaluation: always all segments, nobody halts early                     HRM code
     no drawn example is lost                                                ours, see below
 
@@ -292,8 +292,7 @@ def _leave(carry: Carry, latents: dict[str, Tensor], last: Prediction, halting: 
 
 
 def _grid(readings: Sequence[Prediction], labels_BS: Tensor, loss: LossConfig) -> Tensor:
-    losses_RB = torch.stack([grid_loss(one.logits_BSV, labels_BS, loss) for one in readings])
-    return losses_RB.sum(0) if loss.readings == "sum" else losses_RB.mean(0)
+    return torch.stack([grid_loss(one.logits_BSV, labels_BS, loss) for one in readings]).sum(0)
 
 
 @torch.no_grad()

@@ -128,7 +128,10 @@ def score(run: track.Run, entry: Entry, world: World, first: int) -> dict[str, f
         weights = dict(study.core.named_parameters())
         found = evaluate(study, weights, split, entry.settings).scores
     if run.rank == 0:
-        named = {f"{entry.label}/{name}": value for name, value in found.items()}
+        named = {
+            name if name.startswith("baseline/") else f"{entry.label}/{name}": value
+            for name, value in found.items()
+        }
         run.log(named | {f"{entry.name}/parameters": count_parameters(study.core)}, step=step)
         print(f"{entry.label} all test puzzles: {headline(found)}", flush=True)
     return found
@@ -137,13 +140,13 @@ def score(run: track.Run, entry: Entry, world: World, first: int) -> dict[str, f
 def median_scores(of_seeds: list[dict[str, float]]) -> dict[str, float]:
     """The median of each score that all seeds of a member have.
 
-    Baselines are left out: they are facts of the puzzles, whatever was trained. Not all seeds have
-    the same: members may be scored after other counts of segments (segments_16/...),
-    and where no cell is marked as a path there is no precision.
+    Not all have the same: members may be scored after other counts of segments (segments_16/...),
+    and where no cell is marked as a path there is no precision. Baselines are the same for all, and
+    the interval of one training says nothing of the spread over seeds.
     """
-    learned = [kind for kind in of_seeds[0] if not kind.startswith("baseline/")]
-    shared = [kind for kind in learned if all(kind in scores for scores in of_seeds)]
-    return {kind: statistics.median(scores[kind] for scores in of_seeds) for kind in shared}
+    shared = [kind for kind in of_seeds[0] if all(kind in scores for scores in of_seeds)]
+    own = [k for k in shared if not k.startswith("baseline/") and not k.endswith(("/low", "/high"))]
+    return {kind: statistics.median(scores[kind] for scores in of_seeds) for kind in own}
 
 
 def conclude(run: track.Run, entries: list[Entry], scores: Scores) -> None:

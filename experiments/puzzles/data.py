@@ -44,11 +44,9 @@ def _arc(settings: Settings) -> Path:
 
 
 def _sudoku(settings: Settings, side: int) -> Path:
-    if len(settings.givens) != 2:
-        raise ValueError("givens: two numbers, the fewest and the most, as in [8, 16]")
     chosen = sudoku.Sudoku(
         side=side,
-        givens=(settings.givens[0], settings.givens[1]),
+        givens=_range("givens", settings.givens or sudoku.usual_givens(side)),
         train=settings.train_puzzles,
         test=settings.test_puzzles,
         augmentations=settings.augmentations,
@@ -59,11 +57,20 @@ def _sudoku(settings: Settings, side: int) -> Path:
 
 
 def _maze(settings: Settings, side: int) -> Path:
+    low, high = _range("walls", settings.walls)
     chosen = maze.Maze(
         side=side,
         train=settings.train_puzzles,
         test=settings.test_puzzles,
+        walls=(low / 100, high / 100),
         augmentations=settings.augmentations,
+        hard=settings.hard,
         seed=settings.data_seed,
     )
     return cached(chosen.name, asdict(chosen), lambda: maze.build(chosen))
+
+
+def _range(name: str, numbers: tuple[int, ...]) -> tuple[int, int]:
+    if len(numbers) != 2:
+        raise ValueError(f"{name}: two numbers, the least and the greatest, as in [8, 16]")
+    return numbers[0], numbers[1]

@@ -3,9 +3,10 @@
     python experiments/puzzles/evaluate.py [checkpoint=PATH] [key=value ...]
 
 The averaged weights are scored; baselines that need no learning stand beside. Checkpoints are
-evaluated in order of their steps, each with votes of its own. `predictions.txt` in the run's folder
-shows puzzles, answers and predictions of the last one. Exit codes: 0 all evaluated, 1 there is no
-checkpoint, 93 a checkpoint or a setting cannot be used.
+evaluated in order of their steps, each with votes of its own; votes=pooled adds scores of all votes
+so far, named `pooled/…`. `predictions.txt` in the run's folder shows puzzles, answers and
+predictions of the last one. Exit codes: 0 all evaluated, 1 there is no checkpoint, 93 a checkpoint
+or a setting cannot be used.
 """
 
 import json

@@ -12,6 +12,7 @@ from experiments.puzzles.settings import Settings
 from experiments.puzzles.study import Study
 from experiments.puzzles.world import gather
 from models import maze, scoring, sudoku
+from models.interval import intervals
 from models.puzzles import Split, read_split
 from models.supervision import answer
 from models.voting import Pool
@@ -21,7 +22,7 @@ from models.voting import Pool
 class Predicted:
     """Tokens and the probability of being right for each example of a split."""
 
-    tokens_NS: NDArray[np.int64]
+    tokens_NS: NDArray[np.uint8]
     confidence_N: NDArray[np.float32]
 
 
@@ -46,7 +47,8 @@ def evaluate(
     """Answer every example of `split` with the weights `average`; nobody halts early.
 
     Every process must call it; each answers its share and gets all the answers. With a `pool` the
-    votes of earlier evaluations count too, at the first count of segments.
+    votes of earlier evaluations are counted too, at the first count of segments, in scores of
+    their own (pooled/NAME).
     """
     weights = {name: weight.to(study.precision) for name, weight in average.items()}
     mine = np.arange(study.world.rank, split.examples, study.world.size)
@@ -54,23 +56,24 @@ def evaluate(
     scores: dict[str, float] = {}
     found = []
     for place, segments in enumerate(settings.eval_segments):
-        tokens_NS = np.empty(split.labels_NS.shape, np.int64)
+        tokens_NS = np.empty(split.labels_NS.shape, np.uint8)
         confidence_N = np.empty(split.examples, np.float32)
         for rows, answers in told:
             tokens_NS[rows], confidence_N[rows] = answers[place]
         one = Predicted(tokens_NS=tokens_NS, confidence_N=confidence_N)
         found.append(one)
-        prefix = f"segments_{segments}/" if place else ""
         named = score(study, one, split, pool if place == 0 else None)
-        if place:  # what needs no learning does not depend on segments
-            named = {k: v for k, v in named.items() if not k.startswith("baseline/")}
-        scores |= {prefix + name: value for name, value in named.items()}
+        if place:  # baselines are the same after any count of segments
+            own = {name: value for name, value in named.items() if not name.startswith("baseline/")}
+            named = {f"segments_{segments}/{name}": value for name, value in own.items()}
+        scores |= named
     return Evaluation(predicted=found[0], scores=scores)
 
 
 def score(study: Study, one: Predicted, split: Split, pool: Pool | None) -> dict[str, float]:
     """The scores of the set's kind of puzzle, and beside them what needs no learning.
 
+    NAME/low and NAME/high: the 95% interval over puzzles of a share of solved ones.
     above_baseline/exact: the lead over an answer that is a function of the question alone.
     """
     meta, tokens_NS = study.meta, one.tokens_NS
@@ -78,17 +81,20 @@ def score(study: Study, one: Predicted, split: Split, pool: Pool | None) -> dict
         return scoring.score(tokens_NS, one.confidence_N, split, meta, pool)
     if meta.kind == "sudoku":
         name, found = "constant", sudoku.score(tokens_NS, split, meta.side)
+        found |= intervals(sudoku.solved(tokens_NS, split, meta.side))
         baseline = sudoku.constant_baseline(read_split(study.folder, "train"), split, meta.side)
     else:
         name, found = "copy_input", maze.score(tokens_NS, split, meta.side)
+        found |= intervals(maze.solved(tokens_NS, split, meta.side))
         baseline = maze.baseline(split, meta.side)
     found["above_baseline/exact"] = found["exact"] - baseline["exact"]
     return found | {f"baseline/{name}/{key}": value for key, value in baseline.items()}
 
 
 def headline(scores: Mapping[str, float]) -> str:
-    """What is printed: scores of the first count of segments, and the lead over the baseline."""
-    shown = [n for n in scores if "/" not in n or n.startswith("above_baseline/")]
+    """What is printed: scores at the first count of segments, pooled ones, lead over a baseline."""
+    beside = ("above_baseline", "pooled")
+    shown = [n for n in scores if "/" not in n or n.rpartition("/")[0] in beside]
     return " ".join(f"{name}={scores[name]:.4f}" for name in shown)
 
 
@@ -107,9 +113,10 @@ def _predict(
         named_BI = study.rows_KI[torch.from_numpy(identifiers_N[some]).long().to(device)]
         answers = answer(study.core, weights, cells_BS, study.table.weight[named_BI], counts)
         for count, said in zip(counts, answers, strict=True):
-            tokens[count].append(said.tokens_BS.cpu().numpy())
+            # As bytes, like the labels: they go through every process, all at once.
+            tokens[count].append(said.tokens_BS.to(torch.uint8).cpu().numpy())
             confidence[count].append(said.confidence_B.cpu().numpy())
-    empty = np.empty((0, split.inputs_NS.shape[1]), np.int64), np.empty(0, np.float32)
+    empty = np.empty((0, split.inputs_NS.shape[1]), np.uint8), np.empty(0, np.float32)
     joined = {
         count: (
             np.concatenate([empty[0], *tokens[count]]),

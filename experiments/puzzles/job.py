@@ -64,7 +64,7 @@ def make_job(run: track.Run, settings: Settings, world: World, member: Member, s
             f"batch={settings.batch}: {world.size} processes with accumulate="
             f"{settings.accumulate} cannot share it evenly"
         )
-    compiled = settings.compile != "off"
+    mode = {"segment": "default", "graphs": "reduce-overhead"}.get(settings.compile)
     return Job(
         run=run,
         settings=settings,
@@ -85,7 +85,7 @@ def make_job(run: track.Run, settings: Settings, world: World, member: Member, s
             ),
             rows_total=settings.batch,
         ),
-        forward=torch.compile(supervise, mode=settings.compile) if compiled else supervise,
+        forward=supervise if mode is None else torch.compile(supervise, mode=mode),
     )
 
 

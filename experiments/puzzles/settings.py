@@ -17,8 +17,10 @@ class Settings:
     recolour: bool = False
     train_puzzles: int = 5000
     test_puzzles: int = 500
-    givens: tuple[int, ...] = (8, 16)
+    givens: tuple[int, ...] = ()  # fewest and most clues; none: what is usual for the side
     hardest: float = 1.0
+    walls: tuple[int, ...] = (30, 50)  # least and greatest share of a maze's cells, in percent
+    hard: bool = False  # mazes: a shortest path of more than 0.122 moves a cell, as Maze-Hard
     data_seed: int = 0
     stream: str = "examples"  # or "groups": one random augmentation of each puzzle an epoch
 
@@ -27,7 +29,7 @@ class Settings:
     model: str = "trm"
     width: int = 64
     heads: int = 4
-    layers: int = 1
+    layers: tuple[int, ...] = (1,)  # of each module, or one number for all: HRM has H, L
     expansion: float = 4.0
     inner_multiple: int = 32
     mixer: str = "attention"  # or "mlp": over positions
@@ -69,7 +71,7 @@ class Settings:
     # none: as many as in training.
     eval_segments: tuple[int, ...] = ()
     eval_batch: int = 256
-    votes: str = "checkpoint"  # or "pooled": those of earlier checkpoints count too
+    votes: str = "checkpoint"  # or "pooled": beside, with those of earlier checkpoints, as pooled/…
     eval_every: int = 0  # 0: not while training
     eval_share: float = 0.1  # of the test puzzles, at random, while training
     best: str = ""  # metric of the validation by which the best checkpoint is kept: val/exact
@@ -77,7 +79,7 @@ class Settings:
     # Where and how.
     device: str = "auto"
     precision: str = "auto"  # bf16 on a GPU, else fp32
-    compile: str = "off"  # default, reduce-overhead (CUDA graphs), max-autotune
+    compile: str = "off"  # blocks (quick to compile), segment (whole), graphs (CUDA graphs of it)
     checkpoint_every: int = 300
     keep: int = 0  # newest checkpoints that stay, 0: all
     log_every: int = 10
@@ -126,9 +128,9 @@ CHOICES = {
     "loss": ("softmax", "stablemax", "stablemax64"),
     "optimizer": ("adamw", "adam_atan2", "muon", "muon_urm"),
     "precision": ("auto", "fp32", "bf16"),
-    "compile": ("off", "default", "reduce-overhead", "max-autotune"),
+    "compile": ("off", "blocks", "segment", "graphs"),
 }
-_AT_LEAST_ONE = ("width", "heads", "layers", "segments", "batch", "accumulate", "eval_batch")
+_AT_LEAST_ONE = ("width", "heads", "segments", "batch", "accumulate", "eval_batch")
 _AT_LEAST_ONE += ("checkpoint_every", "log_every", "threads", "augmentations", "cycles", "inner")
 _AT_LEAST_ONE += ("train_puzzles", "test_puzzles")
 _AT_LEAST_ZERO = ("steps", "epochs", "eval_every", "keep", "warmup", "clip", "data_seed", "seed")
@@ -147,13 +149,10 @@ def _check(settings: Settings) -> None:
         raise ValueError(f"batch={settings.batch}: no multiple of accumulate={settings.accumulate}")
     if settings.best and not settings.eval_every:
         raise ValueError(f"best={settings.best}: nothing is evaluated while eval_every is 0")
+    if settings.compile == "graphs" and settings.accumulate > 1:
+        raise ValueError("compile=graphs keeps the results of one part only: set accumulate=1")
     if settings.best and not settings.best.startswith("val/"):
         raise ValueError(f"best={settings.best}: a metric of the validation, as in best=val/exact")
-    if settings.identity_tokens == 0 and not settings.identity_everywhere:
-        raise ValueError(
-            "identity_tokens=0: the vector of a puzzle would stand nowhere;"
-            " set identity_everywhere=true, or at least one token"
-        )
 
 
 def _check_values(settings: Settings) -> None:

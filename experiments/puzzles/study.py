@@ -76,7 +76,18 @@ def _first_builds(settings: Settings, world: World) -> Path:
 
 
 def core_config(settings: Settings, meta: Meta) -> CoreConfig:
-    """The configuration of the network for the grids of a set."""
+    """The configuration of the network for the grids of a set.
+
+    Raises:
+        ValueError: the network could not be built, or would not be told which puzzle it sees.
+    """
+    told = settings.identity_tokens > 0 or settings.identity_everywhere
+    if len(meta.identifiers) > 1 and not told:
+        raise ValueError(
+            f"identity_tokens={settings.identity_tokens}: {meta.name} has {len(meta.identifiers)}"
+            " identifiers, which the network would never see; write identity_tokens=1 or more, or"
+            " identity_everywhere=true"
+        )
     plan = loop_plan(settings)
     return CoreConfig(
         vocabulary=meta.vocabulary,
@@ -84,7 +95,7 @@ def core_config(settings: Settings, meta: Meta) -> CoreConfig:
         identity_tokens=settings.identity_tokens,
         width=settings.width,
         heads=settings.heads,
-        layers=dict.fromkeys(sorted({call.module for call in plan.calls}), settings.layers),
+        layers=_layers(settings, plan),
         expansion=settings.expansion,
         inner_multiple=settings.inner_multiple,
         mixer=settings.mixer,
@@ -105,6 +116,17 @@ def loop_plan(settings: Settings) -> LoopPlan:
     if settings.model == "direct":
         return direct_plan()
     return trm_plan(settings.cycles, settings.inner)
+
+
+def _layers(settings: Settings, plan: LoopPlan) -> dict[str, int]:
+    modules = sorted({call.module for call in plan.calls})
+    counts = settings.layers * len(modules) if len(settings.layers) == 1 else settings.layers
+    if len(counts) != len(modules):
+        raise ValueError(
+            f"layers={list(settings.layers)}: {settings.model} has the modules "
+            f"{', '.join(modules)}: one number for each, or one for all"
+        )
+    return dict(zip(modules, counts, strict=True))
 
 
 def _convolution(text: str) -> Convolution | None:

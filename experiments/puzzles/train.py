@@ -113,7 +113,8 @@ def train(
     if saved is not None:
         restore(state, read(saved), settings, world)
     describe(job, state, split)
-    begun, first, looked = time.monotonic(), state.step, state.step
+    looked = logged = state.step
+    begun = time.monotonic()
     while True:
         if state.step and due(state.step, settings.eval_every, job.steps):
             validate(job, state)
@@ -133,8 +134,9 @@ def train(
             return give_up(job, state, loss, norm)
         if logs:
             report(job, state, loss, norm)
-            speed = (state.step - first) / (time.monotonic() - begun)
-            log(job, state, {"train/steps_per_second": speed})
+            now = time.monotonic()
+            log(job, state, {"train/steps_per_second": (state.step - logged) / (now - begun)})
+            logged, begun = state.step, now
         if saving:
             checkpoint(job, state)
         if stopping:
@@ -164,6 +166,9 @@ def start(job: Job, study: Study, split: Split) -> State:
     """The state before the first step."""
     settings, world = job.settings, job.world
     seed_everything(settings.seed)
+    if settings.compile == "blocks":
+        for block in (block for net in study.core.nets.values() for block in net):
+            block.compile()
     carry = empty_carry(
         study.core,
         settings.batch // world.size,

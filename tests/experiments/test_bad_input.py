@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from experiments.puzzles.data import data_folder
+from experiments.puzzles.job import Member, make_job
 from experiments.puzzles.settings import read_settings
 from experiments.puzzles.study import build
 from experiments.puzzles.world import World
+from models.puzzles import read_split
 
 
 @pytest.fixture
@@ -98,6 +100,8 @@ def test_a_spoiled_data_folder_ends_training_for_good(programs, folder, tmp_path
         ({"data": "arc1-train-same-size-1x1"}, "1x1"),
         ({"data": "arc1-train-same-size-31x31"}, "31x31"),
         ({"givens": [8]}, "givens: two numbers"),
+        ({"data": "maze-9x9", "walls": [30]}, "walls: two numbers"),
+        ({"data": "maze-9x9", "walls": [50, 30]}, r"walls=\(0.5, 0.3\)"),
         ({"augmentations": 8}, "augmentations"),
         ({"identity": "parts"}, 'use identity="whole"'),
         ({"width": 10, "heads": 4}, "heads"),
@@ -128,6 +132,16 @@ def test_trainings_that_cannot_be_are_refused(training, programs, given, said):
     """Before any step: averages, epochs and halting rules that make no sense."""
     with pytest.raises(ValueError, match=said):
         training(read_settings(programs.SUDOKU | {"best": ""} | given))
+
+
+def test_a_batch_that_the_processes_cannot_share_is_refused(programs):
+    """Every process finds out for itself, before it waits for another one."""
+    settings = read_settings(programs.SUDOKU | {"batch": 9})
+    split = read_split(data_folder(settings), "train")
+    make_job(None, settings, World(), Member(), split)
+    for rank in (0, 1):
+        with pytest.raises(ValueError, match="batch=9: 2 processes with accumulate=1 cannot"):
+            make_job(None, settings, World(rank=rank, size=2), Member(), split)
 
 
 def test_a_wrong_setting_ends_for_good(programs, tmp_path):

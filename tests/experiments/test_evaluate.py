@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from experiments.puzzles.evaluate import check_data
 from experiments.puzzles.evaluation import Predicted, evaluate, score
 from experiments.puzzles.pictures import draw_predictions
 from experiments.puzzles.settings import read_settings
@@ -24,16 +25,27 @@ def evaluated(programs, run, folder, *arguments):
     return copy, text
 
 
-@pytest.fixture(scope="module")
-def sudoku(programs, sudoku_run, tmp_path_factory):
-    """The evaluation of every checkpoint of the training on Sudoku."""
-    return evaluated(programs, sudoku_run, tmp_path_factory.mktemp("evaluated"))
+def shared(programs, name, trained):
+    """The evaluation of every checkpoint of a run, made once, and what was printed."""
+    run = programs.shared(
+        name,
+        {},
+        program="evaluate.py",
+        prepare=lambda run: shutil.copytree(trained / "checkpoints", run / "checkpoints"),
+    )
+    return run, (run.parent / "done").read_text()
 
 
 @pytest.fixture(scope="module")
-def arc(programs, arc_run, tmp_path_factory):
-    """The evaluation of every checkpoint of the training on ARC."""
-    return evaluated(programs, arc_run, tmp_path_factory.mktemp("evaluated"))
+def sudoku(programs, sudoku_run):
+    """The evaluation of the training on Sudoku."""
+    return shared(programs, "sudoku evaluated", sudoku_run)
+
+
+@pytest.fixture(scope="module")
+def arc(programs, arc_run):
+    """The evaluation of the training on ARC."""
+    return shared(programs, "arc evaluated", arc_run)
 
 
 STEPS = [10, 20, 30, 40, 50, 60, 70, 80]
@@ -114,7 +126,7 @@ def metrics(programs, run):
 
 
 def test_pooled_votes_are_a_named_option(programs, training, tmp_path):
-    """votes=pooled changes what is voted on from the second checkpoint on, and nothing else."""
+    """votes=pooled adds scores of its own, and changes none of a checkpoint's own votes."""
     changes = {"model": "direct", "continue_target": False, "halting": "halt", "segments": 1}
     settings = read_settings(programs.ARC | changes | {"width": 16, "batch": 16, "steps": 200})
     cheater = training(settings, part="test")  # learns the very answers, so that votes change
@@ -124,13 +136,18 @@ def test_pooled_votes_are_a_named_option(programs, training, tmp_path):
         cheater.steps(40)
         cheater.save(trained)
     alone, _ = evaluated(programs, trained, tmp_path / "alone")
-    pooled, _ = evaluated(programs, trained, tmp_path / "pooled", "votes=pooled")
-    assert metrics(programs, alone)[0] == metrics(programs, pooled)[0]
-    for name in ("exact_unvoted", "cell_accuracy", "shape_accuracy"):
-        assert programs.series(pooled, f"eval/{name}") == programs.series(alone, f"eval/{name}")
-    voted = [programs.series(run, "eval/pass@1") for run in (alone, pooled)]
-    assert voted[0] != voted[1]
-    assert voted[0][160] > voted[0][40]
+    pooled, text = evaluated(programs, trained, tmp_path / "pooled", "votes=pooled")
+    of_each = [
+        (step, {name: x for name, x in values.items() if not name.startswith("eval/pooled/")})
+        for step, values in metrics(programs, pooled)
+    ]
+    assert of_each == metrics(programs, alone)
+    own = programs.series(pooled, "eval/pass@1")
+    together = programs.series(pooled, "eval/pooled/pass@1")
+    assert own[40] == together[40]
+    assert own != together
+    assert own[160] > own[40]
+    assert "pooled/pass@1=" in text
 
 
 def test_without_a_pool_no_vote_is_kept(training, programs, arc_run):
@@ -139,7 +156,9 @@ def test_without_a_pool_no_vote_is_kept(training, programs, arc_run):
     split = read_split(first.study.folder, "test")
     settings = read_settings(programs.ARC)
     saved = [read(arc_run / "checkpoints" / f"step_{step}")["average"] for step in (10, 80)]
-    alone = evaluate(first.study, saved[1], split, settings).scores
+    found = evaluate(first.study, saved[1], split, settings)
+    alone, tokens = found.scores, found.predicted.tokens_NS
+    assert (tokens.dtype, tokens.shape) == (np.uint8, split.labels_NS.shape)
     evaluate(first.study, saved[0], split, settings)
     assert evaluate(first.study, saved[1], split, settings).scores == alone
 
@@ -175,19 +194,33 @@ def test_a_checkpoint_can_be_evaluated_on_its_own(programs, sudoku_run, sudoku, 
 
 
 @pytest.mark.parametrize(
+    ("config", "change", "said"),
+    [
+        ("ARC", {"data": "arc1-eval-same-size-3x3"}, "would stand for other puzzles"),
+        ("ARC", {"augmentations": 3}, "would stand for other puzzles"),
+        ("SUDOKU", {"data": "maze-4x4"}, "not on maze"),
+        ("SUDOKU", {"data_seed": 5}, "of the answers that"),
+    ],
+)
+def test_other_identities_and_other_puzzles_are_refused(training, programs, config, change, said):
+    """A set that the model was not made for, or that asks what it was told, is not scored."""
+    given = getattr(programs, config)
+    saved = training(read_settings(given)).content()
+    with pytest.raises(ValueError, match=said):
+        check_data(saved, training(read_settings(given | change)).state.study)
+
+
+@pytest.mark.parametrize(
     ("which", "arguments", "said"),
     [
-        ("arc_run", ["data=arc1-eval-same-size-3x3"], "would stand for other puzzles"),
         ("arc_run", ["data=arc2-train-same-size-3x3"], "ARC-1 and ARC-2 share tasks"),
-        ("arc_run", ["augmentations=3"], "would stand for other puzzles"),
-        ("sudoku_run", ["data=maze-4x4"], "not on maze"),
         ("sudoku_run", ["width=16"], "width is 8 there and 16 here"),
     ],
 )
-def test_what_would_leak_or_cannot_be_is_refused(
+def test_what_would_leak_or_cannot_be_ends_with_93(
     programs, request, tmp_path, which, arguments, said
 ):
-    """Tasks whose answers were trained on, other identities, other puzzles, other models: 93."""
+    """As a process: tasks whose answers were trained on, and another model; nothing is scored."""
     run = programs.make_run(tmp_path)
     path = request.getfixturevalue(which) / "checkpoints" / "step_80"
     code, text = programs.complete(
@@ -200,13 +233,13 @@ def test_what_would_leak_or_cannot_be_is_refused(
 
 
 def test_other_sudokus_may_be_evaluated(programs, sudoku_run, sudoku, tmp_path):
-    """A set of other puzzles of the same size is scored if no answer of it was trained on."""
+    """A set of other puzzles of the same size is scored, where none has an answer of training."""
     run = programs.make_run(tmp_path)
     path = sudoku_run / "checkpoints" / "step_80"
-    arguments = [f"checkpoint={path}", "data_seed=4", "test_puzzles=7"]
+    arguments = [f"checkpoint={path}", "data_seed=8"]
     code, text = programs.complete(run, program="evaluate.py", arguments=arguments)
     assert code == 0, text
-    assert "7 test puzzles" in text
+    assert "seed8: 20 test puzzles" in text
     other = programs.series(sudoku[0], "eval/cell_accuracy")[80]
     assert programs.series(run, "eval/cell_accuracy")[80] != other
 
@@ -229,7 +262,7 @@ def test_a_model_that_knows_the_answers_scores_one(training, programs):
         study = training(read_settings(config)).state.study
         split = read_split(study.folder, "test")
         known = Predicted(
-            tokens_NS=split.labels_NS.astype(np.int64),
+            tokens_NS=split.labels_NS,
             confidence_N=np.ones(split.examples, np.float32),
         )
         found = score(study, known, split, None)

@@ -21,7 +21,6 @@ from models.recurrent import check_config
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["identity_tokens=0"], "identity_everywhere=true"),
         (["expansion=0"], "expansion=0.0: a number above 0"),
         (["expansion=nan"], "expansion=nan: a number above 0"),
         (["lr=nan"], "lr=nan: at least 0"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models import arc, arc_set
-from models.scoring import bootstrap, score, solutions_of, votes_of
+from models.scoring import score, solutions_of, votes_of
 from models.stream import take
 from models.voting import Pool, rank
 
@@ -170,15 +170,18 @@ def test_only_tasks_of_the_split_count(puzzle_set, split):
 
 
 def test_a_checkpoint_is_scored_alone_unless_it_is_pooled(puzzle_set, split):
-    """After a perfect evaluation a bad one is bad, and hidden by a pool that was asked for."""
+    """After a perfect evaluation a bad one is bad; what a pool makes of it has names of its own."""
     nothing = np.zeros_like(split.labels_NS)
     pool = Pool()
     for given in (None, pool):
         assert score(split.labels_NS, certain(split), split, puzzle_set, given)["pass@1"] == 1
-    assert score(nothing, certain(split), split, puzzle_set)["pass@1"] == 0
+    alone = score(nothing, certain(split), split, puzzle_set)
     pooled = score(nothing, certain(split), split, puzzle_set, pool)
-    assert pooled["pass@1"] == 1
-    assert pooled["exact_unvoted"] == 0
+    assert alone["pass@1"] == 0
+    assert {name: pooled[name] for name in alone} == alone
+    added = {name: value for name, value in pooled.items() if name not in alone}
+    assert set(added) == {f"pooled/{name}" for name in alone if name.startswith("pass@")}
+    assert added["pooled/pass@1"] == added["pooled/pass@1/low"] == 1
 
 
 def test_predictions_of_another_split_are_refused(puzzle_set, split):
@@ -193,18 +196,3 @@ def test_a_task_without_solutions_is_refused(puzzle_set, split):
     """A split of a task that test_puzzles does not hold cannot be scored."""
     with pytest.raises(ValueError, match=r"task a is in the split and not in test_puzzles"):
         score(split.labels_NS, certain(split), split, replace(puzzle_set, test_puzzles={}))
-
-
-def test_the_interval_is_that_of_a_share():
-    """Of 400 tasks 30% solved the interval is about 1.96 standard errors wide each way."""
-    low, high = bootstrap(np.repeat([1.0, 0.0], [120, 280]))
-    error = 1.96 * np.sqrt(0.3 * 0.7 / 400)
-    assert low == pytest.approx(0.3 - error, abs=0.003)
-    assert high == pytest.approx(0.3 + error, abs=0.003)
-
-
-def test_the_interval_is_seeded_and_has_no_width_without_spread():
-    """The same seed gives the same interval; equal values give themselves."""
-    values = np.random.default_rng(0).random(30)
-    assert bootstrap(values, 3) == bootstrap(values, 3) != bootstrap(values, 4)
-    assert bootstrap(np.ones(7)) == (1, 1)

@@ -57,10 +57,10 @@ CASES = {
         Halting(segments=6, exploration=0.5, drawn="row"),
         LossConfig(precision="float64", kind="softmax"),
     ),
-    "mean of readings": (
+    "readings and continue head": (
         ONE_STATE,
-        Halting(segments=3, exploration=0.9, continue_target=True),
-        LossConfig(precision="float64", readings="mean"),
+        Halting(segments=3, exploration=0.5, continue_target=True),
+        LossConfig(precision="float64"),
     ),
     "one segment": (TWO_STATES, Halting(segments=1, exploration=1.0), LossConfig()),
 }
@@ -165,8 +165,7 @@ class Literal:
         if not scored:
             return
 
-        grid = [self.grid(one.logits_BSV[0], labels, scored) for one in readings]
-        grid = sum(grid) / (len(grid) if self.loss.readings == "mean" else 1)
+        grid = sum(self.grid(one.logits_BSV[0], labels, scored) for one in readings)
         loss = grid + 0.5 * binary(halt, float(right))
         if self.halting.continue_target:
             target = self.target(slot, question, identity, is_last)
