@@ -232,7 +232,10 @@ def forward_backward(job: Job, state: State, timed: Timed) -> tuple[SegmentLoss,
             loss.total.backward()
         left.append(carry)
         losses.append(loss)
-        gradients.append(identity_BID.grad)
+        seen = (
+            identity_BID.grad is not None
+        )  # not where a set has one identity, and no token for it
+        gradients.append(identity_BID.grad if seen else torch.zeros_like(identity_BID))
     state.carry = map_carry(lambda *parts: torch.cat(parts), *left)
     whole = add_losses(losses)
     grads = [p.grad for p in core.parameters() if p.grad is not None]
