@@ -232,10 +232,10 @@ def forward_backward(job: Job, state: State, timed: Timed) -> tuple[SegmentLoss,
             loss.total.backward()
         left.append(carry)
         losses.append(loss)
-        seen = (
-            identity_BID.grad is not None
-        )  # not where a set has one identity, and no token for it
-        gradients.append(identity_BID.grad if seen else torch.zeros_like(identity_BID))
+        grad_BID = identity_BID.grad
+        if grad_BID is None:  # a set of one identity, and a network without a token for it
+            grad_BID = torch.zeros_like(identity_BID)
+        gradients.append(grad_BID)
     state.carry = map_carry(lambda *parts: torch.cat(parts), *left)
     whole = add_losses(losses)
     grads = [p.grad for p in core.parameters() if p.grad is not None]
