@@ -84,7 +84,14 @@ def save(folder: Path, saved: dict[str, Any]) -> Path:
         OSError: the disk is full or the folder cannot be written.
     """
     temporary = folder / f".{FILE}.tmp"
-    torch.save(saved, temporary)
+    try:
+        with temporary.open("wb") as file:
+            torch.save(saved, file)
+    except RuntimeError as error:  # torch hides what the disk said behind a fault of its own
+        if isinstance(error.__context__, OSError):
+            temporary.unlink(missing_ok=True)
+            raise error.__context__ from None
+        raise
     temporary.replace(folder / FILE)
     return folder / FILE
 

@@ -232,7 +232,10 @@ def forward_backward(job: Job, state: State, timed: Timed) -> tuple[SegmentLoss,
             loss.total.backward()
         left.append(carry)
         losses.append(loss)
-        gradients.append(identity_BID.grad)
+        grad_BID = identity_BID.grad
+        if grad_BID is None:  # a set of one identity, and a network without a token for it
+            grad_BID = torch.zeros_like(identity_BID)
+        gradients.append(grad_BID)
     state.carry = map_carry(lambda *parts: torch.cat(parts), *left)
     whole = add_losses(losses)
     grads = [p.grad for p in core.parameters() if p.grad is not None]

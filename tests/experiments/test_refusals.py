@@ -2,16 +2,18 @@
 
 import json
 import re
+import resource
 import shutil
 import signal
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import torch
 
 from experiments.puzzles.data import data_folder
 from experiments.puzzles.settings import read_settings
-from experiments.puzzles.state import read
+from experiments.puzzles.state import read, save
 from models.puzzles import read_split
 from models.recurrent import check_config
 
@@ -100,6 +102,20 @@ def test_any_bytes_are_refused_as_a_checkpoint(tmp_path, bytes_there):
     with pytest.raises(ValueError, match=r"state\.pt: cannot be read as a checkpoint") as error:
         read(tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_a_full_disk_is_named_and_nothing_is_left(tmp_path):
+    """What the disk said arrives, so that the cause can be told; half a file does not stay."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            save(tmp_path, {"weights": torch.zeros(100_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_many_fields_that_differ_are_counted(training, programs):

@@ -1,5 +1,6 @@
 """A training state in a file and back."""
 
+import math
 import random
 import subprocess
 import sys
@@ -82,6 +83,13 @@ def test_a_state_of_another_training_names_the_field(training, sudoku, change, s
     with pytest.raises(ValueError, match=said.replace(".", r"\.")):
         restore(other.state, saved, other.settings, World())
     assert other.state.study.core.tokens.equal(before)
+
+
+def test_a_set_without_identities_needs_no_token_for_them(training, sudoku):
+    """All Sudokus are one identity: without a token for it, training goes on and it stays zero."""
+    made = training(replace(sudoku, identity_tokens=0))
+    assert all(math.isfinite(loss) for loss in made.steps(3))
+    assert not made.state.study.table.weight.any()
 
 
 def test_arc_sets_of_one_name_are_told_apart(training, programs):
