@@ -70,7 +70,7 @@ def write_once(path: Path, data: bytes) -> bool:
 @contextmanager
 def _temporary_beside(path: Path, data: bytes) -> Iterator[Path]:
     """A file with `data` in the folder of `path`; what killed writers of `path` left there goes."""
-    _sweep(path)
+    sweep(path)
     descriptor, name = _locked_temporary(path)
     temporary = Path(name)
     with os.fdopen(descriptor, "wb") as file:  # open, and so locked, until it is in its place
@@ -96,7 +96,7 @@ def _locked_temporary(path: Path) -> tuple[int, str]:
         os.close(descriptor)  # swept between its birth and its lock
 
 
-def _sweep(path: Path) -> None:
+def sweep(path: Path) -> None:
     """Remove temporary files of `path` that nobody holds: their writers were killed."""
     for name in os.listdir(path.parent):  # noqa: PTH208 - names, of perhaps thousands of files
         if name.startswith(f".{path.name}.") and name.endswith(".tmp"):

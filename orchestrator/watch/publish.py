@@ -11,7 +11,7 @@ from typing import TypeVar
 from orchestrator.codec import encode
 from orchestrator.domain.run import Published
 from orchestrator.errors import DamagedIndexError, ExpError
-from orchestrator.fsio import write_atomic
+from orchestrator.fsio import sweep, write_atomic
 from orchestrator.git import Repository
 from orchestrator.watch.evidence import one_line, tally, verdict_words
 from orchestrator.watch.observer import Observation
@@ -47,6 +47,9 @@ def publish_end(
         time=now, commit=commit, report=paths[0] if paths else None, problems=tuple(problems)
     )
     tell(published)
+    # A program that is killed as it seals a checkpoint cannot clear up after itself.
+    for manifest in seen.folder.checkpoints.glob("*/.manifest.json.*.tmp"):
+        sweep(manifest.with_name("manifest.json"))
     write_atomic(seen.folder.published_file, encode(published))
     return published
 

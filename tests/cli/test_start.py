@@ -43,6 +43,22 @@ def test_a_ticket_is_run_judged_ticked_and_committed(ready):
     assert ready.git("status", "--porcelain") == ""
 
 
+def test_what_was_left_half_sealed_goes_at_the_end(ready):
+    """The temporary file of a program that was killed while it sealed a checkpoint is removed."""
+    script = ready.root / "experiments/e/a.py"
+    litter = (
+        "import os, pathlib\n"
+        "step = pathlib.Path(os.environ['EXP_RUN_DIR'], 'checkpoints', 'step_9')\n"
+        "step.mkdir(parents=True)\n"
+        "(step / '.manifest.json.77.tmp').write_text('{')\n"
+        "(step / 'weights.pt').write_text('half')\n"
+    )
+    script.write_text(litter + script.read_text())
+    assert ready.exp("ticket", "start", "1", "--follow").returncode == 0
+    step = ready.root / ".exp/runs/R-000001/checkpoints/step_9"
+    assert [path.name for path in step.iterdir()] == ["weights.pt"]
+
+
 def test_a_ticket_whose_criteria_are_all_met_is_done(lab):
     """DONE needs every required criterion met by evidence; what waited for it becomes READY."""
     lab.ticket()

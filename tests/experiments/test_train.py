@@ -160,6 +160,7 @@ def test_training_works_without_exp_around_it(programs, tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler here")
+@pytest.mark.skipif(" " in torch.__file__, reason="torch.compile cannot link where it lies (2.13)")
 def test_compiled_training_gives_the_same_losses(programs, sudoku_run, tmp_path):
     """compile=blocks follows the losses of eager training, exploration and halting included.
 
