@@ -311,7 +311,15 @@ def test_ctrl_c_while_starting_leaves_a_run_or_nothing(lab, call, file):
     place = lab.run() / "attempt-1" / file
     at = [f"--trace={call}", f"--inject={call}:signal=INT:{which}", "-P", place]
     subprocess.run(
-        ["strace", "-qq", "-o", os.devnull, *at, EXP, "ticket", "start", "1"],
+        # The suite may run in the background, where SIGINT is ignored.
+        [
+            *["env", "--default-signal=INT", "strace", "-qq", "-o", os.devnull],
+            *at,
+            EXP,
+            "ticket",
+            "start",
+            "1",
+        ],
         cwd=lab.root,
         capture_output=True,
         check=False,
