@@ -310,16 +310,10 @@ def test_ctrl_c_while_starting_leaves_a_run_or_nothing(lab, call, file):
     which = "when=2" if call == "close" else "when=1"
     place = lab.run() / "attempt-1" / file
     at = [f"--trace={call}", f"--inject={call}:signal=INT:{which}", "-P", place]
+    # The suite may run in the background, where SIGINT is ignored.
+    quietly = ["env", "--default-signal=INT", "strace", "-qq", "-o", os.devnull]
     subprocess.run(
-        # The suite may run in the background, where SIGINT is ignored.
-        [
-            *["env", "--default-signal=INT", "strace", "-qq", "-o", os.devnull],
-            *at,
-            EXP,
-            "ticket",
-            "start",
-            "1",
-        ],
+        [*quietly, *at, EXP, "ticket", "start", "1"],
         cwd=lab.root,
         capture_output=True,
         check=False,
