@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name that every PyTorch text uses
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 Kind = Literal["hrm", "trm_mlp", "trm_attention", "urm"]

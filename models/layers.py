@@ -23,7 +23,7 @@ models/recurrent.py does it once a step), and what needs more than that widens i
 from typing import Literal
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name that every PyTorch text uses
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 Rotary = tuple[Tensor, Tensor]  # cosines and sines, both [L, P]
@@ -150,8 +150,8 @@ class TokenMixer(nn.Module):
         super().__init__()
         self.swiglu = SwiGLU(positions, inner)
 
-    def forward(self, x_BLD: Tensor, rotary: Rotary | None) -> Tensor:  # noqa: ARG002 - as Attention
-        """Map [B, L, D] to [B, L, D]; `rotary` is not used."""
+    def forward(self, x_BLD: Tensor, _rotary: Rotary | None) -> Tensor:
+        """Map [B, L, D] to [B, L, D], called as `Attention` is."""
         return self.swiglu(x_BLD.transpose(1, 2)).transpose(1, 2)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name that every PyTorch text uses
+import torch.nn.functional as F
 from torch import Tensor
 
 from models.puzzles import IGNORE

@@ -32,7 +32,7 @@ from functools import reduce
 from typing import Any, Literal, get_args
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name that every PyTorch text uses
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.layers import (

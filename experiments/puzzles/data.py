@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from experiments.puzzles.settings import Settings
-from models import arc_set, maze, sudoku
+from models import arc_set, maze, sudoku_set
 from models.puzzles import cached
 
 _GRID = re.compile(r"(sudoku|maze)-(\d+)x(\d+)")
@@ -44,16 +44,16 @@ def _arc(settings: Settings) -> Path:
 
 
 def _sudoku(settings: Settings, side: int) -> Path:
-    chosen = sudoku.Sudoku(
+    chosen = sudoku_set.Sudoku(
         side=side,
-        givens=_range("givens", settings.givens or sudoku.usual_givens(side)),
+        givens=_range("givens", settings.givens or sudoku_set.usual_givens(side)),
         train=settings.train_puzzles,
         test=settings.test_puzzles,
         augmentations=settings.augmentations,
         hardest=settings.hardest if settings.hardest < 1 else None,
         seed=settings.data_seed,
     )
-    return cached(chosen.name, chosen.settings, lambda: sudoku.build(chosen))
+    return cached(chosen.name, chosen.settings, lambda: sudoku_set.build(chosen))
 
 
 def _maze(settings: Settings, side: int) -> Path:

@@ -6,13 +6,11 @@ latents and age), the place in the stream of examples, and the random generators
 processes stand behind each other, so another number of processes goes on with the same rows.
 """
 
-import random
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -51,9 +49,10 @@ class State:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed python, numpy and torch; refuse operations that are not deterministic."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries that use the global generator
+    """Seed torch on all devices; refuse operations that are not deterministic.
+
+    Data and exploration take no random state: they are functions of seed, pass and step.
+    """
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(mode=True, warn_only=torch.cuda.is_available())
 
@@ -198,15 +197,10 @@ def _carry(saved: dict[str, Any]) -> Carry:
 
 
 def _generators() -> dict[str, Any]:
-    name, keys, *rest = np.random.get_state()  # noqa: NPY002 - see seed_everything
-    return {
-        "python": random.getstate(),
-        "numpy": (name, keys.tolist(), *rest),
-        "torch": torch.get_rng_state(),
-    }
+    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
 
 
 def _set_generators(saved: dict[str, Any]) -> None:
-    random.setstate(saved["python"])
-    np.random.set_state(saved["numpy"])  # noqa: NPY002 - see seed_everything
-    torch.set_rng_state(saved["torch"])
+    torch.set_rng_state(saved["cpu"])
+    if len(saved["cuda"]) == torch.cuda.device_count():  # on other hardware there are none to set
+        torch.cuda.set_rng_state_all(saved["cuda"])

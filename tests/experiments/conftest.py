@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -12,7 +11,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 
@@ -305,15 +303,13 @@ def arc_run(programs):
 @pytest.fixture
 def generators():
     """Random generators and switches of this process are put back after the test; one thread."""
-    saved = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    saved = torch.get_rng_state()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # two would spin for each other on busy cores
     yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(mode=False)
-    random.setstate(saved[0])
-    np.random.set_state(saved[1])  # noqa: NPY002 - the global generators are what is saved
-    torch.set_rng_state(saved[2])
+    torch.set_rng_state(saved)
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def literal_attention(layer, rows):
     return out @ weights(layer.out).T
 
 
-def close(tensor, array):
+def assert_close(tensor, array):
     np.testing.assert_allclose(tensor.detach().double().numpy(), array, rtol=2e-5, atol=2e-6)
 
 
@@ -85,7 +85,7 @@ def test_norm_scales_to_root_mean_square_one():
     """Each position is divided by its root mean square, and by nothing else."""
     x = normal(2, 3, 8)
     expected = [[literal_norm(vector) for vector in row] for row in x.double().numpy()]
-    close(rms_norm(x), expected)
+    assert_close(rms_norm(x), expected)
 
 
 def test_norm_of_half_precision_is_computed_in_float32():
@@ -103,14 +103,14 @@ def test_swiglu_is_gate_times_value():
     """SwiGLU equals down(silu(gate) * value), vector by vector."""
     layer, x = SwiGLU(6, 5), normal(2, 3, 6)
     expected = [[literal_swiglu(layer, v) for v in row] for row in x.double().numpy()]
-    close(layer(x), expected)
+    assert_close(layer(x), expected)
 
 
 def test_attention_equals_the_literal_sum():
     """Attention with rotary positions equals a softmax written out over all pairs of positions."""
     layer, x = Attention(8, 2), normal(2, 5, 8)
     expected = [literal_attention(layer, row) for row in x.double().numpy()]
-    close(layer(x, rotary_tables(flat(5), 4)), expected)
+    assert_close(layer(x, rotary_tables(flat(5), 4)), expected)
 
 
 def test_token_mixer_is_swiglu_over_positions():
@@ -120,7 +120,7 @@ def test_token_mixer_is_swiglu_over_positions():
         np.stack([literal_swiglu(layer.swiglu, channel) for channel in row.T], axis=1)
         for row in x.double().numpy()
     ]
-    close(layer(x, None), expected)
+    assert_close(layer(x, None), expected)
 
 
 @pytest.mark.parametrize("kernel", [1, 2, 3])
@@ -134,7 +134,7 @@ def test_the_short_convolution_looks_back(kernel):
         for back in range(min(kernel, t + 1)):
             total = total + taps[kernel - 1 - back] * x[:, t - back].double().numpy()
         expected[:, t] = total / (1 + np.exp(-total))
-    close(layer(x), expected)
+    assert_close(layer(x), expected)
 
 
 def test_the_short_convolution_of_two_mixes_a_position_with_the_one_before():
@@ -181,7 +181,7 @@ def test_the_plane_convolution_sums_the_neighbourhood(tokens):
                     if 0 <= r < 3 and 0 <= c < 3:
                         near = kernel[:, dr + 1, dc + 1] * plane[r, c]
                         expected[tokens + 3 * row + column] += near
-    close(layer(x)[0], expected)
+    assert_close(layer(x)[0], expected)
 
 
 def test_the_plane_convolution_refuses_a_kernel_without_a_middle():
@@ -200,7 +200,7 @@ def test_block_norms_after_each_sum(norm):
     first = np.stack([literal_norm(v) for v in (summed if norm == "channels" else summed.T)])
     first = first if norm == "channels" else first.T
     second = np.stack([literal_norm(v + literal_swiglu(swiglu, v)) for v in first])
-    close(Block(mixer, swiglu, norm=norm)(x, None)[0], second)
+    assert_close(Block(mixer, swiglu, norm=norm)(x, None)[0], second)
 
 
 def block_with(place):
@@ -301,7 +301,7 @@ def test_rows_of_a_batch_do_not_see_each_other():
     tables = rotary_tables(flat(10), 4)
     layers = [
         partial(Attention(8, 2), rotary=tables),
-        partial(TokenMixer(10, 4), rotary=None),
+        partial(TokenMixer(10, 4), _rotary=None),
         ShortConvolution(8, 2),
         PlaneConvolution(8, 3, 1, 3),
         SwiGLU(8, 4),
@@ -317,7 +317,7 @@ def test_rows_of_a_batch_do_not_see_each_other():
         lambda: lambda x: rotate(x[:, :, None], rotary_tables(flat(5), 4)),
         lambda: SwiGLU(4, 3),
         lambda: partial(Attention(4, 2).double(), rotary=rotary_tables(flat(5), 2)),
-        lambda: partial(TokenMixer(5, 3).double(), rotary=None),
+        lambda: partial(TokenMixer(5, 3).double(), _rotary=None),
         lambda: ShortConvolution(4, 2),
         lambda: PlaneConvolution(4, 2, 1, 3),
     ],

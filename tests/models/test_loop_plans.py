@@ -223,13 +223,6 @@ def test_a_plan_that_cannot_work_is_refused(wrong, says):
         validate(wrong, ["net"])
 
 
-def test_the_plans_of_the_papers_are_valid():
-    """Every builder gives a plan that its modules can run."""
-    for name, modules in (("hrm", "HL"), ("trm", ["net"]), ("urm-each", ["net"])):
-        validate(PLANS[name][0], modules)
-    validate(direct_plan(), ["net"])
-
-
 @pytest.mark.parametrize(
     ("built", "calls", "graded"),
     [

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from literal_sudoku import BOXES, is_solution
 
-from models.sudoku import Sudoku, build
+from models.sudoku_set import Sudoku, build
 from models.sudoku_solver import solve
 from models.sudoku_symmetry import canonical
 
@@ -155,7 +155,7 @@ def test_other_processes_make_the_same_set(sets, side, compiled):
     """The bytes are those of another process, and of the same code run by Python alone."""
     program = (
         "import sys; sys.path += ['tests', 'tests/models']\n"
-        "from models.sudoku import Sudoku, build\n"
+        "from models.sudoku_set import Sudoku, build\n"
         "from test_sudoku import digest\n"
         f"print(digest(build({CONFIGS[side]!r})))"
     )
