@@ -20,57 +20,71 @@ def philox(seed: int, number: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=np.array([seed, number], np.uint64)))
 
 
-class Stream:
-    """An endless stream of examples that is a function of the split, the order and the seed.
-
-    "examples": pass after pass, each all examples in a random order. "groups", the originals'
-    epoch: pass after pass, each all groups in a random order, of every group ONE puzzle (an
-    augmentation) drawn at random, all its examples in their order.
+class Passes:
+    """An endless stream of the numbers 0 to count - 1: pass after pass, each in a random order.
 
     The generator of a pass is Philox(seed, pass), so a position in the stream is one number to
-    save: `window` gives the same examples however the stream is cut, in whatever process.
+    save: `window` gives the same numbers however the stream is cut, in whatever process.
     """
 
-    def __init__(self, split: Split, order: Order, seed: int) -> None:
-        if order not in ("groups", "examples"):
-            raise ValueError(f'order={order!r}: choose "groups" or "examples"')
+    def __init__(self, count: int, seed: int) -> None:
         if not 0 <= seed < 2**64:
             raise ValueError(f"seed={seed}: choose one from 0 to 2**64 - 1")
-        self._split, self._order, self._seed = split, order, seed
-        self._lengths_P = np.diff(split.puzzle_indices_P1)
+        self._count, self._seed = count, seed
         self._starts = [0]  # where pass k starts in the stream, as far as it was asked for
         self._read = (-1, np.empty(0, np.int64))  # the pass that was read last
 
     def window(self, first: int, count: int) -> NDArray[np.int64]:
-        """The examples [count] at first, first + 1, … of the stream."""
+        """The numbers [count] at first, first + 1, … of the stream."""
         parts, end = [np.empty(0, np.int64)], first + count
         while first < end:
             number = self._pass_of(first)
-            start, order = self._starts[number], self._pass(number)
+            if self._read[0] != number:
+                self._read = (number, self._order(philox(self._seed, number)))
+            start, order = self._starts[number], self._read[1]
             parts.append(order[first - start : end - start])
             first += len(parts[-1])
         return np.concatenate(parts)
 
     def _pass_of(self, position: int) -> int:
         while self._starts[-1] < position:
-            self._starts.append(self._starts[-1] + self._length(len(self._starts) - 1))
+            generator = philox(self._seed, len(self._starts) - 1)
+            self._starts.append(self._starts[-1] + self._length(generator))
         return bisect_right(self._starts, position) - 1
 
-    def _length(self, number: int) -> int:
-        if self._order == "examples":
-            return self._split.examples
-        return int(self._lengths_P[self._drawn(philox(self._seed, number))].sum())
+    def _length(self, _generator: np.random.Generator) -> int:
+        """How many numbers the pass of this generator has."""
+        return self._count
 
-    def _pass(self, number: int) -> NDArray[np.int64]:
-        if self._read[0] != number:
-            generator = philox(self._seed, number)
-            if self._order == "examples":
-                order = generator.permutation(self._split.examples)
-            else:
-                puzzles = generator.permutation(self._drawn(generator))
-                order = _examples_of(self._split, puzzles)
-            self._read = (number, order)
-        return self._read[1]
+    def _order(self, generator: np.random.Generator) -> NDArray[np.int64]:
+        """The numbers of the pass of this generator."""
+        return generator.permutation(self._count)
+
+
+class Stream(Passes):
+    """An endless stream of examples that is a function of the split, the order and the seed.
+
+    "examples": pass after pass, each all examples in a random order. "groups", the originals'
+    epoch: pass after pass, each all groups in a random order, of every group ONE puzzle (an
+    augmentation) drawn at random, all its examples in their order.
+    """
+
+    def __init__(self, split: Split, order: Order, seed: int) -> None:
+        if order not in ("groups", "examples"):
+            raise ValueError(f'order={order!r}: choose "groups" or "examples"')
+        super().__init__(split.examples, seed)
+        self._split, self._by_group = split, order == "groups"
+        self._lengths_P = np.diff(split.puzzle_indices_P1)
+
+    def _length(self, _generator: np.random.Generator) -> int:
+        if self._by_group:
+            return int(self._lengths_P[self._drawn(_generator)].sum())
+        return super()._length(_generator)
+
+    def _order(self, generator: np.random.Generator) -> NDArray[np.int64]:
+        if self._by_group:
+            return _examples_of(self._split, generator.permutation(self._drawn(generator)))
+        return super()._order(generator)
 
     def _drawn(self, generator: np.random.Generator) -> NDArray[np.int64]:
         """One puzzle of each group, [G]."""

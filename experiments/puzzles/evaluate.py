@@ -9,70 +9,53 @@ predictions of the last one. Exit codes: 0 all evaluated, 1 there is no checkpoi
 or a setting cannot be used.
 """
 
-import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 # As in train.py.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import torch
-
+from experiments.common.checkpoints import sealed
+from experiments.common.programs import DONE, run_program
 from experiments.puzzles.data import data_folder
 from experiments.puzzles.evaluation import Evaluation, evaluate, headline
 from experiments.puzzles.pictures import draw_predictions
 from experiments.puzzles.settings import Settings, read_settings
 from experiments.puzzles.state import described, load_average, read
 from experiments.puzzles.study import Study, build
-from experiments.puzzles.world import end_process, join_world, leave_world
 from models.arc_leakage import check_evaluation
 from models.puzzles import Split, answers_in_common, read_meta, read_split
 from models.voting import Pool
 from orchestrator import track
 
-NONE, NO_RETRY = 1, 93
+NONE = 1
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Evaluate, log, print and write the pictures."""
-    arguments = dict(a.split("=", 1) for a in sys.argv[1:] if a.startswith("checkpoint="))
-    others = [a for a in sys.argv[1:] if not a.startswith("checkpoint=")]
     run = track.init()
-    checkpoints = find_checkpoints(run.dir, arguments.get("checkpoint"))
+    given = [Path(a.removeprefix("checkpoint=")) for a in sys.argv[1:] if _is_checkpoint(a)]
+    checkpoints = given[-1:] or sealed(run.dir)
     if not checkpoints:
         print(f"no checkpoint in {run.dir}; train first, or give checkpoint=PATH")
         run.finish(NONE)
-        return NONE
-    try:
-        settings = read_settings(read(checkpoints[-1])["settings"], others)
-        torch.set_num_threads(settings.threads)
-        world = join_world(settings.device)
-        study = build(settings, world)
-        evaluate_all(run, checkpoints, study, settings)
-    except ValueError as error:
-        print(f"evaluate.py: {error}", file=sys.stderr, flush=True)
-        run.finish(NO_RETRY, str(error))
-        return NO_RETRY
-    leave_world(world)
-    run.finish(0)
-    return 0
-
-
-def find_checkpoints(folder: Path, given: str | None) -> list[Path]:
-    """The given checkpoint, or all sealed ones of the run in order of their steps."""
-    if given is not None:
-        return [Path(given)]
-    manifests = sorted(
-        (folder / "checkpoints").glob("*/manifest.json"),
-        key=lambda path: json.loads(path.read_bytes())["step"],
+        sys.exit(NONE)
+    others = [a for a in sys.argv[1:] if not _is_checkpoint(a)]
+    run_program(
+        run,
+        lambda: read_settings(read(checkpoints[-1])["settings"], others),
+        lambda settings, world: evaluate_all(run, checkpoints, build(settings, world), settings),
     )
-    return [path.parent for path in manifests]
 
 
-def evaluate_all(run: track.Run, checkpoints: list[Path], study: Study, settings: Settings) -> None:
+def _is_checkpoint(argument: str) -> bool:
+    return argument.startswith("checkpoint=")
+
+
+def evaluate_all(run: track.Run, checkpoints: list[Path], study: Study, settings: Settings) -> int:
     """Score each checkpoint on the whole test split; pictures of the last one.
 
     Raises:
@@ -94,6 +77,7 @@ def evaluate_all(run: track.Run, checkpoints: list[Path], study: Study, settings
                 report(run, saved["step"], found)
     if run.rank == 0:
         write_pictures(run, study, split, found, saved["step"])
+    return DONE
 
 
 def check_data(saved: dict[str, Any], study: Study) -> None:
@@ -136,4 +120,4 @@ def write_pictures(
 
 
 if __name__ == "__main__":
-    end_process(main())
+    main()

@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from experiments.common.world import gather
 from experiments.puzzles.settings import Settings
 from experiments.puzzles.study import Study
-from experiments.puzzles.world import gather
 from models import maze, scoring, sudoku
 from models.interval import intervals
 from models.puzzles import Split, read_split

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from experiments.common.world import World, everyones
 from experiments.puzzles.settings import Settings
 from experiments.puzzles.study import Study
-from experiments.puzzles.world import World, everyones
 from models.puzzles import IGNORE, Split
 from models.stream import Stream
 from models.supervision import Halting, Rows, draw_minimum

@@ -1,53 +1,39 @@
 """A training as the settings describe it: what does not change while it runs, and what it says."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
 
+from experiments.common.member import Voice
+from experiments.common.world import World
 from experiments.puzzles.settings import Settings
 from experiments.puzzles.state import State
-from experiments.puzzles.world import World
 from models.ema import check_decay
 from models.losses import LossConfig
 from models.puzzles import Split
 from models.recurrent import count_parameters
 from models.stream import steps_of
 from models.supervision import Carry, Halting, SegmentLoss, Supervision, supervise
-from orchestrator import track
 
 Timed = Callable[[str], AbstractContextManager[None]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """One training among several of a run: the prefix of its series, and where its steps begin.
-
-    `extra` is kept in its checkpoints for whoever runs the members.
-    """
-
-    prefix: str = ""
-    first: int = 0
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """What does not change while training."""
 
-    run: track.Run
+    voice: Voice
     settings: Settings
     world: World
-    member: Member
     steps: int
     rules: Supervision
     forward: Callable[..., tuple[Carry, SegmentLoss]]
 
 
-def make_job(run: track.Run, settings: Settings, world: World, member: Member, split: Split) -> Job:
+def make_job(voice: Voice, settings: Settings, world: World, split: Split) -> Job:
     """What the settings mean on this data and these processes.
 
     Raises:
@@ -66,10 +52,9 @@ def make_job(run: track.Run, settings: Settings, world: World, member: Member, s
         )
     mode = {"segment": "default", "graphs": "reduce-overhead"}.get(settings.compile)
     return Job(
-        run=run,
+        voice=voice,
         settings=settings,
         world=world,
-        member=member,
         steps=steps,
         rules=Supervision(
             halting=Halting(
@@ -96,7 +81,7 @@ def phases(job: Job, *, timed: bool) -> Timed:
     def phase(name: str) -> Iterator[None]:
         if job.world.device.type == "cuda":
             torch.cuda.synchronize()
-        with job.run.phase(name):
+        with job.voice.run.phase(name):
             yield
             if job.world.device.type == "cuda":
                 torch.cuda.synchronize()
@@ -106,16 +91,16 @@ def phases(job: Job, *, timed: bool) -> Timed:
 
 def describe(job: Job, state: State, split: Split) -> None:
     """Say what is trained on what, on rank 0."""
-    if job.run.rank != 0:
+    run, member = job.voice.run, job.voice.member
+    if run.rank != 0:
         return
     meta = state.study.meta
     puzzles = len(split.group_indices_G1) - 1
     parameters = count_parameters(state.study.core)
-    job.run.config.update(asdict(job.settings) | {"data_name": meta.name})
-    job.run.define_metric(f"{job.member.prefix}train/loss", unit="nats", goal="min")
-    job.run.summary({"parameters": parameters, "puzzles": puzzles})
-    say(
-        job,
+    run.config.update(asdict(job.settings) | {"data_name": meta.name})
+    run.define_metric(f"{member.prefix}train/loss", unit="nats", goal="min")
+    run.summary({f"{member.prefix}parameters": parameters, "puzzles": puzzles})
+    job.voice.say(
         f"{meta.name}: {puzzles} puzzles, {split.examples} examples; "
         f"{job.settings.model} with {parameters:,} parameters; step {state.step} of {job.steps}",
     )
@@ -143,22 +128,8 @@ def report(job: Job, state: State, loss: SegmentLoss, norm: Tensor) -> None:
     if left := float(loss.left):
         parts["train/leaving_exact"] = float(loss.left_exact) / left
         parts["train/leaving_age"] = float(loss.left_age) / left
-    log(job, state, parts)
-    say(
-        job,
+    job.voice.log(parts, state.step)
+    job.voice.say(
         f"step {state.step} loss {float(loss.total):.4f} exact {float(loss.exact):.3f} "
         f"lr {rate:.2e} grad {float(norm):.2f}",
     )
-
-
-def log(job: Job, state: State, values: Mapping[str, float | Tensor]) -> None:
-    """Write points, on rank 0 only: one series, not one per process."""
-    if job.run.rank == 0:
-        named = {job.member.prefix + name: value for name, value in values.items()}
-        job.run.log(named, step=job.member.first + state.step)
-
-
-def say(job: Job, text: str) -> None:
-    """Print a line, on rank 0."""
-    if job.run.rank == 0:
-        print(f"{job.member.prefix.rstrip('/')} {text}".lstrip(), flush=True)

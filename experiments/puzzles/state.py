@@ -6,7 +6,6 @@ latents and age), the place in the stream of examples, and the random generators
 processes stand behind each other, so another number of processes goes on with the same rows.
 """
 
-import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from experiments.common import checkpoints
+from experiments.common.world import World, everyones
 from experiments.puzzles.feed import Feed
 from experiments.puzzles.settings import Settings
 from experiments.puzzles.study import Study
-from experiments.puzzles.world import World, everyones
 from models.puzzles import Meta
 from models.recurrent import check_config
 from models.supervision import Carry, Rows, map_carry
 
-FILE = "state.pt"
-MANIFEST = "manifest.json"
 # The settings that a state cannot go on without; of the others some may change on the way.
 _KEPT = ("batch", "stream", "seed", "identity", "optimizer")
 _PARTS = {"step", "weights", "average", "table", "carry", "core", "data", "settings", "extra"}
@@ -48,15 +46,6 @@ class State:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-def seed_everything(seed: int) -> None:
-    """Seed torch on all devices; refuse operations that are not deterministic.
-
-    Data and exploration take no random state: they are functions of seed, pass and step.
-    """
-    torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(mode=True, warn_only=torch.cuda.is_available())
-
-
 def content(state: State, settings: Settings, world: World) -> dict[str, Any]:
     """What a checkpoint holds; every process must call it, the first one writes it."""
     return {
@@ -69,51 +58,20 @@ def content(state: State, settings: Settings, world: World) -> dict[str, Any]:
         "carry": asdict(map_carry(lambda mine: everyones(mine, world), state.carry)),
         "best": state.best,
         "extra": state.extra,
-        "random": _generators(),
+        "random": checkpoints.generators(),
         "settings": asdict(settings),
         "core": asdict(state.study.core.config),
         "data": described(state.study.meta),
     }
 
 
-def save(folder: Path, saved: dict[str, Any]) -> Path:
-    """Write the content into `folder`, whole or not at all.
-
-    Raises:
-        OSError: the disk is full or the folder cannot be written.
-    """
-    temporary = folder / f".{FILE}.tmp"
-    try:
-        with temporary.open("wb") as file:
-            torch.save(saved, file)
-    except RuntimeError as error:  # torch hides what the disk said behind a fault of its own
-        if isinstance(error.__context__, OSError):
-            temporary.unlink(missing_ok=True)
-            raise error.__context__ from None
-        raise
-    temporary.replace(folder / FILE)
-    return folder / FILE
-
-
 def read(path: Path) -> dict[str, Any]:
-    """The content of a saved state, on the processor; data only, a file cannot run code.
+    """The content of a saved state, on the processor.
 
     Raises:
         ValueError: there is no such file, or it is no state that this program wrote.
     """
-    file = path / FILE if path.is_dir() else path
-    try:
-        saved = torch.load(file, weights_only=True, map_location="cpu")
-    except OSError as error:
-        raise ValueError(f"{file}: cannot be read as a checkpoint ({error.strerror})") from error
-    except Exception as error:  # whatever the bytes make torch's unpickler stumble over
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(
-            f"{file}: cannot be read as a checkpoint ({reason[:120]}); take an earlier one"
-        ) from error
-    if not isinstance(saved, dict) or not saved.keys() >= _PARTS:
-        raise ValueError(f"{file}: no checkpoint of experiments/puzzles")
-    return saved
+    return checkpoints.read(path, _PARTS, "experiments/puzzles")
 
 
 def described(meta: Meta) -> dict[str, Any]:
@@ -142,7 +100,7 @@ def restore(state: State, saved: dict[str, Any], settings: Settings, world: Worl
     state.best, state.extra = saved["best"], saved["extra"]
     mine = slice(world.rank * slots, (world.rank + 1) * slots)
     state.carry = map_carry(lambda whole: whole[mine].to(world.device), _carry(saved["carry"]))
-    _set_generators(saved["random"])
+    checkpoints.set_generators(saved["random"])
 
 
 def _check_training(saved: dict[str, Any], meta: Meta, settings: Settings) -> None:
@@ -150,18 +108,8 @@ def _check_training(saved: dict[str, Any], meta: Meta, settings: Settings) -> No
         of_data = {f"data.{key}": value for key, value in data["settings"].items()}
         return {"data": data["name"]} | of_data | {key: chosen[key] for key in _KEPT}
 
-    theirs = facts(saved["data"], saved["settings"])
-    ours = facts(described(meta), asdict(settings))
-    differing = [
-        f"{key} is {theirs.get(key)!r} there and {ours.get(key)!r} here"
-        for key in theirs | ours
-        if theirs.get(key) != ours.get(key)
-    ]
-    if differing:
-        raise ValueError(
-            f"the checkpoint belongs to another training: {'; '.join(differing)}."
-            " Resume with its settings, or start a new run"
-        )
+    there = facts(saved["data"], saved["settings"])
+    checkpoints.check_same(there, facts(described(meta), asdict(settings)))
 
 
 def load_average(study: Study, saved: dict[str, Any]) -> None:
@@ -176,31 +124,6 @@ def load_average(study: Study, saved: dict[str, Any]) -> None:
     study.table.load_state_dict(saved["table"])
 
 
-def forget_old(folder: Path, keep: int, best: int | None) -> None:
-    """Delete all checkpoints in `folder` but the newest `keep` (0: all) and the best one's step.
-
-    The manifest goes first: a checkpoint that is half deleted does not count. What a killed process
-    left half saved or half deleted goes too.
-    """
-    if keep == 0:
-        return
-    sealed = sorted(int(m.parent.name.removeprefix("step_")) for m in folder.glob(f"*/{MANIFEST}"))
-    for old in folder.glob("step_*"):
-        if int(old.name.removeprefix("step_")) not in {*sealed[-keep:], best}:
-            (old / MANIFEST).unlink(missing_ok=True)
-            shutil.rmtree(old)
-
-
 def _carry(saved: dict[str, Any]) -> Carry:
     rest = {name: saved[name] for name in ("latents", "age_B", "minimum_B", "halted_B")}
     return Carry(rows=Rows(**saved["rows"]), **rest)
-
-
-def _generators() -> dict[str, Any]:
-    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
-
-
-def _set_generators(saved: dict[str, Any]) -> None:
-    torch.set_rng_state(saved["cpu"])
-    if len(saved["cuda"]) == torch.cuda.device_count():  # on other hardware there are none to set
-        torch.cuda.set_rng_state_all(saved["cuda"])

@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from experiments.common.world import World, gather
 from experiments.puzzles.data import data_folder
 from experiments.puzzles.settings import Settings
-from experiments.puzzles.world import World, gather
 from models.direct import direct_plan
 from models.hrm import hrm_plan
 from models.identity import IdentityTable, identity_rows, rows_needed

@@ -17,6 +17,7 @@ import sys
 import time
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import NoReturn
 
 # Waiting threads give way. Spinning saves a third of a step on free cores, and on busy ones made it
 # up to a hundred times longer.
@@ -27,29 +28,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import torch
 from torch import Tensor
 
+from experiments.common.checkpoints import forget_old, save, seed_everything
+from experiments.common.member import Member, Voice
+from experiments.common.programs import DONE, NO_RETRY, REQUEUE, run_program
+from experiments.common.world import World, anyone, everyones, total
 from experiments.puzzles.evaluation import evaluate, headline
 from experiments.puzzles.feed import draw, make_feed, turn
-from experiments.puzzles.job import Job, Member, Timed, describe, log, make_job, phases, report, say
+from experiments.puzzles.job import Job, Timed, describe, make_job, phases, report
 from experiments.puzzles.settings import Settings, read_settings
-from experiments.puzzles.state import (
-    State,
-    content,
-    forget_old,
-    read,
-    restore,
-    save,
-    seed_everything,
-)
+from experiments.puzzles.state import State, content, read, restore
 from experiments.puzzles.study import Study, build
-from experiments.puzzles.world import (
-    World,
-    anyone,
-    end_process,
-    everyones,
-    join_world,
-    leave_world,
-    total,
-)
 from models.ema import follow, start_average
 from models.identity import sign_sgd_
 from models.optimizers import make_optimizers, schedule, set_lr
@@ -66,41 +54,20 @@ from models.supervision import (
 )
 from orchestrator import track
 
-DONE, REQUEUE, NO_RETRY, INTERRUPTED = 0, 75, 93, 130
 
-
-def main() -> int:
+def main() -> NoReturn:
     """Train to the end, to a stop request or to a loss that is not finite."""
     run = track.init(config=asdict(Settings()))
-    try:
-        settings = read_settings(run.config, sys.argv[1:])
-        torch.set_num_threads(settings.threads)
-        world = join_world(settings.device)
-    except ValueError as error:
-        return refuse(run, error)
-    try:
-        code = train(run, settings, world, Member(), track.resume_path())
-    except ValueError as error:
-        return refuse(run, error)
-    except KeyboardInterrupt:
-        print("train.py: interrupted; SIGTERM would have saved a checkpoint", file=sys.stderr)
-        code = INTERRUPTED
-    finally:
-        leave_world(world)
-    run.finish(code)
-    return code
+    run_program(
+        run,
+        lambda: read_settings(run.config, sys.argv[1:]),
+        lambda settings, world: train(
+            Voice(run=run, member=Member()), settings, world, track.resume_path()
+        ),
+    )
 
 
-def refuse(run: track.Run, error: ValueError) -> int:
-    """Say what is wrong with the settings, the data or the checkpoint."""
-    print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr, flush=True)
-    run.finish(NO_RETRY, str(error))
-    return NO_RETRY
-
-
-def train(
-    run: track.Run, settings: Settings, world: World, member: Member, saved: Path | None
-) -> int:
+def train(voice: Voice, settings: Settings, world: World, saved: Path | None) -> int:
     """Run the remaining steps; the exit code says why it ended.
 
     Raises:
@@ -108,7 +75,7 @@ def train(
     """
     study = build(settings, world)
     split = read_training(study, settings)
-    job = make_job(run, settings, world, member, split)
+    job = make_job(voice, settings, world, split)
     state = start(job, study, split)
     if saved is not None:
         restore(state, read(saved), settings, world)
@@ -126,7 +93,7 @@ def train(
             turn(state.feed, settings, job.rules.halting, state.step, looked - state.step)
         logs = state.step + 1 == looked
         loss, norm = one_step(job, state, phases(job, timed=logs))
-        stopping = anyone(run.should_stop(), world) and state.step < job.steps
+        stopping = anyone(voice.run.should_stop(), world) and state.step < job.steps
         saving = stopping or due(state.step, settings.checkpoint_every, job.steps)
         saving = saving or due(state.step, settings.eval_every, job.steps)
         # On a processor nothing waits for anything, so every step is looked at.
@@ -135,7 +102,8 @@ def train(
         if logs:
             report(job, state, loss, norm)
             now = time.monotonic()
-            log(job, state, {"train/steps_per_second": (state.step - logged) / (now - begun)})
+            rate = (state.step - logged) / (now - begun)
+            voice.log({"train/steps_per_second": rate}, state.step)
             logged, begun = state.step, now
         if saving:
             checkpoint(job, state)
@@ -159,7 +127,8 @@ def read_training(study: Study, settings: Settings) -> Split:
 
 def tell_where(job: Job, state: State) -> None:
     """Say where the last checkpoint is: nothing else tells a person who trains by hand."""
-    say(job, f"checkpoint: {job.run.dir / 'checkpoints'}/step_{job.member.first + state.step}")
+    folder = job.voice.run.dir / "checkpoints"
+    job.voice.say(f"checkpoint: {folder}/step_{job.voice.member.first + state.step}")
 
 
 def start(job: Job, study: Study, split: Split) -> State:
@@ -189,7 +158,7 @@ def start(job: Job, study: Study, split: Split) -> State:
         carry=carry,
         feed=make_feed(split, study, settings, world),
         broken=torch.zeros((), dtype=torch.long, device=world.device),
-        extra=job.member.extra,
+        extra=job.voice.member.extra,
     )
 
 
@@ -271,18 +240,19 @@ def validate(job: Job, state: State) -> None:
     settings = job.settings
     split = read_split(state.study.folder, "test")
     chosen = take(split, fast_groups(split, settings.eval_share, settings.seed))
-    with job.run.phase("eval"):
+    with job.voice.run.phase("eval"):
         found = evaluate(state.study, state.average, chosen, settings).scores
     scores = {f"val/{name}": value for name, value in found.items()}
-    log(job, state, scores)
-    say(job, f"step {state.step} validation: {headline(found)}")
+    job.voice.log(scores, state.step)
+    job.voice.say(f"step {state.step} validation: {headline(found)}")
     if not settings.best:
         return
     if settings.best not in scores:
         raise ValueError(f"best={settings.best!r}: validation gives {', '.join(sorted(scores))}")
     if state.best is None or scores[settings.best] > state.best[0]:
         state.best = (scores[settings.best], state.step)
-        job.run.summary({f"best/{settings.best}": scores[settings.best], "best/step": state.step})
+        best = {f"best/{settings.best}": scores[settings.best], "best/step": state.step}
+        job.voice.run.summary(best)
 
 
 def weights_finite(state: State) -> Tensor:
@@ -307,8 +277,7 @@ def give_up(job: Job, state: State, loss: SegmentLoss, norm: Tensor) -> int:
         f"step {int(state.broken)}: loss {float(loss.total)}, gradient norm {float(norm)}, "
         f"weights {weights}"
     )
-    job.run.alert("loss is not finite", what, "error")
-    say(job, f"{what}; stopping")
+    job.voice.alert("loss is not finite", f"{what}; stopping")
     return NO_RETRY
 
 
@@ -317,14 +286,15 @@ def checkpoint(job: Job, state: State) -> None:
     saved = content(state, job.settings, job.world)
     if job.world.rank != 0:
         return
-    with job.run.phase("checkpoint"):
-        step = job.member.first + state.step
-        folder = job.run.checkpoint_dir(step)
+    run, first = job.voice.run, job.voice.member.first
+    with run.phase("checkpoint"):
+        step = first + state.step
+        folder = run.checkpoint_dir(step)
         save(folder, saved)
-        job.run.checkpoint(folder, step)
-        best = None if state.best is None else job.member.first + state.best[1]
-        forget_old(folder.parent, job.settings.keep, best)
+        run.checkpoint(folder, step)
+        best = None if state.best is None else first + state.best[1]
+        forget_old(folder.parent, job.settings.keep, best, first)
 
 
 if __name__ == "__main__":
-    end_process(main())
+    main()

@@ -14,13 +14,15 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from experiments.common.checkpoints import save
+from experiments.common.member import Member, Voice
+from experiments.common.world import World
 from experiments.puzzles.feed import turn
-from experiments.puzzles.job import Member, make_job, phases
-from experiments.puzzles.state import content, save
+from experiments.puzzles.job import make_job, phases
+from experiments.puzzles.state import content
 from experiments.puzzles.study import build
 from experiments.puzzles.train import one_step
 from experiments.puzzles.train import start as first_state
-from experiments.puzzles.world import World
 from models.puzzles import read_split
 from orchestrator.track.checkpoints import write_manifest
 
@@ -205,7 +207,7 @@ class Training:
         self.settings, self.world = settings, World()
         study = build(settings, self.world)
         split = read_split(study.folder, part)
-        self.job = make_job(None, settings, self.world, Member(), split)
+        self.job = make_job(Voice(run=None, member=Member()), settings, self.world, split)
         self.state = first_state(self.job, study, split)
 
     def steps(self, count):

@@ -7,11 +7,12 @@ import shutil
 import numpy as np
 import pytest
 
+from experiments.common.member import Member, Voice
+from experiments.common.world import World
 from experiments.puzzles.data import data_folder
-from experiments.puzzles.job import Member, make_job
+from experiments.puzzles.job import make_job
 from experiments.puzzles.settings import read_settings
 from experiments.puzzles.study import build
-from experiments.puzzles.world import World
 from models.puzzles import read_split
 
 
@@ -138,10 +139,11 @@ def test_a_batch_that_the_processes_cannot_share_is_refused(programs):
     """Every process finds out for itself, before it waits for another one."""
     settings = read_settings(programs.SUDOKU | {"batch": 9})
     split = read_split(data_folder(settings), "train")
-    make_job(None, settings, World(), Member(), split)
+    silent = Voice(run=None, member=Member())
+    make_job(silent, settings, World(), split)
     for rank in (0, 1):
         with pytest.raises(ValueError, match="batch=9: 2 processes with accumulate=1 cannot"):
-            make_job(None, settings, World(rank=rank, size=2), Member(), split)
+            make_job(silent, settings, World(rank=rank, size=2), split)
 
 
 def test_a_wrong_setting_ends_for_good(programs, tmp_path):

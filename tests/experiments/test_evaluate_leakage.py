@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from experiments.common.world import World
 from experiments.puzzles.evaluate import check_data
 from experiments.puzzles.settings import read_settings
 from experiments.puzzles.study import build
-from experiments.puzzles.world import World
 from models.puzzles import answers_in_common, read_split
 
 SETTINGS = {

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from experiments.common.checkpoints import save
 from experiments.puzzles.data import data_folder
 from experiments.puzzles.settings import read_settings
-from experiments.puzzles.state import read, save
+from experiments.puzzles.state import read
 from models.puzzles import read_split
 from models.recurrent import check_config
 

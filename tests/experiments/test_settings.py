@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from experiments.puzzles.compare import read_entries
+from experiments.common.compare import read_entries
+from experiments.common.world import World
+from experiments.puzzles.compare import SYSTEM
 from experiments.puzzles.data import data_folder
 from experiments.puzzles.settings import CHOICES, Settings, read_settings
 from experiments.puzzles.study import build, core_config
-from experiments.puzzles.world import World
 from models.puzzles import Meta, read_meta
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,7 +85,7 @@ def test_specs_set_only_known_parameters(name):
     comparison = {key: params.pop(key) for key in ("members", "seeds") if key in params}
     assert set(params) <= set(asdict(Settings()))
     if comparison:
-        entries = read_entries(params | comparison)
+        entries = read_entries(params | comparison, SYSTEM)
         assert SPECS[name]["train"]["steps"] == sum(entry.settings.steps for entry in entries)
     read = asdict(read_settings(params))
     assert {k: list(v) if isinstance(v, tuple) else v for k, v in read.items() if k in params} == {
@@ -98,7 +99,7 @@ def test_the_models_of_specs_can_be_built(name):
     """Sizes, positions, convolution and plan of every member of a spec fit together."""
     params = SPECS[name]["params"]
     if "members" in params:
-        chosen = [entry.settings for entry in read_entries(params)]
+        chosen = [entry.settings for entry in read_entries(params, SYSTEM)]
     else:
         chosen = [read_settings(params)]
     for settings in chosen:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.puzzles.compare import read_entries
+from experiments.common.compare import read_entries
+from experiments.puzzles.compare import SYSTEM
 from experiments.puzzles.settings import read_settings
 from experiments.puzzles.study import core_config
 from models import direct, hrm, trm, urm
@@ -89,7 +90,7 @@ def test_an_unknown_parameter_is_refused():
     with pytest.raises(ValueError, match=r"no such setting: zzz; experiments/puzzles/settings\.py"):
         read_settings({}, ["zzz=1"])
     with pytest.raises(ValueError, match="no such setting: member"):
-        read_entries({"member": {}, "members": {"one": {}}, "seeds": [0]})
+        read_entries({"member": {}, "members": {"one": {}}, "seeds": [0]}, SYSTEM)
     with pytest.raises(ValueError, match="write key=value"):
         read_settings({}, ["lr"])
 

@@ -8,9 +8,10 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 
+from experiments.common.checkpoints import forget_old, save, seed_everything
+from experiments.common.world import World, anyone, everyones, gather, total
 from experiments.puzzles.settings import read_settings
-from experiments.puzzles.state import forget_old, read, restore, save, seed_everything
-from experiments.puzzles.world import World, anyone, everyones, gather, total
+from experiments.puzzles.state import read, restore
 
 pytestmark = pytest.mark.usefixtures("generators")
 
@@ -159,7 +160,7 @@ def test_one_process_needs_no_group():
 def test_a_process_ends_with_its_code(programs, monkeypatch, workers):
     """Alone or as a worker, the exit code is the one asked for and what was printed arrives."""
     monkeypatch.setenv("WORLD_SIZE", workers)
-    program = "from experiments.puzzles.world import end_process; print('said'); end_process(75)"
+    program = "from experiments.common.world import end_process; print('said'); end_process(75)"
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=programs.ROOT,

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from experiments.common.world import World
 from experiments.puzzles.feed import draw, turn
 from experiments.puzzles.settings import read_settings
 from experiments.puzzles.train import update
-from experiments.puzzles.world import World
 from models.puzzles import read_split
 from models.stream import Stream
 from models.supervision import free_slots
