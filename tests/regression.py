@@ -50,6 +50,8 @@ class Regression:
         self.sizes = {"train": settings.rows, "val": 10}
         self.weights = read_weights(settings.weights, ("square", "size"))
         self.facts = {"rows": settings.rows}
+        self.attached = {}
+        self.lower_is_better = frozenset()
         maker = torch.Generator().manual_seed(7)
         self.x = {p: torch.randn(n, 4, 3, generator=maker) for p, n in self.sizes.items()}
         self.valid = {

@@ -8,41 +8,21 @@ killed goes on in the middle of the member it was in.
 """
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
 from experiments.common.member import Member, Voice
 from experiments.common.programs import DONE, run_program
+from experiments.common.scores import headline
 from experiments.common.settings import TrainingSettings
+from experiments.common.system import System
 from experiments.common.world import World
 from orchestrator import track
 
 S = TypeVar("S", bound=TrainingSettings)
 Scores = dict[str, dict[str, float]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class System(Generic[S]):
-    """What is compared: how a member is read, trained, scored and printed.
-
-    Fields:
-        kind: the settings.
-        read: settings from a table.
-        train: train a member from a checkpoint or from the start; the exit code.
-        score: scores of a member by its last checkpoint; those named baseline/... are the same for
-            every member.
-        state: content of a checkpoint, with the member's `extra`.
-        headline: one printed line of scores.
-    """
-
-    kind: type[S]
-    read: Callable[[Mapping[str, Any]], S]
-    train: Callable[[Voice, S, World, Path | None], int]
-    score: Callable[[Voice, S, World, Path], dict[str, float]]
-    state: Callable[[Path], Mapping[str, Any]]
-    headline: Callable[[Mapping[str, float]], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +69,7 @@ def read_entries(config: Mapping[str, Any], system: System[S]) -> list[Entry[S]]
     for name, changes in members.items():
         own = _changes(name, changes, system)
         for seed in _own_seeds(name, own.pop("seeds", seeds)):
-            settings = system.read(shared | own | {"seed": seed})
+            settings = system.read(shared | own | {"seed": seed}, ())
             first = entries[-1].last if entries else 0
             entries.append(Entry(name=name, settings=settings, first=first))
     if any(entry.settings.epochs for entry in entries):
@@ -129,7 +109,7 @@ def compare(run: track.Run, system: System[S], entries: list[Entry[S]], world: W
                 return code
             scores[entry.label] = _score(voice, system, entry, world)
         ends[entry.label] = _end(run, entry)
-    conclude(run, system, entries, scores)
+    conclude(run, entries, scores)
     return DONE
 
 
@@ -141,14 +121,14 @@ def _end(run: track.Run, entry: Entry[S]) -> Path:
 def _score(voice: Voice, system: System[S], entry: Entry[S], world: World) -> dict[str, float]:
     run = voice.run
     with run.phase("eval"):
-        found = system.score(voice, entry.settings, world, _end(run, entry))
+        found = system.scorer(voice, entry.settings, world)(_end(run, entry))
     if run.rank == 0:
         named = {
             name if name.startswith("baseline/") else f"{entry.label}/{name}": value
             for name, value in found.items()
         }
         run.log(named, step=entry.last)
-    voice.say(f"scored: {system.headline(found)}")
+    voice.say(f"scored: {headline(found)}")
     return found
 
 
@@ -164,7 +144,7 @@ def median_scores(of_seeds: list[dict[str, float]]) -> dict[str, float]:
     return {kind: statistics.median(scores[kind] for scores in of_seeds) for kind in own}
 
 
-def conclude(run: track.Run, system: System[S], entries: list[Entry[S]], scores: Scores) -> None:
+def conclude(run: track.Run, entries: list[Entry[S]], scores: Scores) -> None:
     """Log and print medians over the seeds, and the lead of the first member."""
     if run.rank != 0:
         return
@@ -180,7 +160,7 @@ def conclude(run: track.Run, system: System[S], entries: list[Entry[S]], scores:
     run.log(values, step=entries[-1].last)
     run.summary({k: v for k, v in values.items() if k.endswith("_median") and k.count("/") == 1})
     for name in names:
-        print(f"median {name}: {system.headline(medians[name])}", flush=True)
+        print(f"median {name}: {headline(medians[name])}", flush=True)
 
 
 def _names(entries: Iterable[Entry[S]]) -> list[str]:

@@ -40,7 +40,7 @@ from models.objective import added, check_counts, combine
 from models.optimizers import make_optimizers, schedule, set_lr
 from models.stream import Passes
 
-_PARTS = {"step", "module", "average", "facts", "settings", "extra"}
+_PARTS = {"step", "module", "average", "facts", "attached", "settings", "extra"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -206,11 +206,12 @@ def validate(job: Fit, state: State) -> None:
         )
     state.validated = points
     if settings.best:
-        keep_best(job, state, points, lower=settings.best.removeprefix("val/") in val)
+        lower = settings.best.removeprefix("val/") in {*val, "gap", *task.lower_is_better}
+        keep_best(job, state, points, lower=lower)
 
 
 def keep_best(job: Fit, state: State, points: Mapping[str, float], *, lower: bool) -> None:
-    """Remember the step if it is the best one; the parts of the objective are better when lower.
+    """Remember the step if its value is the best one so far, the lowest or the highest.
 
     Raises:
         ValueError: the validation does not give the metric that `best` names.
@@ -295,6 +296,7 @@ def content(job: Fit, state: State) -> dict[str, Any]:
         "validated": state.validated,
         "random": checkpoints.generators(),
         "facts": dict(job.task.facts),
+        "attached": dict(job.task.attached),
         "settings": asdict(job.settings),
         "extra": job.voice.member.extra,
     }

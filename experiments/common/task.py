@@ -34,12 +34,16 @@ class Task(Protocol[B]):
         sizes: examples of each part.
         weights: of the terms of the objective.
         facts: what a checkpoint must agree with to go on, by name.
+        attached: what a checkpoint holds beside the weights for whoever reads it.
+        lower_is_better: the scores of which this is true; so it is of all parts of the objective.
     """
 
     module: nn.Module
     sizes: Mapping[Part, int]
     weights: Weights
     facts: Mapping[str, Any]
+    attached: Mapping[str, Any]
+    lower_is_better: frozenset[str]
 
     def batch(self, rows: NDArray[np.int64], part: Part) -> B:
         """These examples of a part, on the processor."""
@@ -51,7 +55,7 @@ class Task(Protocol[B]):
         """What the elements of each term add up to, with gradients."""
 
     def scores(self) -> dict[str, float]:
-        """Scores of the validation part beside the objective: higher is better."""
+        """Scores of the validation part beside the objective."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ codes as train.py.
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from experiments.common.compare import System, compare_members
+from experiments.common.compare import compare_members
 from experiments.common.member import Voice
+from experiments.common.system import System
 from experiments.common.world import World
-from experiments.puzzles.evaluation import evaluate, headline
+from experiments.puzzles.evaluation import evaluate
 from experiments.puzzles.settings import Settings, read_settings
 from experiments.puzzles.state import load_average, read
 from experiments.puzzles.study import build
@@ -27,22 +29,25 @@ from models.puzzles import read_split
 from orchestrator import track
 
 
-def score(_voice: Voice, settings: Settings, world: World, end: Path) -> dict[str, float]:
-    """The scores of a member that has just ended, on all test puzzles."""
+def scorer(_voice: Voice, settings: Settings, world: World) -> Callable[[Path], dict[str, float]]:
+    """Scores of a checkpoint on all test puzzles."""
     study = build(settings, world)
-    load_average(study, read(end))
     split = read_split(study.folder, "test")
-    weights = dict(study.core.named_parameters())
-    return evaluate(study, weights, split, settings).scores
+
+    def score(checkpoint: Path) -> dict[str, float]:
+        load_average(study, read(checkpoint))
+        weights = dict(study.core.named_parameters())
+        return evaluate(study, weights, split, settings).scores
+
+    return score
 
 
 SYSTEM = System(
     kind=Settings,
     read=read_settings,
     train=train,
-    score=score,
+    scorer=scorer,
     state=read,
-    headline=headline,
 )
 
 if __name__ == "__main__":

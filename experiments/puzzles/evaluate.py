@@ -18,10 +18,11 @@ from typing import Any, NoReturn
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from experiments.common.checkpoints import sealed
+from experiments.common.evaluate import checkpoints_of
 from experiments.common.programs import DONE, run_program
+from experiments.common.scores import headline
 from experiments.puzzles.data import data_folder
-from experiments.puzzles.evaluation import Evaluation, evaluate, headline
+from experiments.puzzles.evaluation import Evaluation, evaluate
 from experiments.puzzles.pictures import draw_predictions
 from experiments.puzzles.settings import Settings, read_settings
 from experiments.puzzles.state import described, load_average, read
@@ -31,28 +32,16 @@ from models.puzzles import Split, answers_in_common, read_meta, read_split
 from models.voting import Pool
 from orchestrator import track
 
-NONE = 1
-
 
 def main() -> NoReturn:
     """Evaluate, log, print and write the pictures."""
     run = track.init()
-    given = [Path(a.removeprefix("checkpoint=")) for a in sys.argv[1:] if _is_checkpoint(a)]
-    checkpoints = given[-1:] or sealed(run.dir)
-    if not checkpoints:
-        print(f"no checkpoint in {run.dir}; train first, or give checkpoint=PATH")
-        run.finish(NONE)
-        sys.exit(NONE)
-    others = [a for a in sys.argv[1:] if not _is_checkpoint(a)]
+    checkpoints, others = checkpoints_of(run, sys.argv[1:])
     run_program(
         run,
         lambda: read_settings(read(checkpoints[-1])["settings"], others),
         lambda settings, world: evaluate_all(run, checkpoints, build(settings, world), settings),
     )
-
-
-def _is_checkpoint(argument: str) -> bool:
-    return argument.startswith("checkpoint=")
 
 
 def evaluate_all(run: track.Run, checkpoints: list[Path], study: Study, settings: Settings) -> int:

@@ -91,13 +91,6 @@ def score(study: Study, one: Predicted, split: Split, pool: Pool | None) -> dict
     return found | {f"baseline/{name}/{key}": value for key, value in baseline.items()}
 
 
-def headline(scores: Mapping[str, float]) -> str:
-    """What is printed: scores at the first count of segments, pooled ones, lead over a baseline."""
-    beside = ("above_baseline", "pooled")
-    shown = [n for n in scores if "/" not in n or n.rpartition("/")[0] in beside]
-    return " ".join(f"{name}={scores[name]:.4f}" for name in shown)
-
-
 def _predict(
     study: Study, weights: Mapping[str, Tensor], split: Split, rows: NDArray, settings: Settings
 ) -> tuple[NDArray, list[tuple[NDArray, NDArray]]]:

@@ -31,8 +31,9 @@ from torch import Tensor
 from experiments.common.checkpoints import forget_old, save, seed_everything
 from experiments.common.member import Member, Voice
 from experiments.common.programs import DONE, NO_RETRY, REQUEUE, run_program
+from experiments.common.scores import headline
 from experiments.common.world import World, anyone, everyones, total
-from experiments.puzzles.evaluation import evaluate, headline
+from experiments.puzzles.evaluation import evaluate
 from experiments.puzzles.feed import draw, make_feed, turn
 from experiments.puzzles.job import Job, Timed, describe, make_job, phases, report
 from experiments.puzzles.settings import Settings, read_settings
