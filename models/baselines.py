@@ -24,6 +24,15 @@ def background(inputs_NS: Tokens) -> Tokens:
     return np.minimum(inputs_NS, FIRST_COLOUR)
 
 
+def constant(inputs_NS: Tokens) -> Tokens:
+    """Colour 0 on the whole canvas, whatever was asked.
+
+    In answers larger than their questions it has more cells right than `background`; so has every
+    model that says colour 0 for padding too.
+    """
+    return np.full_like(inputs_NS, FIRST_COLOUR)
+
+
 def commonest_colour(inputs_NS: Tokens) -> Tokens:
     """The question's most frequent colour everywhere (the lowest of equals)."""
     colours = range(FIRST_COLOUR, FIRST_COLOUR + COLOURS)
@@ -35,5 +44,6 @@ def commonest_colour(inputs_NS: Tokens) -> Tokens:
 BASELINES: dict[str, Callable[[Tokens], Tokens]] = {
     "copy_input": copy_input,
     "background": background,
+    "constant": constant,
     "commonest_colour": commonest_colour,
 }

@@ -14,23 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arc import (
-    COLOURS,
     FIRST_COLOUR,
     VOCABULARY,
     decode,
-    grid_sizes,
     parse_identifier,
     parse_task,
     restore,
 )
 from models.baselines import BASELINES
+from models.grid_scores import cell_scores, colour_scores, confusion, shape_accuracy
 from models.interval import intervals
 from models.puzzles import Meta, Split
 from models.voting import Pool, Ranked, Solutions, Vote, pass_at, rank, task_credits
 
 # Candidates that pass@k looks at; the ARC prize allows two attempts.
 ATTEMPTS = (1, 2, 5, 10, 100, 1000)
-_ROWS_AT_ONCE = 4096  # bounds the memory of what is computed per cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +78,8 @@ def score(
         v.grid is not None and np.array_equal(v.grid, solutions[v.task][v.question]) for v in votes
     ]
     result["exact_unvoted"] = float(np.mean(right))
-    result |= _over_rows(tokens_NS, split, meta.side) | _by_colour(tokens_NS, split, meta)
+    result |= _over_rows(tokens_NS, split.labels_NS, meta.side)
+    result |= _by_colour(tokens_NS, split, meta)
     baselines = _baselines(split, meta, solutions)
     for metric in ("pass@1", "cell_accuracy"):
         best = max(baselines[f"baseline/{name}/{metric}"] for name in BASELINES)
@@ -133,12 +132,6 @@ def _over_tasks(ranked: Ranked, solutions: Solutions, attempts: Iterable[int]) -
     return result | intervals({"pass@1": task_credits(ranked, solutions, 1, "strict")})
 
 
-def cell_accuracy(tokens_NS: NDArray[Any], labels_NS: NDArray[np.uint8]) -> float:
-    """Share of the cells inside the answers' grids that are right, over all rows together."""
-    inside_NS = labels_NS >= FIRST_COLOUR
-    return float(((tokens_NS == labels_NS) & inside_NS).sum() / inside_NS.sum())
-
-
 def _rows(split: Split, meta: Meta) -> Iterator[_Row]:
     """The question and the variant of each example of the split."""
     sizes = np.diff(split.puzzle_indices_P1)
@@ -154,40 +147,19 @@ def _attempts(split: Split) -> list[int]:
     return [k for k in ATTEMPTS if k <= max(2, most)]
 
 
-def _over_rows(tokens_NS: NDArray[Any], split: Split, side: int) -> dict[str, float]:
-    same_N = (grid_sizes(tokens_NS, side) == grid_sizes(split.labels_NS, side)).all(1)
+def _over_rows(tokens_NS: NDArray[Any], labels_NS: NDArray[Any], side: int) -> dict[str, float]:
     return {
-        "cell_accuracy": cell_accuracy(tokens_NS, split.labels_NS),
-        "shape_accuracy": float(same_N.mean()),
+        "cell_accuracy": cell_scores(confusion(tokens_NS, labels_NS))["cell_accuracy"],
+        "shape_accuracy": shape_accuracy(tokens_NS, labels_NS, side),
     }
 
 
 def _by_colour(tokens_NS: NDArray[Any], split: Split, meta: Meta) -> dict[str, float]:
-    """Precision, recall and F1 of each original colour, over cells inside the answers' grids."""
+    """Precision, recall and F1 of each colour by its number in the task, unchanged."""
     tables_NV = np.tile(np.arange(VOCABULARY, dtype=np.uint8), (split.examples, 1))
     for place, row in enumerate(_rows(split, meta)):
         tables_NV[place, FIRST_COLOUR:] = np.argsort(row.colours) + FIRST_COLOUR
-    # confusion[wanted, predicted]
-    confusion = np.zeros((VOCABULARY, VOCABULARY), np.int64)
-    for first in range(0, split.examples, _ROWS_AT_ONCE):
-        some = slice(first, first + _ROWS_AT_ONCE)
-        rows, cells = np.nonzero(split.labels_NS[some] >= FIRST_COLOUR)
-        wanted = tables_NV[some][rows, split.labels_NS[some][rows, cells]]
-        predicted = tables_NV[some][rows, tokens_NS[some][rows, cells]]
-        pairs = wanted.astype(np.int64) * VOCABULARY + predicted
-        confusion += np.bincount(pairs, minlength=confusion.size).reshape(confusion.shape)
-    result = {}
-    for colour in range(COLOURS):
-        token = colour + FIRST_COLOUR
-        true, wanted_n = confusion[token, token], confusion[token].sum()
-        predicted_n = confusion[:, token].sum()
-        if predicted_n:
-            result[f"colour/{colour}/precision"] = float(true / predicted_n)
-        if wanted_n:
-            result[f"colour/{colour}/recall"] = float(true / wanted_n)
-        if predicted_n + wanted_n:
-            result[f"colour/{colour}/f1"] = float(2 * true / (predicted_n + wanted_n))
-    return result
+    return colour_scores(confusion(tokens_NS, split.labels_NS, tables_NV))
 
 
 def _baselines(split: Split, meta: Meta, solutions: Solutions) -> dict[str, float]:
@@ -202,6 +174,6 @@ def _baselines(split: Split, meta: Meta, solutions: Solutions) -> dict[str, floa
         tokens_NS = answer(np.asarray(split.inputs_NS))
         votes = _votes(rows, tokens_NS[places], np.ones(len(rows)), meta.side)
         result[f"baseline/{name}/pass@1"] = pass_at(rank(votes), solutions, 1)
-        for metric, value in _over_rows(tokens_NS, split, meta.side).items():
+        for metric, value in _over_rows(tokens_NS, split.labels_NS, meta.side).items():
             result[f"baseline/{name}/{metric}"] = value
     return result
