@@ -8,8 +8,6 @@ arrays each, with keys of ours beside theirs; a folder of theirs is read as well
 under its name all at once, so there is none that is half written.
 """
 
-import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -22,6 +20,8 @@ from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.cache_folder import cache_folder, sha256, sync, write_json, writing
 
 Kind = Literal["arc", "sudoku", "maze"]
 Part = Literal["train", "test"]
@@ -115,9 +115,9 @@ def write(folder: Path, puzzle_set: PuzzleSet) -> None:
     try:
         for part in ("train", "test"):
             _write_split(partial / part, getattr(puzzle_set, part), puzzle_set)
-        _write_json(partial / "identifiers.json", puzzle_set.identifiers)
+        write_json(partial / "identifiers.json", puzzle_set.identifiers)
         if puzzle_set.test_puzzles:
-            _write_json(partial / "test_puzzles.json", puzzle_set.test_puzzles)
+            write_json(partial / "test_puzzles.json", puzzle_set.test_puzzles)
         _appear(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -130,11 +130,7 @@ def _appear(partial: Path, folder: Path) -> None:
         if folder.exists():
             raise FileExistsError(f"{folder} exists: delete it to write it anew") from error
         raise
-    descriptor = os.open(folder.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(folder.parent)
 
 
 def _write_split(folder: Path, split: Split, meta: Meta) -> None:
@@ -146,7 +142,7 @@ def _write_split(folder: Path, split: Split, meta: Meta) -> None:
             np.save(file, getattr(split, field), allow_pickle=False)
             file.flush()
             os.fsync(file.fileno())
-        hashes[array] = _sha256(path)
+        hashes[array] = sha256(path)
     theirs = dict.fromkeys(_ZEROS, 0) | {
         "vocab_size": meta.vocabulary,
         "seq_len": meta.side**2,
@@ -164,19 +160,7 @@ def _write_split(folder: Path, split: Split, meta: Meta) -> None:
         "settings": meta.settings,
         "sha256": hashes,
     }
-    _write_json(folder / "dataset.json", theirs | ours)
-
-
-def _write_json(path: Path, value: object) -> None:
-    with path.open("w") as file:
-        json.dump(value, file)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    write_json(folder / "dataset.json", theirs | ours)
 
 
 def read_meta(folder: Path) -> Meta:
@@ -216,7 +200,7 @@ def read_split(folder: Path, part: Part) -> Split:
     arrays = {}
     for array, field in _ARRAYS.items():
         path = folder / part / f"all__{array}.npy"
-        if hashes is not None and path.exists() and _sha256(path) != hashes[array]:
+        if hashes is not None and path.exists() and sha256(path) != hashes[array]:
             raise ValueError(
                 f"{path}: not what was written (its SHA-256 differs from dataset.json); "
                 f"delete {folder}: it is built again"
@@ -326,31 +310,15 @@ def cached(name: str, settings: dict[str, Any], build: Callable[[], PuzzleSet]) 
     Raises:
         ValueError: the cache cannot be written, or `build` says so.
     """
-    key = json.dumps([FORMAT, name, settings], sort_keys=True)
-    folder = _cache() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
-    if folder.is_dir():
-        return folder
-    try:
-        _build(folder, build)
-    except OSError as error:
-        raise ValueError(
-            f"{folder}: cannot be written ({error}); make room, or set EXP_PUZZLE_CACHE to a folder"
-            " that has some"
-        ) from error
+    folder = cache_folder(name, [FORMAT, name, settings])
+    if not folder.is_dir():
+        with writing(folder):
+            _build(folder, build)
     return folder
 
 
 def _build(folder: Path, build: Callable[[], PuzzleSet]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.is_dir():
-            for left_by_a_killed_build in folder.parent.glob(f".{folder.name}-*"):
-                shutil.rmtree(left_by_a_killed_build)
-            write(folder, build())
-
-
-def _cache() -> Path:
-    if chosen := os.environ.get("EXP_PUZZLE_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "exp-puzzles"
+    if not folder.is_dir():
+        for left_by_a_killed_build in folder.parent.glob(f".{folder.name}-*"):
+            shutil.rmtree(left_by_a_killed_build)
+        write(folder, build())
