@@ -284,8 +284,8 @@ class Sage(nn.Module):
         self.encoder = nn.ModuleList(Layer(config) for _ in range(config.layers))
         decoder = PooledDecoder if config.decoder == "pooled" else CellDecoder
         self.decoder = decoder(config)
-        self.height = nn.Linear(width, config.side) if config.shape_head else None
-        self.width = nn.Linear(width, config.side) if config.shape_head else None
+        self.height_head = nn.Linear(width, config.side) if config.shape_head else None
+        self.width_head = nn.Linear(width, config.side) if config.shape_head else None
         self.reconstruct = nn.Linear(width, config.features) if config.reconstruct else None
         for module in self.modules():
             _start(module, config.start)
@@ -310,8 +310,8 @@ class Sage(nn.Module):
         cells_BSC, sizes_B2D = self.decoder(x_BPD, valid_BP)
         return SageOutput(
             cells_BSC=cells_BSC,
-            height_BM=None if self.height is None else self.height(sizes_B2D[:, 0]),
-            width_BM=None if self.width is None else self.width(sizes_B2D[:, 1]),
+            height_BM=None if self.height_head is None else self.height_head(sizes_B2D[:, 0]),
+            width_BM=None if self.width_head is None else self.width_head(sizes_B2D[:, 1]),
             reconstructed_BPF=None if self.reconstruct is None else self.reconstruct(x_BPD),
             tokens_BPF=tokens_BPF,
             valid_BP=valid_BP,

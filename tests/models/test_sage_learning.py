@@ -43,7 +43,6 @@ def test_it_learns_to_transpose():
     with torch.no_grad():
         said = canvases(net.eval()(codes[torch.from_numpy(asked).long()])).numpy()
     found = score_beside_baselines(said, asked, answers, SIDE)
-    print({n: v for n, v in found.items() if "/" not in n})
     assert found["exact"] > 0.9
     assert found["shape_accuracy"] > 0.95
     assert found["above_baseline/exact"] > 0.5
