@@ -9,6 +9,8 @@ L tokens, F feature width, C colours with the frame's.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -83,8 +85,8 @@ class Rendered:
         to_H = _weights(seed, "positions", positions_SP.shape[1], _INNER)
         self._positions_SH = positions_SP @ to_H
         self._query_key_value_H3H = _weights(seed, "attention", _INNER, 3 * _INNER)
-        mean_H, covariance_HH = self._reference(seed)
-        self._mean_H = mean_H
+        with _one_thread():
+            self._mean_H, covariance_HH = self._reference(seed)
         out_HF = _weights(seed, "features", _INNER, width)
         variance_F = ((covariance_HH @ out_HF) * out_HF).sum(0)
         self._out_HF = out_HF * (STD / variance_F.sqrt())
@@ -95,7 +97,8 @@ class Rendered:
         Raises:
             ValueError: the grid is larger than the canvas.
         """
-        return ((self._mixed(question) - self._mean_H) @ self._out_HF).float()
+        with _one_thread():
+            return ((self._mixed(question) - self._mean_H) @ self._out_HF).float()
 
     def _mixed(self, question: Grid) -> Tensor:
         """The inner tokens [S, H]."""
@@ -121,6 +124,17 @@ class Rendered:
             tokens.append(self._mixed(grid.astype(np.uint8)))
         tokens_NH = torch.cat(tokens)
         return tokens_NH.mean(0), torch.cov(tokens_NH.T, correction=0)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums in one order on every machine; products this small are slower on several threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def picture(question: Grid, side: int) -> NDArray[np.uint8]:
