@@ -20,7 +20,7 @@ from models.distill import (
 
 CASES = st.tuples(st.integers(1, 4), st.integers(2, 12), st.integers(0, 2**31))
 TEMPERATURES = st.sampled_from([0.5, 1.0, 2.0, 7.0])
-quick = settings(deadline=None, max_examples=40)
+quick = settings(deadline=None, max_examples=30)
 
 
 def logits_of(case, dtype=torch.float64):
