@@ -4,12 +4,13 @@ Shapes: B rows, L tokens, D width, H heads, P size of a head, V vocabulary, N ch
 K layers.
 
     pre-norm      x = x + mixer(norm(x)); x = x + swiglu(norm(x)); a last norm    Xiong 2002.04745
+    embedding     normed, so that a tied one can have the small scale of a head   ours
     rms_norm      without a learned scale: every norm stands before a matrix      models/layers.py
     attention     causal, rotary positions, SDPA: no score matrix in memory       Su 2104.09864
     SwiGLU        silu(gate) * value, then down                                   Shazeer 2002.05202
     head          the transposed embedding (tied), or a matrix of its own         Press 1608.05859
-    start         truncated normal, 1 / sqrt(inputs); what is added to the residual stream is
-                  divided by sqrt(2 K), so that the stream does not grow with depth     GPT-2
+    start         truncated normal, 1 / sqrt(inputs), of the embedding 0.02; what is added to the
+                  stream is divided by sqrt(2 K), so that it does not grow with depth   GPT-2
 
 Rows are padded on the right. A token never looks to its right, so padding changes nothing before
 it, and there is no mask: what stands at padded positions is to be ignored.
@@ -106,7 +107,7 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary, config.width)
-        truncated_normal_(self.embedding.weight, config.width**-0.5)
+        truncated_normal_(self.embedding.weight, 0.02)
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
         self.head = projection(config.width, config.vocabulary)
         if config.tied:
@@ -127,8 +128,7 @@ class LanguageModel(nn.Module):
         if length > self.config.context:
             raise ValueError(f"rows of {length} tokens: the context is {self.config.context}")
         rotary = self.cos_LP[:length], self.sin_LP[:length]
-        # Vectors of unit variance: in the scale of the head they would drown in the first sums.
-        x_BLD = self.embedding(tokens_BL) * self.config.width**0.5
+        x_BLD = rms_norm(self.embedding(tokens_BL))
         kept: dict[Keep, list[Tensor]] = {name: [] for name in keep}
         _keep(kept, states=x_BLD)
         for layer in self.layers:
