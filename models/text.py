@@ -7,12 +7,9 @@ holds a space, which is written otherwise inside tokens.
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Final, Protocol
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +55,7 @@ def decode(vocabulary: Vocabulary, ids: Iterable[int]) -> str:
 
 
 class BpeVocabulary:
-    """A trained vocabulary; `train` and `load` make one."""
+    """A trained vocabulary; `train` and `from_json` make one."""
 
     end: Final = END
 
@@ -69,7 +66,7 @@ class BpeVocabulary:
     def train(cls, documents: Iterable[str], size: int) -> "BpeVocabulary":
         """Learn merges from documents until there are `size` ids, or no pair occurs twice.
 
-        The same documents in the same order give the same file.
+        The same documents in the same order give the same vocabulary.
 
         Raises:
             ValueError: a size that cannot hold all bytes.
@@ -91,38 +88,28 @@ class BpeVocabulary:
         return cls(Tokenizer.from_str(json.dumps(made)))
 
     @classmethod
-    def load(cls, path: Path) -> "BpeVocabulary":
-        """Read what `save` wrote.
+    def from_json(cls, text: str) -> "BpeVocabulary":
+        """Read what `to_json` wrote.
 
         Raises:
-            ValueError: no such file, or one that is not of `save`.
+            ValueError: it is something else.
         """
         try:
-            made = cls(Tokenizer.from_file(str(path)))
+            made = cls(Tokenizer.from_str(text))
             texts = made.texts
         except Exception as error:  # the library raises this very class
-            raise ValueError(
-                f"{path}: no vocabulary can be read from it ({error}); train it anew"
-            ) from error
+            raise ValueError(f"no vocabulary can be read ({error}); train it anew") from error
         if texts[END] or not {bytes([byte]) for byte in range(256)} <= set(texts):
             raise ValueError(
-                f"{path}: id {END} is not the end of a document, or a byte is missing; it is not a"
-                " vocabulary of models/text.py"
+                f"id {END} is not the end of a document, or a byte is missing: this is not a"
+                " vocabulary of models/text.py; train it anew"
             )
         return made
 
-    def save(self, path: Path) -> None:
-        """Write the vocabulary as one JSON file of `tokenizers`, complete or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}-{uuid4().hex}")
-        try:
-            with partial.open("w") as file:
-                file.write(self._tokenizer.to_str())
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+    def to_json(self) -> str:
+        """All of it, as `tokenizers` writes it to a file; its ids there are those here."""
+        text: str = self._tokenizer.to_str()
+        return text
 
     @cached_property
     def texts(self) -> tuple[bytes, ...]:
