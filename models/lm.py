@@ -152,14 +152,20 @@ def check_kept(keep: frozenset[Keep]) -> None:
         raise ValueError(f"keep={keep!r}: a set of {', '.join(get_args(Keep))}")
 
 
-def causal_maps(q_BHLP: Tensor, k_BHLP: Tensor) -> Tensor:
-    """Attention maps [B, H, L, L] in float32: softmax(q k / sqrt(P)) over a token and those before.
+def attention_maps(
+    q_BHLP: Tensor, k_BHLP: Tensor, scaling: float, mask: Tensor | None = None
+) -> Tensor:
+    """Attention maps [B, H, L, L] in float32: softmax(scaling * q k), causal without a mask.
 
-    The one place with a score matrix: for terms that compare maps, and for nothing else.
+    `mask` is what SDPA takes: False or -inf where a token must not look. This is the one place
+    with a score matrix, for terms that compare maps and for nothing else.
     """
-    scores_BHLL = q_BHLP.float() @ k_BHLP.float().transpose(-1, -2) * q_BHLP.shape[-1] ** -0.5
-    later_LL = torch.ones_like(scores_BHLL[0, 0], dtype=torch.bool).triu(1)
-    return scores_BHLL.masked_fill(later_LL, -torch.inf).softmax(-1)
+    scores_BHLL = scaling * q_BHLP.float() @ k_BHLP.float().transpose(-1, -2)
+    if mask is None:
+        mask = torch.ones_like(scores_BHLL[0, 0], dtype=torch.bool).tril()
+    if mask.dtype == torch.bool:
+        return scores_BHLL.masked_fill(~mask, -torch.inf).softmax(-1)
+    return (scores_BHLL + mask).softmax(-1)
 
 
 class _Layer(nn.Module):
@@ -183,7 +189,8 @@ class _Layer(nn.Module):
         v_BHLP = v_BLHP.transpose(1, 2)
         _keep(kept, queries=q_BHLP, keys=k_BHLP, values=v_BHLP)
         if "attentions" in kept:
-            _keep(kept, attentions=causal_maps(q_BHLP, k_BHLP))
+            scaling = q_BHLP.shape[-1] ** -0.5  # as SDPA has it
+            _keep(kept, attentions=attention_maps(q_BHLP, k_BHLP, scaling))
         mixed_BHLP = F.scaled_dot_product_attention(q_BHLP, k_BHLP, v_BHLP, is_causal=True)
         x_BLD = x_BLD + self.out(mixed_BHLP.transpose(1, 2).flatten(2))
         return x_BLD + self.swiglu(rms_norm(x_BLD))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from models.lm import LanguageModel, LmConfig, causal_maps
+from models.lm import LanguageModel, LmConfig, attention_maps
 
 ALL = frozenset({"states", "queries", "keys", "values", "attentions"})
 TINY = {"vocabulary": 11, "width": 16, "layers": 2, "heads": 2, "context": 12}
@@ -135,7 +135,7 @@ def test_what_is_kept_is_what_was_used():
         q, key, v = (getattr(output, name)[k] for name in ("queries", "keys", "values"))
         assert q.shape == key.shape == v.shape == (2, 2, 9, 8)
         assert output.attentions[k].shape == (2, 2, 9, 9)
-        assert torch.allclose(output.attentions[k], causal_maps(q, key))
+        assert torch.allclose(output.attentions[k], attention_maps(q, key, 8**-0.5))
         mixed = (output.attentions[k].double() @ v).transpose(1, 2).flatten(2)
         middle = output.states[k] + layer.out(mixed)
         after = middle + layer.swiglu(functional.rms_norm(middle, (16,), eps=1e-5))
@@ -149,6 +149,21 @@ def test_maps_are_causal_and_add_up_to_one():
         assert maps.triu(1).count_nonzero() == 0
         assert torch.allclose(maps.sum(-1), torch.ones(2, 2, 9))
     assert first[:, :, 3:, 1].min() > 0
+
+
+def test_maps_follow_a_mask_of_either_kind():
+    """A window of two tokens, as booleans or as what is added, is all that is looked at."""
+    q, k = (torch.randn(1, 2, 5, 4, generator=torch.Generator().manual_seed(n)) for n in (0, 1))
+    window = torch.ones(5, 5, dtype=torch.bool).tril() & ~torch.ones(5, 5, dtype=torch.bool).tril(
+        -2
+    )
+    added = torch.zeros(5, 5).masked_fill(~window, -torch.inf)
+    first, second = (attention_maps(q, k, 0.5, mask) for mask in (window, added))
+    assert torch.equal(first, second)
+    assert torch.equal(first > 0, window.expand(1, 2, 5, 5))
+    assert torch.allclose(
+        first @ k, functional.scaled_dot_product_attention(q, k, k, attn_mask=window), atol=1e-6
+    )
 
 
 def test_keeping_changes_no_result():
