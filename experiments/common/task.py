@@ -114,15 +114,16 @@ def using(module: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
     module.eval()
     try:
         with torch.no_grad():
-            _put(module, weights)
+            put(module, weights)
             yield
     finally:
-        _put(module, trained)
+        put(module, trained)
         module.train(training)
 
 
 @torch.no_grad()
-def _put(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+def put(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Copy weights into the parameters of these names; all must be there."""
     for name, parameter in module.named_parameters():
         parameter.copy_(weights[name])
 

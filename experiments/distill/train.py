@@ -1,0 +1,33 @@
+"""Train a small language model, with a teacher or without one.
+
+    python experiments/distill/train.py [key=value ...]
+
+Settings come from `exp` (EXP_CONFIG) or the arguments; see settings.py. A teacher is trained by
+this program too (weights=ce:1, no teacher). Exit codes: experiments/common/programs.py.
+"""
+
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+# Waiting threads give way: on busy cores spinning made steps up to a hundred times longer.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# A program is started by its path, so Python looks for packages here and not in the repository.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from experiments.common.member import Member, Voice
+from experiments.common.programs import run_program
+from experiments.distill.settings import Settings, read_settings
+from experiments.distill.system import train
+from orchestrator import track
+
+if __name__ == "__main__":
+    run = track.init(config=asdict(Settings()))
+    run_program(
+        run,
+        lambda: read_settings(run.config, sys.argv[1:]),
+        lambda settings, world: train(
+            Voice(run=run, member=Member()), settings, world, track.resume_path()
+        ),
+    )

@@ -1,0 +1,122 @@
+"""Examples of SAGE with their features and labels: what the names in the settings stand for.
+
+Three parts: `test`, tasks that nobody trains on; of the other tasks `val`, by which trainings are
+watched; and `train`. Only questions reach the extractor.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from experiments.sage.settings import Settings
+from models import groot
+from models.arc import COLOURS, FIRST_COLOUR, encode
+from models.arc_pairs import Example, describe, divide, load_examples, permute_answers
+from models.feature_cache import Cached, extract, read
+from models.features import FeatureExtractor, Rendered
+from models.puzzles import IGNORE
+
+Part = Literal["train", "val", "test"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairs:
+    """One part: N examples, their rows in the cache of features, and what is to be predicted.
+
+    `labels_NS` are colours on the canvas, IGNORE around the answer (or 0: `padding=class_0`);
+    `questions_NS` and `answers_NS` are token canvases of models/arc.py; `sizes_N2` rows and
+    columns of the answers.
+    """
+
+    examples: tuple[Example, ...]
+    rows_N: NDArray[np.int64]
+    labels_NS: Tensor
+    sizes_N2: Tensor
+    questions_NS: NDArray[np.uint8]
+    answers_NS: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """All parts and their features; `facts` tells these data from others."""
+
+    parts: dict[Part, Pairs]
+    features: Cached
+    facts: dict[str, Any]
+
+    def colour_counts(self) -> Tensor:
+        """Cells of each colour [C] among the labels of training."""
+        labels = self.parts["train"].labels_NS
+        return torch.bincount(labels[labels != IGNORE], minlength=COLOURS)
+
+
+def load_data(settings: Settings) -> Data:
+    """Divide the pairs, and extract the features that are not in the cache yet.
+
+    Raises:
+        ValueError: as the modules that do it say.
+    """
+    examples = load_examples(settings.side)
+    outer = divide(examples, by="task", share=settings.test_share, seed=settings.data_seed)
+    inner = divide(
+        outer.train, by=settings.divide, share=settings.val_share, seed=settings.data_seed + 1
+    )
+    trained = inner.train
+    if settings.permute:
+        trained = permute_answers(trained, settings.data_seed)
+    extractor = make_extractor(settings)
+    folder = extract(extractor, {e.name: e.question for e in examples}, progress=_tell)
+    features = read(folder)
+    chosen: dict[Part, Sequence[Example]] = {
+        "train": trained,
+        "val": inner.held_out,
+        "test": outer.held_out,
+    }
+    return Data(
+        parts={name: _pairs(some, features, settings) for name, some in chosen.items()},
+        features=features,
+        facts={
+            "features": folder.name,
+            "tasks": describe(outer)["held_out_tasks"],
+            "divide": settings.divide,
+            "permute": settings.permute,
+            "padding": settings.padding,
+        },
+    )
+
+
+def make_extractor(settings: Settings) -> FeatureExtractor:
+    """The extractor that the settings name.
+
+    Raises:
+        ValueError: it cannot be made; the error says what is missing.
+    """
+    if settings.extractor == "groot":
+        accepted = settings.groot_licence
+        return groot.load(Path(settings.groot), licence_accepted=accepted)
+    return Rendered(side=settings.side, width=settings.features)
+
+
+def _tell(done: int, of: int) -> None:
+    if done % 500 == 0 or done == of:
+        print(f"features: {done} of {of}", flush=True)
+
+
+def _pairs(examples: Sequence[Example], features: Cached, settings: Settings) -> Pairs:
+    answers_NS = np.stack([encode(example.answer, settings.side) for example in examples])
+    labels_NS = torch.from_numpy(answers_NS.astype(np.int64)) - FIRST_COLOUR
+    outside = 0 if settings.padding == "class_0" else IGNORE
+    return Pairs(
+        examples=tuple(examples),
+        rows_N=features.rows(examples),
+        labels_NS=labels_NS.masked_fill(labels_NS < 0, outside),
+        sizes_N2=torch.tensor([example.answer.shape for example in examples]),
+        questions_NS=np.stack([encode(example.question, settings.side) for example in examples]),
+        answers_NS=answers_NS,
+    )
