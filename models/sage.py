@@ -176,8 +176,12 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x_BQD: Tensor, memory_BPD: Tensor, mask_B11P: Tensor | None) -> Tensor:
-        """Map [B, Q, D] to [B, Q, D]; the mask says which of the memory there is to attend to."""
+        """Map [B, Q, D] to [B, Q, D]; the mask says which of the memory there is to attend to.
+
+        x of one row stands for rows that are all alike, and is mapped to all rows of the memory.
+        """
         query_BHQK = self.query(x_BQD).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        query_BHQK = query_BHQK.expand(len(memory_BPD), -1, -1, -1)
         both_BNPK = self.key_value(memory_BPD).unflatten(-1, (2 * self.heads, -1)).transpose(1, 2)
         key_BHPK, value_BHPK = both_BNPK.chunk(2, 1)
         mixed_BHQK = F.scaled_dot_product_attention(
@@ -252,22 +256,24 @@ class CellDecoder(nn.Module):
         super().__init__()
         self.rows = nn.Embedding(config.side, config.width)
         self.columns = nn.Embedding(config.side, config.width)
-        self.sizes = nn.Embedding(2, config.width)
+        self.sizes = nn.Embedding(2, config.width) if config.shape_head else None
         self.memory_norm = nn.LayerNorm(config.width)
         self.layers = nn.ModuleList(Layer(config, cross=True) for _ in range(config.decoder_layers))
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, config.colours)
 
     def forward(self, memory_BPD: Tensor, valid_BP: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Logits [B, S, C], and what the sizes are to be read from [B, 2, D]."""
+        """Logits [B, S, C], and what the sizes are to be read from: [B, 2, D], or [B, 0, D]."""
         cells_SD = (self.rows.weight[:, None] + self.columns.weight).flatten(0, 1)
-        queries_QD = torch.cat((self.sizes.weight, cells_SD))
-        x_BQD = queries_QD.expand(len(memory_BPD), -1, -1)
+        # One row: until they see a memory the queries of all rows are alike, and computed once.
+        sizes = [] if self.sizes is None else [self.sizes.weight]
+        x_BQD = torch.cat((cells_SD, *sizes))[None]
         memory_BPD = self.memory_norm(memory_BPD)
         for layer in self.layers:
             x_BQD = layer(x_BQD, None, memory_BPD, key_mask(valid_BP))
         x_BQD = self.norm(x_BQD)
-        return self.head(x_BQD[:, 2:]), x_BQD[:, :2]
+        cells = len(cells_SD)
+        return self.head(x_BQD[:, :cells]), x_BQD[:, cells:]
 
 
 class Sage(nn.Module):

@@ -58,6 +58,34 @@ def test_the_projector_is_in_the_module():
     assert count_parameters(net) == 44_101_928 + 1_050_624
 
 
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("all_parts", [False, True])
+def test_every_part_is_learned(decoder, all_parts):
+    """Every parameter gets a gradient; what is switched off is not there at all."""
+    net = small(decoder=decoder, shape_head=all_parts, reconstruct=all_parts)
+    output = net(draw(2, 7, 6), VALID)
+    parts = [output.height_BM, output.width_BM, output.reconstructed_BPF]
+    assert [part is not None for part in parts] == [all_parts] * 3
+    given = [output.cells_BSC, *(parts if all_parts else [])]
+    sum(part.square().sum() for part in given).backward()
+    for name, weight in net.named_parameters():
+        assert weight.grad is not None, name
+        assert weight.grad.any(), name
+
+
+def test_weights_start_as_said():
+    """The original's from 0.02; the student's so that what comes in keeps its size."""
+    torch.manual_seed(0)
+    sizes = {"features": 64, "width": 256, "layers": 1, "heads": 2, "tokens": 300, "side": 30}
+    for net, (linear, vectors) in (
+        (Sage(replace(ORIGINAL, **sizes)), (0.02, 0.02)),
+        (Sage(student(**sizes)), (64**-0.5, 1.0)),
+    ):
+        assert net.projection[0].weight.std().item() == pytest.approx(linear, rel=0.05)
+        assert net.positions.weight.std().item() == pytest.approx(vectors, rel=0.05)
+        assert not net.projection[0].bias.any()
+
+
 def copied(theirs, ours):
     """Our layer with the weights of PyTorch's."""
     pairs = [(ours.attention, theirs.self_attn)]

@@ -81,6 +81,12 @@ def test_focal_keeps_the_hard_cells():
         cell_losses(logits, labels, alike, 0.5)
 
 
+def test_focal_is_learned_from_as_it_is_written():
+    """The gradient is that of the whole product, the factor (1 - p)^gamma included."""
+    logits = draw(2, 5, 4).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: cell_losses(x, LABELS, WEIGHTS, 2.0)[0], logits)
+
+
 def test_half_precision_logits_are_widened():
     """Logits of bfloat16 cost what the same numbers in float32 do."""
     logits = draw(2, 5, 4).bfloat16()
