@@ -5,29 +5,33 @@ demonstrations of a task are examples as its test pairs are. Dividing pairs puts
 both sides; dividing tasks does not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from models.arc import LARGEST, Grid, Pair, Task, generator
+from models.arc import LARGEST, Grid, Pair, Task, augment, draw_variants, generator
 from models.arc_leakage import Overlap, Place, overlap, pairs_of
 from models.arc_set import load_tasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Example:
-    """Pair `number` (from 0) of a task's `part`, "train" or "test"; grids are uint8 [h, w]."""
+    """Pair `number` (from 0) of a task's `part`, "train" or "test"; grids are uint8 [h, w].
+
+    `form` counts its augmented forms; 0 is the pair as it was published.
+    """
 
     task: str
     part: str
     number: int
     question: Grid
     answer: Grid
+    form: int = 0
 
     @property
     def name(self) -> str:
         """The example's own name, which is also good for a file."""
-        return f"{self.task}_{self.part}_{self.number}"
+        return f"{self.task}_{self.part}_{self.number}" + (f"_{self.form}" if self.form else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +133,33 @@ def _first_alike(examples: Sequence[Example], out: set[str]) -> list[Overlap]:
 def _placed(example: Example) -> tuple[Place, Pair]:
     place = Place(task=example.task, part=example.part, number=example.number)
     return place, (example.question, example.answer)
+
+
+def augmented(examples: Sequence[Example], forms: int, seed: int) -> tuple[Example, ...]:
+    """Each example in up to so many forms: turned, reflected and recoloured, the first unchanged.
+
+    Question and answer of a form are changed alike; small grids have fewer different forms.
+
+    Raises:
+        ValueError: forms is below 1.
+    """
+    if forms < 1:
+        raise ValueError(f"forms={forms}; 1 is the examples as they are")
+    return tuple(form for example in examples for form in _forms(example, forms, seed))
+
+
+def _forms(example: Example, forms: int, seed: int) -> Iterator[Example]:
+    pairs = ((example.question, example.answer),)
+    task = Task(name=example.name, train=pairs, test=())
+    variants = draw_variants(task, forms, recolour=True, seed=seed)
+    drawn = zip(variants.symmetry_V.tolist(), variants.colours_VC.tolist(), strict=True)
+    for form, (symmetry, colours) in enumerate(drawn):
+        yield replace(
+            example,
+            form=form,
+            question=augment(example.question, symmetry, colours),
+            answer=augment(example.answer, symmetry, colours),
+        )
 
 
 def permute_answers(examples: Sequence[Example], seed: int) -> tuple[Example, ...]:

@@ -40,13 +40,14 @@ class FeatureExtractor(Protocol):
     """Makes tokens of a question.
 
     `name` and `settings` (JSON values) say all that features depend on; `width` is F and `tokens`
-    the largest L.
+    the largest L; `aligned` is whether token s is cell s of the canvas, in rows.
     """
 
     name: str
     settings: dict[str, Any]
     width: int
     tokens: int
+    aligned: bool
 
     def extract(self, question: Grid) -> Tensor:
         """Features [L, F] of a grid [h, w], 1 <= L <= `tokens`, finite floats on the CPU.
@@ -71,6 +72,7 @@ class Rendered:
     """
 
     name = "rendered"
+    aligned = True
 
     def __init__(self, *, side: int, width: int = 2048, seed: int = 0) -> None:
         if not 1 <= side <= LARGEST:

@@ -90,6 +90,7 @@ class Groot:
     """
 
     name = "groot-n1.5"
+    aligned = False
 
     def __init__(
         self,

@@ -17,6 +17,9 @@ parameters; its figures are golden tests:
                        and of checkpoints; the original's was neither trained nor saved
     pool               neighbouring tokens are averaged before the encoder, whose attention costs
                        by the square of their number
+    aligned            where tokens are the cells of the canvas, a cell's query starts from its own
+                       token; without it what stands where has to be found out first, which real
+                       tasks are too few for
     start "scaled"     weights from 1 / sqrt(inputs) and vectors from 1 instead of 0.02 for all: it
                        finds which token a cell is about in half the steps
 
@@ -45,7 +48,7 @@ class SageConfig:
     """Sizes of the network; the defaults are the original's.
 
     `tokens` is the most a row may have after pooling. `decoder_layers` counts those of "cells";
-    "pooled" has none.
+    "pooled" has none. `aligned` says that token s of every row is cell s of the canvas.
 
     Raises:
         ValueError: a size below 1, a width that the heads cannot share, a dropout outside of
@@ -64,6 +67,7 @@ class SageConfig:
     colours: int = COLOURS
     decoder: Literal["pooled", "cells"] = "pooled"
     decoder_layers: int = 2
+    aligned: bool = False
     shape_head: bool = False
     reconstruct: bool = False
     start: Literal["fixed", "scaled"] = "fixed"
@@ -78,6 +82,11 @@ class SageConfig:
             raise ValueError(f"dropout={self.dropout}: choose from 0 to below 1")
         if self.decoder not in ("pooled", "cells"):
             raise ValueError(f'decoder={self.decoder!r}: choose "pooled" or "cells"')
+        if self.aligned and (self.decoder, self.pool, self.tokens) != ("cells", 1, self.side**2):
+            raise ValueError(
+                f"aligned: cells of a canvas are {self.side**2} tokens, not pooled, for the decoder"
+                f' "cells"; here tokens={self.tokens}, pool={self.pool}, decoder={self.decoder!r}'
+            )
         if self.start not in ("fixed", "scaled"):
             raise ValueError(f'start={self.start!r}: choose "fixed" or "scaled"')
 
@@ -254,6 +263,7 @@ class CellDecoder(nn.Module):
 
     def __init__(self, config: SageConfig) -> None:
         super().__init__()
+        self.aligned = config.aligned
         self.rows = nn.Embedding(config.side, config.width)
         self.columns = nn.Embedding(config.side, config.width)
         self.sizes = nn.Embedding(2, config.width) if config.shape_head else None
@@ -266,8 +276,9 @@ class CellDecoder(nn.Module):
         """Logits [B, S, C], and what the sizes are to be read from: [B, 2, D], or [B, 0, D]."""
         cells_SD = (self.rows.weight[:, None] + self.columns.weight).flatten(0, 1)
         # One row: until they see a memory the queries of all rows are alike, and computed once.
-        sizes = [] if self.sizes is None else [self.sizes.weight]
-        x_BQD = torch.cat((cells_SD, *sizes))[None]
+        cells_BSD = cells_SD + memory_BPD if self.aligned else cells_SD[None]
+        sizes = [] if self.sizes is None else [self.sizes.weight.expand(len(cells_BSD), -1, -1)]
+        x_BQD = torch.cat((cells_BSD, *sizes), 1)
         memory_BPD = self.memory_norm(memory_BPD)
         for layer in self.layers:
             x_BQD = layer(x_BQD, None, memory_BPD, key_mask(valid_BP))

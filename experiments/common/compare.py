@@ -15,7 +15,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from experiments.common.member import Member, Voice
 from experiments.common.programs import DONE, run_program
-from experiments.common.scores import headline
+from experiments.common.scores import headline, is_baseline
 from experiments.common.settings import TrainingSettings
 from experiments.common.system import System
 from experiments.common.world import World
@@ -124,7 +124,7 @@ def _score(voice: Voice, system: System[S], entry: Entry[S], world: World) -> di
         found = system.scorer(voice, entry.settings, world)(_end(run, entry))
     if run.rank == 0:
         named = {
-            name if name.startswith("baseline/") else f"{entry.label}/{name}": value
+            name if is_baseline(name) else f"{entry.label}/{name}": value
             for name, value in found.items()
         }
         run.log(named, step=entry.last)
@@ -140,7 +140,7 @@ def median_scores(of_seeds: list[dict[str, float]]) -> dict[str, float]:
     the interval of one training says nothing of the spread over seeds.
     """
     shared = [kind for kind in of_seeds[0] if all(kind in scores for scores in of_seeds)]
-    own = [k for k in shared if not k.startswith("baseline/") and not k.endswith(("/low", "/high"))]
+    own = [k for k in shared if not is_baseline(k) and not k.endswith(("/low", "/high"))]
     return {kind: statistics.median(scores[kind] for scores in of_seeds) for kind in own}
 
 

@@ -1,10 +1,21 @@
-"""Scores by name, printed."""
+"""Scores by name."""
 
 from collections.abc import Mapping
 
+_BESIDE = ("above_baseline", "pooled", "reported")
+
 
 def headline(scores: Mapping[str, float]) -> str:
-    """What is printed: scores at the first count of segments, pooled ones, lead over a baseline."""
-    beside = ("above_baseline", "pooled")
-    shown = [n for n in scores if "/" not in n or n.rpartition("/")[0] in beside]
+    """What is printed: scores without a prefix, leads over baselines, and every share of exact."""
+    shown = [
+        name
+        for name in scores
+        if "/" not in name or name.rpartition("/")[0] in _BESIDE or name.endswith("/exact")
+        if not is_baseline(name)
+    ]
     return " ".join(f"{name}={scores[name]:.4f}" for name in shown)
+
+
+def is_baseline(name: str) -> bool:
+    """Whether the score is that of an answer without learning, the same for every model."""
+    return "baseline" in name.split("/")

@@ -1,7 +1,8 @@
 """Examples of SAGE with their features and labels: what the names in the settings stand for.
 
-Three parts: `test`, tasks that nobody trains on; of the other tasks `val`, by which trainings are
-watched; and `train`. Only questions reach the extractor.
+Four parts. `test`: the pairs of tasks that nothing trains on. Of the other tasks `asked`, the test
+questions as ARC asks them; and of their demonstrations `val`, by which trainings are watched, and
+`train`. Only questions reach the extractor.
 """
 
 from collections.abc import Sequence
@@ -17,12 +18,19 @@ from torch import Tensor
 from experiments.sage.settings import Settings
 from models import groot
 from models.arc import COLOURS, FIRST_COLOUR, encode
-from models.arc_pairs import Example, describe, divide, load_examples, permute_answers
+from models.arc_pairs import (
+    Example,
+    augmented,
+    describe,
+    divide,
+    load_examples,
+    permute_answers,
+)
 from models.feature_cache import Cached, extract, read
 from models.features import FeatureExtractor, Rendered
 from models.puzzles import IGNORE
 
-Part = Literal["train", "val", "test"]
+Part = Literal["train", "val", "asked", "test"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +52,14 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
-    """All parts and their features; `facts` tells these data from others."""
+    """All parts and their features; `facts` tells these data from others.
+
+    `aligned` is the extractor's: whether tokens are the cells of the canvas.
+    """
 
     parts: dict[Part, Pairs]
     features: Cached
+    aligned: bool
     facts: dict[str, Any]
 
     def colour_counts(self) -> Tensor:
@@ -64,28 +76,32 @@ def load_data(settings: Settings) -> Data:
     """
     examples = load_examples(settings.side)
     outer = divide(examples, by="task", share=settings.test_share, seed=settings.data_seed)
-    inner = divide(
-        outer.train, by=settings.divide, share=settings.val_share, seed=settings.data_seed + 1
-    )
-    trained = inner.train
+    shown = [example for example in outer.train if example.part == "train"]
+    inner = divide(shown, by=settings.divide, share=settings.val_share, seed=settings.data_seed + 1)
+    trained_tasks = {example.task for example in inner.train}
+    trained = augmented(inner.train, settings.forms, settings.data_seed)
     if settings.permute:
         trained = permute_answers(trained, settings.data_seed)
-    extractor = make_extractor(settings)
-    folder = extract(extractor, {e.name: e.question for e in examples}, progress=_tell)
-    features = read(folder)
     chosen: dict[Part, Sequence[Example]] = {
         "train": trained,
         "val": inner.held_out,
+        "asked": [e for e in outer.train if e.part == "test" and e.task in trained_tasks],
         "test": outer.held_out,
     }
+    extractor = make_extractor(settings)
+    questions = {e.name: e.question for some in chosen.values() for e in some}
+    folder = extract(extractor, questions, progress=_tell)
+    features = read(folder)
     return Data(
         parts={name: _pairs(some, features, settings) for name, some in chosen.items()},
         features=features,
+        aligned=extractor.aligned,
         facts={
             "features": folder.name,
             "tasks": describe(outer)["held_out_tasks"],
             "divide": settings.divide,
             "permute": settings.permute,
+            "forms": settings.forms,
             "padding": settings.padding,
         },
     )

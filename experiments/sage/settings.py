@@ -23,6 +23,7 @@ class Settings(TrainingSettings):
     test_share: float = 0.15
     val_share: float = 0.15
     divide: str = "task"  # how validation is kept apart; "pair" is the original's mistake
+    forms: int = 8  # of each training pair: turned, reflected, recoloured
     permute: bool = False  # train on answers of other questions: what is learned without a question
     data_seed: int = 0
 
@@ -30,7 +31,7 @@ class Settings(TrainingSettings):
     extractor: str = "rendered"
     groot: str = ""
     groot_licence: bool = False
-    features: int = 2048  # width of rendered ones
+    features: int = 256  # width of rendered ones
 
     # Model: models/sage.py.
     model: str = "student"  # or "original"
@@ -61,7 +62,17 @@ CHOICES = {
     "padding": ("masked", "class_0"),
     "feature_norm": ("dimension", "token"),
 }
-_AT_LEAST_ONE = ("side", "features", "width", "heads", "layers", "decoder_layers", "pool", "cap")
+_AT_LEAST_ONE = (
+    "side",
+    "forms",
+    "features",
+    "width",
+    "heads",
+    "layers",
+    "decoder_layers",
+    "pool",
+    "cap",
+)
 
 
 def read_settings(config: Mapping[str, Any], argv: Sequence[str] = ()) -> Settings:

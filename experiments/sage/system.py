@@ -34,7 +34,10 @@ def train(voice: Voice, settings: Settings, world: World, saved: Path | None) ->
 
 
 def scorer(_voice: Voice, settings: Settings, world: World) -> Callable[[Path], dict[str, float]]:
-    """Scores of a checkpoint on the test tasks, and as reported/... what validation says of it."""
+    """Scores of a checkpoint: on the test tasks; asked/..., on test questions of trained tasks.
+
+    reported/... is what the member's own validation says.
+    """
     task = SageTask(settings, world)
 
     def score(checkpoint: Path) -> dict[str, float]:
@@ -43,6 +46,7 @@ def scorer(_voice: Voice, settings: Settings, world: World) -> Callable[[Path], 
         task.module.load_state_dict(saved["module"])
         with using(task.module, saved["average"]):
             found = task.scores_of("test")
+            found |= {f"asked/{name}": value for name, value in task.scores_of("asked").items()}
             found |= {f"reported/{name}": value for name, value in task.reported().items()}
             for rows in (1, 64):
                 found[f"milliseconds/batch_{rows}"] = task.milliseconds(rows)

@@ -185,5 +185,6 @@ def sage_config(settings: Settings, data: Data, weights: Weights) -> SageConfig:
         pool=settings.pool,
         tokens=-(-int(data.features.tokens_N.max()) // settings.pool),
         side=settings.side,
+        aligned=data.aligned and settings.pool == 1,
         reconstruct=reconstruct,
     )
