@@ -105,8 +105,8 @@ def divide(examples: Sequence[Example], *, by: str, share: float, seed: int) -> 
     for where, part in (("to train on", division.train), ("held out", division.held_out)):
         if not part:
             raise ValueError(
-                f"share={share} of {len(drawn)} {by}s: none is {where}; take another share or a"
-                " larger side"
+                f"share={share} of {len(drawn)} {by}s ({len(moved)} moved to training): none is"
+                f" {where}; take another share or a larger side"
             )
     return division
 

@@ -183,6 +183,19 @@ def test_a_killed_extraction_is_resumed(cache, start, extractor):
     assert contents(undisturbed) == wanted
 
 
+def test_a_torn_file_is_made_again(extractor):
+    """What a power cut tore before the seal is not kept, whole files beside it are."""
+    folder = feature_cache.extract(extractor, questions())
+    wanted = contents(folder)
+    (folder / feature_cache.MANIFEST).unlink()
+    torn = folder / f"{EXAMPLES[2].name}.safetensors"
+    torn.write_bytes(torn.read_bytes()[:-1])
+    again = Made(extractor.extract(EXAMPLES[2].question))
+    again.name, again.settings, again.tokens = "rendered", extractor.settings, 9
+    assert feature_cache.extract(again, questions()) == folder
+    assert contents(folder) == wanted
+
+
 def test_two_processes_at_once_extract_once(start):
     """The second waits while the first extracts, and makes nothing anew."""
     first = start()
