@@ -13,7 +13,18 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import criteria, imports, launch, models, peers, store, tickets, track, watcher
+from benchmarks import (
+    criteria,
+    distill,
+    imports,
+    launch,
+    models,
+    peers,
+    store,
+    tickets,
+    track,
+    watcher,
+)
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 MARKER = "<!-- below this line: written by `make bench` -->"
@@ -27,6 +38,7 @@ PARTS = {
     "Store": store.main,
     "Criteria": criteria.main,
     "Models": models.main,
+    "Distillation": distill.main,
 }
 
 
