@@ -33,7 +33,7 @@ from torch.autograd.function import once_differentiable
 from models.alignment import Alignment
 
 # Numbers of one part: small enough for the cache of a processor, large enough to keep a GPU busy.
-_PART_CPU, _PART_GPU = 2**19, 2**26
+_PART_CPU, _PART_GPU = 2**19, 2**24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
