@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks import (
     criteria,
+    distill,
     imports,
     launch,
     models,
@@ -39,6 +40,7 @@ PARTS = {
     "Criteria": criteria.main,
     "Models": models.main,
     "SAGE": sage.main,
+    "Distillation": distill.main,
 }
 
 

@@ -8,7 +8,7 @@ Choices, each with its source:
     T^2 KL(teacher || student), both at temperature T      Hinton 2015 (1503.02531) sec. 2
     the teacher's k likeliest tokens and one bucket of     ours: a lower bound of the full term that
         what is left over, on both sides                   grows with k and meets it at k = V
-    the same without the bucket, renormalised              named: biased (2503.16870)
+    the same without the bucket, renormalised              biased (2503.16870): for comparison
     tokens drawn from the teacher                          2503.16870; unbiased, see `kd_sampled`
     another vocabulary only by tokens of equal text        ours: models/alignment.py
 
@@ -33,7 +33,7 @@ from torch.autograd.function import once_differentiable
 from models.alignment import Alignment
 
 # Numbers of one part: small enough for the cache of a processor, large enough to keep a GPU busy.
-_PART_CPU, _PART_GPU = 2**19, 2**26
+_PART_CPU, _PART_GPU = 2**19, 2**24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -327,10 +327,10 @@ class _Sparse(torch.autograd.Function):
 
 
 def _parts(x_NV: Tensor) -> Iterator[slice]:
-    """Parts of the rows, each of a size that suits the device."""
+    """Parts of the rows, of a size that suits the device; at least one, even if it is empty."""
     size = _PART_GPU if x_NV.is_cuda else _PART_CPU
     rows = max(1, size // x_NV.shape[-1])
-    return (slice(start, start + rows) for start in range(0, len(x_NV), rows))
+    return (slice(start, start + rows) for start in range(0, max(1, len(x_NV)), rows))
 
 
 def _at_least_float32(x: Tensor) -> torch.dtype:
