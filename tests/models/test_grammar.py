@@ -150,7 +150,7 @@ def test_brackets_close_as_they_opened(number):
 
 
 def test_sums_are_right_and_recur():
-    """The same two numerals always make the same third."""
+    """The same two numerals always make the same third, and taking away undoes adding."""
     made = {}
     for number in range(300):
         words = Grammar(SMALL).document(number).text.split()
@@ -159,6 +159,9 @@ def test_sums_are_right_and_recur():
                 made.setdefault(tuple(words[at - 3 : at]), set()).add(words[at + 1])
     assert len(made) == 18
     assert all(len(results) == 1 for results in made.values())
+    for (a, sign, b), (result,) in made.items():
+        if sign == "plus":
+            assert made[result, "less", b] == {a}
 
 
 def test_odds_are_a_distribution():
