@@ -164,6 +164,19 @@ def test_sums_are_right_and_recur():
             assert made[result, "less", b] == {a}
 
 
+def test_a_document_speaks_of_its_topic():
+    """Whatever the title, no other topic has as many of the document's nouns as the title's."""
+    grammar = Grammar(Sizes())
+    lexicon = grammar._lexicon
+    topic_of = {noun: topic for topic, nouns in enumerate(lexicon.nouns) for noun in nouns}
+    counts = {title: Counter() for title in lexicon.titles}
+    for number in range(400):
+        title, *words = grammar.document(number).text.split()
+        nouns = (word.removesuffix("s") for word in words)
+        counts[title].update(topic_of[noun] for noun in nouns if noun in topic_of)
+    assert [count.most_common(1)[0][0] for count in counts.values()] == list(range(8))
+
+
 def test_odds_are_a_distribution():
     """Surprisals are those of shares that add up to one; edges are where the shares end."""
     odds = Odds([1, 2, 5])

@@ -308,6 +308,26 @@ def test_a_model_that_does_more_than_its_head_is_refused(tmp_path):
         load_hf(tmp_path)
 
 
+def bloom():
+    config = transformers.BloomConfig(vocab_size=300, hidden_size=32, n_layer=2, n_head=4)
+    return transformers.BloomForCausalLM(config)
+
+
+def falcon():
+    config = transformers.FalconConfig(
+        vocab_size=300, hidden_size=32, num_hidden_layers=2, num_attention_heads=4
+    )
+    return transformers.FalconForCausalLM(config)
+
+
+@pytest.mark.parametrize("made", [bloom, falcon])
+def test_a_model_with_attention_of_its_own_is_refused(tmp_path, made):
+    """What is not handed to the library's attention function cannot be kept."""
+    write(tmp_path, made())
+    with pytest.raises(ValueError, match="its attention does not go through the library's"):
+        load_hf(tmp_path)
+
+
 def test_rows_beyond_the_positions_are_refused(llama):
     """Also of rotary positions, which would go on without a word."""
     with pytest.raises(ValueError, match="rows of 25 tokens: the model has 24 positions"):
