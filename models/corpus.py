@@ -92,14 +92,14 @@ class Blocks:
     def read(self, rows_B: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Inputs and labels of these blocks, both [B, L] int64, as long as the longest of them.
 
-        Labels are the next tokens, IGNORE where there is none; inputs are 0 there.
+        Labels are the next tokens, IGNORE where there is none: inputs there mean nothing.
         """
         lengths_B = self.lengths_N[rows_B]
         tokens_BL = self.tokens_NL[rows_B, : lengths_B.max()].astype(np.int64)
-        inputs_BL, labels_BL = tokens_BL[:, :-1], tokens_BL[:, 1:].copy()
+        inputs_BL, labels_BL = tokens_BL[:, :-1].copy(), tokens_BL[:, 1:].copy()
         beyond_BL = np.arange(labels_BL.shape[1]) >= lengths_B[:, None] - 1
         labels_BL[beyond_BL] = IGNORE
-        return torch.from_numpy(np.where(beyond_BL, 0, inputs_BL)), torch.from_numpy(labels_BL)
+        return torch.from_numpy(inputs_BL), torch.from_numpy(labels_BL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,6 +104,16 @@ def load_hf(source: str | Path, *, network: bool = False) -> tuple[HfModel, HfVo
         )
     _register(transformers)
     options = {"local_files_only": not network}
+    model = _model(transformers, source, options)
+    # Else the library puts the normed state in the place of the last one of the stream.
+    model.config.tie_last_hidden_states = False
+    vocabulary = _vocabulary(transformers, source, model, options)
+    made = HfModel(model)
+    _check_interface(made, source)
+    return made, vocabulary
+
+
+def _model(transformers: Any, source: str | Path, options: dict[str, bool]) -> Any:
     try:
         model, found = transformers.AutoModelForCausalLM.from_pretrained(
             source,
@@ -113,22 +123,26 @@ def load_hf(source: str | Path, *, network: bool = False) -> tuple[HfModel, HfVo
             output_loading_info=True,
             **options,
         )
+    except KeyError as error:  # of architectures with tables of their own
+        raise _other_attention(source) from error
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{source}: no causal language model can be read from it: {error}"
         ) from error
-    if found["missing_keys"] or found["mismatched_keys"]:
-        missing = sorted(map(str, [*found["missing_keys"], *found["mismatched_keys"]]))
+    if found["missing_keys"]:
+        missing = sorted(map(str, found["missing_keys"]))
         raise ValueError(
             f"{source}: its weights lack {len(missing)} tensors ({missing[0]} and so on), which"
             " would be random; fetch the folder again"
         )
-    # Else the library puts the normed state in the place of the last one of the stream.
-    model.config.tie_last_hidden_states = False
-    vocabulary = _vocabulary(transformers, source, model, options)
-    made = HfModel(model)
-    _check_interface(made, source)
-    return made, vocabulary
+    return model
+
+
+def _other_attention(source: str | Path) -> ValueError:
+    return ValueError(
+        f"{source}: its attention does not go through the library's attention functions, so nothing"
+        " of it can be kept; take another model"
+    )
 
 
 @cache
@@ -176,7 +190,7 @@ def _check_interface(made: HfModel, source: str | Path) -> None:
         expected = model(input_ids=tokens_BL, use_cache=False).logits
         model.set_attn_implementation(_ATTENTION)
     if not output.queries:
-        raise ValueError(f"{source}: its attention does not go through the library's; take another")
+        raise _other_attention(source)
     if not torch.allclose(logits, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max())):
         raise ValueError(
             f"{source}: its logits are more than its last layer says (a soft cap, a scale or sinks"

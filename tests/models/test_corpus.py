@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.corpus import CorpusSettings, build
-from models.grammar import Grammar, Sizes
+from models.corpus import CorpusSettings, _identity, build
+from models.grammar import Document, Grammar, Sizes
 from models.puzzles import IGNORE
 from models.text import BYTES, BpeVocabulary, decode
 
@@ -75,7 +75,6 @@ def test_labels_are_the_next_inputs(layout):
     assert torch.equal(scored, scored.cummin(1).values)
     both = scored[:, 1:]
     assert torch.equal(inputs[:, 1:][both], labels[:, :-1][both])
-    assert (inputs[~scored] == 0).all()
     if layout == "padded":
         assert not scored.all()
 
@@ -131,6 +130,19 @@ def test_the_identity_is_that_of_the_text():
     for changed in ({"vocabulary": BYTES}, {"context": 8}, {"layout": "padded"}):
         assert corpus_of(**changed).identity == first.identity
     assert corpus_of(held_out=0.2).identity != first.identity
+
+
+def test_the_identity_tells_where_the_split_is():
+    """The same documents in the same order, one of them held out or not, are two corpora."""
+    first, second, third = (Document(text=text, nats=None) for text in "abc")
+    assert _identity([first, second], [third]) != _identity([first], [second, third])
+
+
+def test_the_seed_chooses_what_is_held_out():
+    """Of documents that do not depend on the seed, too."""
+    first, other = (corpus_of(source="docs", seed=seed) for seed in (0, 1))
+    assert first.val.targets != other.val.targets
+    assert first.identity != other.identity
 
 
 def test_the_vocabulary_is_learned_from_what_is_trained_on():

@@ -150,7 +150,7 @@ def test_brackets_close_as_they_opened(number):
 
 
 def test_sums_are_right_and_recur():
-    """The same two numerals always make the same third."""
+    """The same two numerals always make the same third, and taking away undoes adding."""
     made = {}
     for number in range(300):
         words = Grammar(SMALL).document(number).text.split()
@@ -159,6 +159,22 @@ def test_sums_are_right_and_recur():
                 made.setdefault(tuple(words[at - 3 : at]), set()).add(words[at + 1])
     assert len(made) == 18
     assert all(len(results) == 1 for results in made.values())
+    for (a, sign, b), (result,) in made.items():
+        if sign == "plus":
+            assert made[result, "less", b] == {a}
+
+
+def test_a_document_speaks_of_its_topic():
+    """Whatever the title, no other topic has as many of the document's nouns as the title's."""
+    grammar = Grammar(Sizes())
+    lexicon = grammar._lexicon
+    topic_of = {noun: topic for topic, nouns in enumerate(lexicon.nouns) for noun in nouns}
+    counts = {title: Counter() for title in lexicon.titles}
+    for number in range(400):
+        title, *words = grammar.document(number).text.split()
+        nouns = (word.removesuffix("s") for word in words)
+        counts[title].update(topic_of[noun] for noun in nouns if noun in topic_of)
+    assert [count.most_common(1)[0][0] for count in counts.values()] == list(range(8))
 
 
 def test_odds_are_a_distribution():

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, pre_tokenizers, processors, trainers
+from tokenizers.models import BPE
 
+from models import hf
 from models.hf import load_hf
 from models.lm import attention_maps
 from models.text import decode, identity
@@ -33,7 +35,7 @@ GPT2 = {"vocab_size": 300, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions
 
 def byte_level():
     """A tokenizer as GPT-2's and Llama 3's: a character a byte."""
-    tokenizer = Tokenizer(models.BPE())
+    tokenizer = Tokenizer(BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
@@ -43,6 +45,9 @@ def byte_level():
         show_progress=False,
     )
     tokenizer.train_from_iterator(DOCUMENTS, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<pad> $A </s>", special_tokens=[("<pad>", 0), ("</s>", 1)]
+    )
     return tokenizer
 
 
@@ -52,7 +57,7 @@ def sentence_piece():
     names = ["<pad>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "\u2581", *letters]
     ids = {name: i for i, name in enumerate([*names, "th", "the", "\u2581the"])}
     merges = [("t", "h"), ("th", "e"), ("\u2581", "the")]
-    tokenizer = Tokenizer(models.BPE(ids, merges, byte_fallback=True, unk_token="<0x00>"))
+    tokenizer = Tokenizer(BPE(ids, merges, byte_fallback=True, unk_token="<0x00>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never", split=False)
     tokenizer.add_special_tokens(["<pad>", "</s>"])
     return tokenizer
@@ -151,6 +156,7 @@ def test_a_pass_keeps_nothing_for_the_next(llama):
     model = llama[2]
     with pytest.raises(IndexError):
         model(torch.tensor([[10_000]]), keep=ALL)
+    assert hf._kept.get(None) is None
     assert len(model(tokens_of(), keep=frozenset({"keys"})).keys) == 2
     assert model(tokens_of()).keys == ()
 
@@ -191,6 +197,16 @@ def test_every_output_has_a_text_of_its_own(tmp_path, tokenizer):
     assert vocabulary.texts[299] == b"\xffno token 299"
     assert b" the" in vocabulary.texts
     assert sum(text == b"" for text in vocabulary.texts) == 1
+
+
+def test_tokens_that_were_added_as_text_are_text(tmp_path):
+    """They are written as they are, in vocabularies of either kind."""
+    tokenizer = byte_level()
+    tokenizer.add_tokens(["☃ day"])
+    write(tmp_path, tokenizer=tokenizer)
+    _, vocabulary = load_hf(tmp_path)
+    assert vocabulary.texts[280] == "☃ day".encode()
+    assert vocabulary.encode(["☃ day"])[0].tolist() == [280]
 
 
 def test_the_identity_is_that_of_the_tokenizer(tmp_path, llama):
@@ -289,6 +305,26 @@ def test_a_model_that_does_more_than_its_head_is_refused(tmp_path):
     )
     write(tmp_path, transformers.Gemma2ForCausalLM(config))
     with pytest.raises(ValueError, match="its logits are more than its last layer says"):
+        load_hf(tmp_path)
+
+
+def bloom():
+    config = transformers.BloomConfig(vocab_size=300, hidden_size=32, n_layer=2, n_head=4)
+    return transformers.BloomForCausalLM(config)
+
+
+def falcon():
+    config = transformers.FalconConfig(
+        vocab_size=300, hidden_size=32, num_hidden_layers=2, num_attention_heads=4
+    )
+    return transformers.FalconForCausalLM(config)
+
+
+@pytest.mark.parametrize("made", [bloom, falcon])
+def test_a_model_with_attention_of_its_own_is_refused(tmp_path, made):
+    """What is not handed to the library's attention function cannot be kept."""
+    write(tmp_path, made())
+    with pytest.raises(ValueError, match="its attention does not go through the library's"):
         load_hf(tmp_path)
 
 

@@ -206,6 +206,16 @@ def test_the_first_loss_is_near_that_of_guessing():
         assert abs(loss - math.log(500)) < 0.1
 
 
+@pytest.mark.parametrize("layers", [1, 4, 16])
+def test_the_stream_does_not_grow_with_depth(layers):
+    """What all layers of a new model add to the stream together is of the size of an embedding."""
+    model = model_of(width=64, heads=4, layers=layers)
+    states = model(tokens_of(rows=8), keep=frozenset({"states"})).states
+    assert len(states) == layers + 1
+    added = (states[-1] - states[0]).square().mean() / states[0].square().mean()
+    assert 0.02 < added < 0.6
+
+
 def test_a_model_learns_a_sequence_that_has_one_continuation():
     """After a few steps every token of a fixed cycle follows, which its predecessor does not tell.
 

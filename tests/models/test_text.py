@@ -66,7 +66,7 @@ def test_no_two_ids_mean_the_same():
 
 def test_a_small_corpus_makes_a_small_vocabulary():
     """There are no more merges than pairs that occur twice."""
-    assert len(BpeVocabulary.train(["aaaa", "b"], 1000).texts) < 262
+    assert BpeVocabulary.train(["aaaa", "b"], 1000).texts[BYTES:] == (b"aa",)
 
 
 def test_the_same_documents_give_the_same_bytes():
