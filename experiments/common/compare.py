@@ -3,8 +3,8 @@
 `members` maps a name to the settings in which it differs, `seeds` lists the seeds (a member may
 have `seeds` of its own). Series are named MEMBER/seed_N/..., steps count on from member to member.
 At the end MEMBER/METRIC_median is logged for every score that all seeds of a member have, and how
-far the first member is ahead of each other one (FIRST/METRIC_above_OTHER). A run that is stopped or
-killed goes on in the middle of the member it was in.
+far the leader (`leader`, else the first member) is above each other (LEADER/METRIC_above_OTHER).
+A run that is stopped or killed goes on in the middle of the member it was in.
 """
 
 import statistics
@@ -23,6 +23,7 @@ from orchestrator import track
 
 S = TypeVar("S", bound=TrainingSettings)
 Scores = dict[str, dict[str, float]]
+_OWN = ("members", "seeds", "leader")  # keys of the comparison; all others are settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,9 @@ def read_entries(config: Mapping[str, Any], system: System[S]) -> list[Entry[S]]
     members, seeds = config.get("members"), config.get("seeds")
     if not isinstance(members, dict) or not members or not isinstance(seeds, list) or not seeds:
         raise ValueError("members (a table of settings by name) and seeds (a list) are needed")
-    shared = {key: value for key, value in config.items() if key not in ("members", "seeds")}
+    shared = {key: value for key, value in config.items() if key not in _OWN}
+    if config.get("leader", "") not in ("", *members):
+        raise ValueError(f"leader={config['leader']!r}: one of the members {', '.join(members)}")
     entries: list[Entry[S]] = []
     for name, changes in members.items():
         own = _changes(name, changes, system)
@@ -109,7 +112,7 @@ def compare(run: track.Run, system: System[S], entries: list[Entry[S]], world: W
                 return code
             scores[entry.label] = _score(voice, system, entry, world)
         ends[entry.label] = _end(run, entry)
-    conclude(run, entries, scores)
+    conclude(run, run.config.get("leader") or entries[0].name, entries, scores)
     return DONE
 
 
@@ -144,8 +147,8 @@ def median_scores(of_seeds: list[dict[str, float]]) -> dict[str, float]:
     return {kind: statistics.median(scores[kind] for scores in of_seeds) for kind in own}
 
 
-def conclude(run: track.Run, entries: list[Entry[S]], scores: Scores) -> None:
-    """Log and print medians over the seeds, and the lead of the first member."""
+def conclude(run: track.Run, leader: str, entries: list[Entry[S]], scores: Scores) -> None:
+    """Log and print medians over the seeds, and how far the leader is above the others."""
     if run.rank != 0:
         return
     names = _names(entries)
@@ -153,10 +156,10 @@ def conclude(run: track.Run, entries: list[Entry[S]], scores: Scores) -> None:
         name: median_scores([scores[e.label] for e in entries if e.name == name]) for name in names
     }
     values = {f"{n}/{kind}_median": value for n in names for kind, value in medians[n].items()}
-    first = medians[names[0]]
-    for other in names[1:]:
-        for kind in first.keys() & medians[other].keys():
-            values[f"{names[0]}/{kind}_above_{other}"] = first[kind] - medians[other][kind]
+    own = medians[leader]
+    for other in (name for name in names if name != leader):
+        for kind in own.keys() & medians[other].keys():
+            values[f"{leader}/{kind}_above_{other}"] = own[kind] - medians[other][kind]
     run.log(values, step=entries[-1].last)
     run.summary({k: v for k, v in values.items() if k.endswith("_median") and k.count("/") == 1})
     for name in names:
