@@ -6,7 +6,7 @@ questions as ARC asks them; and of their demonstrations `val`, by which training
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,20 +74,25 @@ def load_data(settings: Settings) -> Data:
     Raises:
         ValueError: as the modules that do it say.
     """
-    examples = load_examples(settings.side)
-    outer = divide(examples, by="task", share=settings.test_share, seed=settings.data_seed)
+    outer = divide(
+        load_examples(settings.side),
+        by="task",
+        share=settings.test_share,
+        seed=settings.data_seed,
+    )
     shown = [example for example in outer.train if example.part == "train"]
     inner = divide(shown, by=settings.divide, share=settings.val_share, seed=settings.data_seed + 1)
     trained_tasks = {example.task for example in inner.train}
-    trained = augmented(inner.train, settings.forms, settings.data_seed)
-    if settings.permute:
-        trained = permute_answers(trained, settings.data_seed)
     chosen: dict[Part, Sequence[Example]] = {
-        "train": trained,
+        "train": augmented(inner.train, settings.forms, settings.data_seed),
         "val": inner.held_out,
         "asked": [e for e in outer.train if e.part == "test" and e.task in trained_tasks],
         "test": outer.held_out,
     }
+    if settings.answers == "recoloured":
+        chosen = {part: [_recoloured(e) for e in some] for part, some in chosen.items()}
+    if settings.permute:
+        chosen["train"] = permute_answers(chosen["train"], settings.data_seed)
     extractor = make_extractor(settings)
     questions = {e.name: e.question for some in chosen.values() for e in some}
     folder = extract(extractor, questions, progress=_tell)
@@ -99,12 +104,18 @@ def load_data(settings: Settings) -> Data:
         facts={
             "features": folder.name,
             "tasks": describe(outer)["held_out_tasks"],
+            "answers": settings.answers,
             "divide": settings.divide,
             "permute": settings.permute,
             "forms": settings.forms,
             "padding": settings.padding,
         },
     )
+
+
+def _recoloured(example: Example) -> Example:
+    """The example with an answer that its question shows: each colour by the next, 9 by 0."""
+    return replace(example, answer=(example.question + 1) % COLOURS)
 
 
 def make_extractor(settings: Settings) -> FeatureExtractor:

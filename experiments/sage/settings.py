@@ -23,6 +23,7 @@ class Settings(TrainingSettings):
     test_share: float = 0.15
     val_share: float = 0.15
     divide: str = "task"  # how validation is kept apart; "pair" is the original's mistake
+    answers: str = "arc"  # "recoloured": each colour by the next, a rule that needs no other pair
     forms: int = 8  # of each training pair: turned, reflected, recoloured
     permute: bool = False  # train on answers of other questions: what is learned without a question
     data_seed: int = 0
@@ -55,6 +56,7 @@ class Settings(TrainingSettings):
 
 
 CHOICES = {
+    "answers": ("arc", "recoloured"),
     "divide": ("task", "pair"),
     "extractor": ("rendered", "groot"),
     "model": ("student", "original"),
