@@ -88,4 +88,6 @@ def read_settings(config: Mapping[str, Any], argv: Sequence[str] = ()) -> Settin
     one_of(settings, CHOICES)
     at_least(settings, 1, _AT_LEAST_ONE)
     at_least(settings, 0, ("data_seed", "gamma"))
+    if settings.extractor == "groot" and not settings.groot:
+        raise ValueError("extractor=groot: write groot=FOLDER too, the folder of its weights")
     return settings
