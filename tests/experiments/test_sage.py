@@ -246,7 +246,7 @@ def first_totals(changes):
         ({"model": "original", "weights": {"cells": 1}}, "model=original answers on 30x30"),
         ({"model": "original", "weights": {"shape": 1}}, "the original predicts no shape"),
         ({"extractor": "groot"}, "write groot=FOLDER too"),
-        ({"extractor": "groot", "groot": "nowhere"}, "nowhere/config.json: cannot be read"),
+        ({"extractor": "groot", "groot": "nowhere"}, "nowhere: no such folder of weights"),
         ({"test_share": 1.5}, "share=1.5"),
         ({"side": 1, "test_share": 0.3}, "side=1|share"),
         ({"heads": 3}, "no multiple of heads"),
