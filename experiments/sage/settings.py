@@ -32,7 +32,7 @@ class Settings(TrainingSettings):
     # Features: "rendered", or "groot" with the folder of its weights, whose licence you accept.
     extractor: str = "rendered"
     groot: str = ""
-    groot_licence: bool = False
+    licence_accepted: bool = False
     features: int = 256  # width of rendered ones
 
     # Model: models/sage.py.
