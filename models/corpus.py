@@ -189,7 +189,7 @@ def _blocks(
     pieces = [
         text[at : at + context + 1] for text in texts for at in range(0, len(text) - 1, context)
     ]
-    tokens_NL = np.zeros((len(pieces), context + 1), np.int32)
+    tokens_NL = np.full((len(pieces), context + 1), vocabulary.end, np.int32)
     for row, piece in zip(tokens_NL, pieces, strict=True):
         row[: len(piece)] = piece
     return Blocks(tokens_NL=tokens_NL, lengths_N=np.array([len(p) for p in pieces], np.int32))

@@ -6,6 +6,7 @@ a mean does not depend on how the elements were shared out, and padding weighs n
 """
 
 import math
+import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -71,8 +72,8 @@ def read_weights(table: Mapping[str, Any], known: Iterable[str]) -> Weights:
 def _knots(name: str, value: Any) -> tuple[tuple[int, float], ...]:
     try:
         pairs = value if isinstance(value, (list, tuple)) else [(0, value)]
-        line = tuple((int(step), float(weight)) for step, weight in pairs)
-    except (TypeError, ValueError) as error:
+        line = tuple((operator.index(step), float(weight)) for step, weight in pairs)
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"weights.{name}={value!r}: a number, or a list of [step, weight]"
         ) from error
@@ -125,12 +126,12 @@ def check_sum(weighted: Mapping[str, float], total: float) -> None:
     """Insist that the weighted terms are the whole loss: no part of it goes unlogged.
 
     Raises:
-        ArithmeticError: they add up to something else.
+        ValueError: they add up to something else.
     """
     together = math.fsum(weighted.values())
     if abs(together - total) > _ROUNDING * max(1.0, abs(total)):
         parts = ", ".join(f"{name} {value:g}" for name, value in weighted.items())
-        raise ArithmeticError(f"weighted terms ({parts}) add up to {together:g}, not to {total:g}")
+        raise ValueError(f"weighted terms ({parts}) add up to {together:g}, not to {total:g}")
 
 
 def not_finite(raw: Mapping[str, float]) -> list[str]:

@@ -31,6 +31,7 @@ class Settings(TrainingSettings):
     rows: int = 24
     spoilt: int = -1
     hidden: int = -1
+    spoilt_val: int = -1
     dropout: float = 0.2
 
 
@@ -59,6 +60,8 @@ class Regression:
         }
         if settings.spoilt >= 0:
             self.x["train"][settings.spoilt] = torch.inf
+        if settings.spoilt_val >= 0:
+            self.x["val"][settings.spoilt_val] = torch.inf
         if settings.hidden >= 0:
             self.valid["train"][settings.hidden] = 0
 

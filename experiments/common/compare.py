@@ -89,8 +89,9 @@ def _changes(name: str, changes: object, system: System[S]) -> dict[str, Any]:
     raise ValueError(f"members.{name}={changes!r}: a table of settings")
 
 
-def _own_seeds(name: str, seeds: object) -> list[int]:
-    if not isinstance(seeds, list) or not seeds or len(set(seeds)) < len(seeds):
+def _own_seeds(name: str, seeds: list[int]) -> list[int]:
+    good = isinstance(seeds, list) and seeds and all(type(seed) is int for seed in seeds)
+    if not good or len(set(seeds)) < len(seeds):
         raise ValueError(f"members.{name}: seeds={seeds}: a list of seeds, each one once")
     return seeds
 

@@ -36,21 +36,28 @@ from experiments.common.task import (
 )
 from experiments.common.world import World
 from models.ema import check_decay, follow, start_average
-from models.objective import added, check_counts, combine
+from models.objective import added, check_counts, combine, not_finite
 from models.optimizers import make_optimizers, schedule, set_lr
 from models.stream import Passes
 
+# Settings that may be others when a training goes on; all the rest decide what it becomes.
+_FREE = {"steps", "eval_every", "eval_batch", "best", "checkpoint_every", "keep", "log_every"}
+_FREE |= {"device", "threads"}
 _PARTS = {"step", "module", "average", "facts", "attached", "settings", "extra"}
 
 
 @dataclass(slots=True, kw_only=True)
 class State:
-    """What changes while training; `best` is a value of the declared metric and its step."""
+    """What changes while training; `best` is a value of the declared metric and its step.
+
+    `random` are the generators before the last step: with them a step can be made again.
+    """
 
     step: int
     optimizers: tuple[torch.optim.Optimizer, ...]
     average: dict[str, Tensor]
     best: tuple[float, int] | None = None
+    random: dict[str, Any] = field(default_factory=checkpoints.generators)
     validated: dict[str, float] = field(default_factory=dict)
 
 
@@ -104,23 +111,30 @@ def fit(
     return run_steps(job, state)
 
 
+def _bound(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a training must go on with: its data, its network, and what it minimizes how."""
+    chosen = {k: v for k, v in content["settings"].items() if k not in _FREE}
+    return chosen | dict(content["facts"])
+
+
 def run_steps(job: Fit, state: State) -> int:
     """The remaining steps; the exit code."""
     settings, run = job.settings, job.voice.run
-    logged, begun = state.step, time.monotonic()
+    logged, spent = state.step, 0.0
     while True:
         if state.step and due(state.step, settings.eval_every, job.steps):
             validate(job, state)
         if state.step >= job.steps:
             tell_where(job, state)
             return DONE
+        begun = time.monotonic()
         looked = one_step(job, state)
+        spent += time.monotonic() - begun
         if looked.broken:
             return give_up(job, state, looked)
         if due(state.step, settings.log_every, job.steps):
-            now = time.monotonic()
-            report(job, state, looked, (state.step - logged) / (now - begun))
-            logged, begun = state.step, now
+            report(job, state, looked, (state.step - logged) / spent)
+            logged, spent = state.step, 0.0
         stopping = run.should_stop() and state.step < job.steps
         saving = stopping or due(state.step, settings.checkpoint_every, job.steps)
         if saving or due(state.step, settings.eval_every, job.steps):
@@ -154,10 +168,13 @@ def one_step(job: Fit, state: State) -> Looked:
     """One batch: its gradients, and the update if everything is finite."""
     task, settings = job.task, job.settings
     rows = rows_of(job, state.step)
-    parts = [task.batch(some, "train") for some in np.array_split(rows, settings.accumulate)]
+    # The last batch of whole epochs may have fewer rows than there are to be parts.
+    cut = np.array_split(rows, min(settings.accumulate, len(rows)))
+    parts = [task.batch(some, "train") for some in cut]
     counts = added(task.counts(part) for part in parts)
     check_counts(counts, f"batch of step {state.step + 1}")
     weights = task.weights.at(state.step)
+    state.random = checkpoints.generators()
     for optimizer in state.optimizers:
         optimizer.zero_grad()
     task.module.train()
@@ -194,11 +211,15 @@ def validate(job: Fit, state: State) -> None:
         seen = measure(task, "train", sample(task, "train"), settings, state.step)
         scores = task.scores()
     points = {f"val/{name}": value for name, value in (val | scores).items()}
-    points |= {"seen/loss": seen["loss"], "val/gap": val["loss"] / seen["loss"]}
+    points["seen/loss"] = seen["loss"]
+    if seen["loss"]:
+        points["val/gap"] = val["loss"] / seen["loss"]
     voice.log(points, state.step)
+    if wrong := not_finite(points):
+        voice.alert("validation is not finite", f"step {state.step}: {', '.join(wrong)}")
     shown = {name: value for name, value in scores.items() if "/" not in name}
     told = " ".join(f"{k}={v:.4f}" for k, v in ({"loss": val["loss"]} | shown).items())
-    voice.say(f"step {state.step} validation: {told} gap={points['val/gap']:.3f}")
+    voice.say(f"step {state.step} validation: {told} gap={points.get('val/gap', math.nan):.3f}")
     if points == state.validated:
         voice.alert(
             "validation has not moved",
@@ -222,7 +243,8 @@ def keep_best(job: Fit, state: State, points: Mapping[str, float], *, lower: boo
     value = points[best]
     if state.best is None or (value < state.best[0] if lower else value > state.best[0]):
         state.best = (value, state.step)
-        job.voice.run.summary({f"best/{best}": value, "best/step": state.step})
+        prefix = job.voice.member.prefix
+        job.voice.run.summary({f"{prefix}best/{best}": value, f"{prefix}best/step": state.step})
 
 
 def report(job: Fit, state: State, looked: Looked, rate: float) -> None:
@@ -261,6 +283,7 @@ def give_up(job: Fit, state: State, looked: Looked) -> int:
             "raw": looked.raw,
             "weighted": looked.weighted,
             "gradient_norm": looked.norm,
+            "random": state.random,
             "module": job.task.module.state_dict(),
             "settings": asdict(job.settings),
         },
@@ -317,10 +340,8 @@ def restore(job: Fit, state: State, saved: Mapping[str, Any]) -> None:
     Raises:
         ValueError: it is of another model, other data, or settings that it cannot go on with.
     """
-    kept = ("batch", "seed", "optimizer")
-    there = dict(saved["facts"]) | {key: saved["settings"][key] for key in kept}
-    here = dict(job.task.facts) | {key: getattr(job.settings, key) for key in kept}
-    checkpoints.check_same(there, here)
+    here = {"facts": job.task.facts, "settings": asdict(job.settings)}
+    checkpoints.check_same(_bound(saved), _bound(here))
     job.task.module.load_state_dict(saved["module"])
     for optimizer, its_state in zip(state.optimizers, saved["optimizers"], strict=True):
         optimizer.load_state_dict(its_state)

@@ -130,7 +130,7 @@ def _typed(key: str, value: Any, kind: type) -> Any:
         if kind is bool:
             return {"true": True, "1": True, "false": False, "0": False}[str(value).lower()]
         converted = kind(value)
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"{key}={value!r}: not {kind.__name__}") from error
     if kind is int and float(value) != converted:
         raise ValueError(f"{key}={value!r}: not int")

@@ -123,8 +123,19 @@ def using(module: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
 
 @torch.no_grad()
 def put(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Copy weights into the parameters of these names; all must be there."""
+    """Copy weights into the parameters of these names.
+
+    Raises:
+        ValueError: one is missing, or of another shape.
+    """
     for name, parameter in module.named_parameters():
+        found = weights[name].shape if name in weights else None
+        if found != parameter.shape:
+            there = "not there" if found is None else f"{list(found)}"
+            raise ValueError(
+                f"weights of another network: {name} is {there} and should be"
+                f" {list(parameter.shape)}"
+            )
         parameter.copy_(weights[name])
 
 

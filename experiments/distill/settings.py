@@ -11,9 +11,11 @@ from experiments.common.settings import (
     one_of,
     read_typed,
 )
+from models.objective import read_weights
 
 # Terms that compare with a teacher; "ce" needs none.
 TAUGHT = ("kd", "hidden", "relations", "attention")
+TERMS = ("ce", *TAUGHT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,8 @@ def read_settings(config: Mapping[str, Any], argv: Sequence[str] = ()) -> Settin
 
 
 def _check_teacher(settings: Settings) -> None:
-    taught = [name for name in TAUGHT if settings.weights.get(name)]
+    terms = read_weights(settings.weights, TERMS).terms
+    taught = [name for name in terms if name in TAUGHT]
     if taught and not settings.teacher:
         raise ValueError(
             f"weights has {', '.join(taught)}, and there is no teacher: write teacher=CHECKPOINT,"
@@ -88,5 +91,5 @@ def _check_teacher(settings: Settings) -> None:
             f"teacher={settings.teacher}: no term of weights compares with it; give a weight to"
             f" {' or '.join(TAUGHT)}"
         )
-    if settings.align and settings.weights.get("kd") and settings.kd != "top_k":
+    if settings.align and "kd" in terms and settings.kd != "top_k":
         raise ValueError(f"kd={settings.kd}: with align only top_k knows what is left over")

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from experiments.distill.settings import TAUGHT, Settings
+from experiments.distill.settings import Settings
 from experiments.distill.teachers import HF, Teacher
 from models import distill
 from models.alignment import Alignment
@@ -22,7 +22,6 @@ from models.objective import Weights
 from models.puzzles import IGNORE
 from models.text import Vocabulary
 
-TERMS = ("ce", *TAUGHT)
 _KEPT: Mapping[str, frozenset[Keep]] = {
     "hidden": frozenset({"states"}),
     "relations": frozenset({"queries", "keys", "values"}),
@@ -79,6 +78,7 @@ class Taught(nn.Module):
         self._teacher = [] if teacher is None else [teacher.model]  # a list: not a part of this
         self.alignment, self._settings, self._terms = alignment, settings, weights.terms
         self._keep = frozenset[Keep]().union(*(_KEPT.get(term, ()) for term in self._terms))
+        _check(student, teacher, settings, weights.terms)
         self.hidden: HiddenStates | None = None
         self.pairs: tuple[tuple[int, int], ...] = ()
         if self._keep and teacher is not None:
@@ -133,6 +133,27 @@ class Taught(nn.Module):
         if kind == "top_k":
             return distill.kd_top_k(student_NV, kept)
         return distill.kd_top_k_renormalised(student_NV, kept)
+
+
+def _check(
+    student: nn.Module, teacher: Teacher | None, settings: Settings, terms: tuple[str, ...]
+) -> None:
+    """Refuse before the first step what would be refused in it.
+
+    Raises:
+        ValueError: more tokens kept than there are, or heads that do not divide a width.
+    """
+    if teacher is None:
+        return
+    vocabulary = len(teacher.vocabulary.texts)
+    if "kd" in terms and settings.kd.startswith("top_k") and settings.k > vocabulary:
+        raise ValueError(f"k={settings.k}: the teacher has {vocabulary:,} tokens")
+    for model in (student, teacher.model) if "relations" in terms else ():
+        if _shape(model)[1] % settings.relation_heads:
+            raise ValueError(
+                f"relation_heads={settings.relation_heads}: does not divide a width of"
+                f" {_shape(model)[1]}"
+            )
 
 
 def _last(said: LmOutput) -> tuple[Tensor, Tensor, Tensor]:

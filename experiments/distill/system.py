@@ -1,6 +1,7 @@
 """Distillation as a study: how a model trains, and how its checkpoints are scored."""
 
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from experiments.common.checkpoints import check_same
@@ -11,6 +12,7 @@ from experiments.common.task import using
 from experiments.common.world import World
 from experiments.distill.settings import Settings, read_settings
 from experiments.distill.task import LanguageTask
+from experiments.distill.teachers import of_student
 from models.recurrent import count_parameters
 
 
@@ -24,6 +26,8 @@ def train(voice: Voice, settings: Settings, world: World, saved: Path | None) ->
     parameters = count_parameters(task.module.student)
     text = task.text
     if voice.run.rank == 0:
+        if not voice.member.prefix:
+            voice.run.config.update(asdict(settings))
         voice.run.summary({f"{voice.member.prefix}parameters": parameters})
     bound = "" if text.bound is None else f", entropy {text.bound:.4f} nats a token"
     voice.say(
@@ -34,15 +38,15 @@ def train(voice: Voice, settings: Settings, world: World, saved: Path | None) ->
     return fit(voice, task, settings, world, saved)
 
 
-def scorer(voice: Voice, settings: Settings, world: World) -> Callable[[Path], dict[str, float]]:
-    """Scores of a checkpoint on the text that is held out."""
-    task = LanguageTask(settings, world, voice.member.ends)
+def scorer(_voice: Voice, settings: Settings, world: World) -> Callable[[Path], dict[str, float]]:
+    """Scores of a checkpoint on the text that is held out; its teacher need not be there."""
+    alone = replace(settings, teacher="", align=False, weights={"ce": 1.0})
+    task = LanguageTask(alone, world, {})
 
     def score(checkpoint: Path) -> dict[str, float]:
         saved = read_state(checkpoint)
         check_same(saved["facts"], task.facts)
-        task.module.load_state_dict(saved["module"])
-        with using(task.module, saved["average"]):
+        with using(task.module.student, of_student(saved["average"])):
             return task.scores()
 
     return score

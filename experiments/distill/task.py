@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ from torch import Tensor, nn
 from experiments.common.checkpoints import seed_everything
 from experiments.common.task import Part, computing
 from experiments.common.world import World
-from experiments.distill.settings import Settings
-from experiments.distill.student import TERMS, Taught, own_student, student_of
+from experiments.distill.settings import TERMS, Settings
+from experiments.distill.student import Taught, own_student, student_of
 from experiments.distill.teachers import load_teacher
 from models import corpus
 from models.alignment import Alignment, align, check_vocabularies
@@ -22,7 +23,9 @@ from models.lm import LanguageModel
 from models.objective import read_weights
 from models.puzzles import IGNORE
 from models.stream import Passes
-from models.text import BpeVocabulary, identity
+from models.text import identity
+
+_LARGEST = 700.0  # nats whose exponential is a number
 
 Batch = tuple[Tensor, Tensor]  # tokens and labels, both [B, L]
 
@@ -40,7 +43,9 @@ class LanguageTask:
         self.settings, self.device = settings, world.device
         self.weights = read_weights(settings.weights, TERMS)
         found, vocabulary = student_of(settings)
-        self.text = corpus.build(_corpus(settings), vocabulary=vocabulary)
+        chosen = _corpus(settings)
+        own = vocabulary is None
+        self.text = _own_text(chosen) if own else corpus.build(chosen, vocabulary=vocabulary)
         self.teacher = load_teacher(settings, ends, world.device) if settings.teacher else None
         alignment = self._alignment()
         seed_everything(settings.seed)
@@ -60,7 +65,6 @@ class LanguageTask:
             "train_share": settings.train_share,
             "model": asdict(student.config) if isinstance(student, LanguageModel) else {},
         }
-        own = isinstance(self.text.vocabulary, BpeVocabulary)
         self.attached = {"vocabulary": self.text.vocabulary.to_json()} if own else {}
         self.lower_is_better = frozenset(
             {"cross_entropy", "perplexity", "bits_per_byte", "above_bound"}
@@ -78,7 +82,10 @@ class LanguageTask:
         ours, theirs = self.text.vocabulary.texts, self.teacher.vocabulary.texts
         if self.settings.align and ours != theirs:
             return align(ours, theirs)
-        check_vocabularies(ours, theirs)
+        try:
+            check_vocabularies(ours, theirs)
+        except ValueError as error:
+            raise ValueError(f"{error}; align=true does so, with kd=top_k") from error
         return None
 
     def batch(self, rows: NDArray[np.int64], part: Part) -> Batch:
@@ -117,7 +124,7 @@ class LanguageTask:
         mean = loss / tokens
         scores = {
             "cross_entropy": mean,
-            "perplexity": math.exp(mean),
+            "perplexity": math.exp(mean) if mean < _LARGEST else math.inf,
             "accuracy": right / tokens,
             "bits_per_byte": loss / math.log(2) / self.text.val_bytes,
         }
@@ -158,6 +165,12 @@ class LanguageTask:
         """All tokens of a part that are predicted."""
         _, labels_BL = self.batch(np.arange(self.sizes[part]), part)
         return labels_BL[labels_BL != IGNORE].numpy()
+
+
+@lru_cache(maxsize=2)
+def _own_text(chosen: corpus.CorpusSettings) -> corpus.Corpus:
+    """Text with a vocabulary of its own; made once for all members of a comparison."""
+    return corpus.build(chosen)
 
 
 def _corpus(settings: Settings) -> corpus.CorpusSettings:

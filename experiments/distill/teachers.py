@@ -41,14 +41,17 @@ def load_teacher(settings: Settings, ends: Mapping[str, Path], device: torch.dev
     path = _checkpoint(settings.teacher, ends)
     saved = read_state(path)
     if "vocabulary" not in saved["attached"]:
-        raise ValueError(f"{path}: no checkpoint of experiments/distill; teacher= takes one")
+        raise ValueError(
+            f"{path}: no checkpoint of experiments/distill with a model of ours; of a Hugging Face"
+            " model give the folder, teacher=hf:FOLDER"
+        )
     model = LanguageModel(LmConfig(**saved["facts"]["model"]))
-    put(model, _of_student(saved["average"]))
+    put(model, of_student(saved["average"]))
     vocabulary = BpeVocabulary.from_json(saved["attached"]["vocabulary"])
     return Teacher(model=_frozen(model, device), vocabulary=vocabulary)
 
 
-def _of_student(weights: Mapping[str, Any]) -> dict[str, Any]:
+def of_student(weights: Mapping[str, Any]) -> dict[str, Any]:
     """The weights of the language model alone: a checkpoint also has the projections."""
     return {
         name.removeprefix("student."): value

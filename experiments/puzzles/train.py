@@ -252,7 +252,8 @@ def validate(job: Job, state: State) -> None:
         raise ValueError(f"best={settings.best!r}: validation gives {', '.join(sorted(scores))}")
     if state.best is None or scores[settings.best] > state.best[0]:
         state.best = (scores[settings.best], state.step)
-        best = {f"best/{settings.best}": scores[settings.best], "best/step": state.step}
+        prefix, value = job.voice.member.prefix, scores[settings.best]
+        best = {f"{prefix}best/{settings.best}": value, f"{prefix}best/step": state.step}
         job.voice.run.summary(best)
 
 

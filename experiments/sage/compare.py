@@ -8,7 +8,6 @@ logs what its own validation reports (reported/...). Exit codes as train.py.
 
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 # As in train.py.
@@ -16,9 +15,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from experiments.common.compare import compare_members
-from experiments.sage.settings import Settings
 from experiments.sage.system import SYSTEM
 from orchestrator import track
 
 if __name__ == "__main__":
-    compare_members(track.init(config=asdict(Settings())), SYSTEM)
+    compare_members(track.init(), SYSTEM)

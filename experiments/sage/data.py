@@ -75,7 +75,7 @@ def load_data(settings: Settings) -> Data:
         ValueError: as the modules that do it say.
     """
     outer = divide(
-        load_examples(settings.side),
+        _answered(load_examples(settings.side), settings),
         by="task",
         share=settings.test_share,
         seed=settings.data_seed,
@@ -89,8 +89,13 @@ def load_data(settings: Settings) -> Data:
         "asked": [e for e in outer.train if e.part == "test" and e.task in trained_tasks],
         "test": outer.held_out,
     }
-    if settings.answers == "recoloured":
-        chosen = {part: [_recoloured(e) for e in some] for part, some in chosen.items()}
+    chosen["train"] = _answered(chosen["train"], settings)  # the forms have other colours
+    for part, some in chosen.items():
+        if not some:
+            raise ValueError(
+                f"the {part} part is empty: side={settings.side}, test_share={settings.test_share},"
+                f" val_share={settings.val_share} leave nothing for it; take a larger side"
+            )
     if settings.permute:
         chosen["train"] = permute_answers(chosen["train"], settings.data_seed)
     extractor = make_extractor(settings)
@@ -113,9 +118,11 @@ def load_data(settings: Settings) -> Data:
     )
 
 
-def _recoloured(example: Example) -> Example:
-    """The example with an answer that its question shows: each colour by the next, 9 by 0."""
-    return replace(example, answer=(example.question + 1) % COLOURS)
+def _answered(examples: Sequence[Example], settings: Settings) -> Sequence[Example]:
+    """With the answers of the settings: ARC's own, or each colour of the question by the next."""
+    if settings.answers == "arc":
+        return examples
+    return [replace(e, answer=(e.question + 1) % COLOURS) for e in examples]
 
 
 def make_extractor(settings: Settings) -> FeatureExtractor:

@@ -1,5 +1,6 @@
 """Settings of SAGE: what a spec's [params] and the programs' arguments may say."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,7 +50,7 @@ class Settings(TrainingSettings):
     )
     class_weights: str = "none"  # inverse, effective (number of samples)
     cap: float = 10.0  # the greatest class weight over the smallest
-    beta: float = 0.999  # of the effective number
+    beta: float = 0.99999  # of the effective number: near 1 - 1 / (cells of a common colour)
     gamma: float = 0.0  # of the focal loss; 0 is cross-entropy
     padding: str = "masked"  # "class_0" is the original's mistake: cells around the answer count
     feature_norm: str = "dimension"  # "token" is the original's mistake: summed over the dimensions
@@ -88,4 +89,12 @@ def read_settings(config: Mapping[str, Any], argv: Sequence[str] = ()) -> Settin
     one_of(settings, CHOICES)
     at_least(settings, 1, _AT_LEAST_ONE)
     at_least(settings, 0, ("data_seed", "gamma"))
+    if not 0 <= settings.dropout < 1:
+        raise ValueError(f"dropout={settings.dropout}: from 0 to below 1")
+    if 0 < settings.gamma < 1:
+        raise ValueError(f"gamma={settings.gamma}: 0 (cross-entropy) or at least 1 (focal)")
+    if settings.cap == math.inf:
+        raise ValueError("cap=inf: a finite one, or class_weights=none")
+    if settings.extractor == "groot" and not settings.groot:
+        raise ValueError("extractor=groot: write groot=FOLDER too, the folder of its weights")
     return settings

@@ -1,6 +1,7 @@
 """SAGE as a study: how it trains, and how its checkpoints are scored."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from experiments.common.checkpoints import check_same
@@ -24,7 +25,8 @@ def train(voice: Voice, settings: Settings, world: World, saved: Path | None) ->
     parts = {name: len(pairs.examples) for name, pairs in task.data.parts.items()}
     parameters = count_parameters(task.module)
     if voice.run.rank == 0:
-        voice.run.config.update({"examples": parts})
+        if not voice.member.prefix:
+            voice.run.config.update(asdict(settings) | {"examples": parts})
         voice.run.summary({f"{voice.member.prefix}parameters": parameters})
     voice.say(
         f"{settings.model} with {parameters:,} parameters; examples: "
@@ -43,7 +45,6 @@ def scorer(_voice: Voice, settings: Settings, world: World) -> Callable[[Path], 
     def score(checkpoint: Path) -> dict[str, float]:
         saved = read_state(checkpoint)
         check_same(saved["facts"], task.facts)
-        task.module.load_state_dict(saved["module"])
         with using(task.module, saved["average"]):
             found = task.scores_of("test")
             found |= {f"asked/{name}": value for name, value in task.scores_of("asked").items()}

@@ -121,15 +121,18 @@ class SageTask:
     def reported(self) -> dict[str, float]:
         """What a person would read off the validation part, counted as the objective counts cells.
 
-        With `padding=class_0` cells around the answer are right answers too.
+        `exact`: every counted cell is right; the size is not looked at.
         """
         labels_NS = self.data.parts["val"].labels_NS.numpy()
         counted_NS = labels_NS != IGNORE
         colours_NS = self.predict("val").astype(np.int64) - FIRST_COLOUR
-        # Around the grid that is predicted stands what is counted there: nothing, or colour 0.
-        right_NS = np.maximum(colours_NS, 0) == labels_NS
-        exact = self.scores()["exact"]
-        return {"cell_accuracy": float(right_NS[counted_NS].mean()), "exact": exact}
+        if self.settings.padding == "class_0":  # so are the cells around the predicted grid
+            colours_NS = np.maximum(colours_NS, 0)
+        right_NS = colours_NS == labels_NS
+        return {
+            "cell_accuracy": float(right_NS[counted_NS].mean()),
+            "exact": float((right_NS | ~counted_NS).all(1).mean()),
+        }
 
     def predict(self, part: Part) -> NDArray[np.uint8]:
         """Answers as token canvases [N, S]."""

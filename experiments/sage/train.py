@@ -8,7 +8,6 @@ first where they are not in the cache. Exit codes: experiments/common/programs.p
 
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 # Waiting threads give way: on busy cores spinning made steps up to a hundred times longer.
@@ -18,12 +17,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from experiments.common.member import Member, Voice
 from experiments.common.programs import run_program
-from experiments.sage.settings import Settings, read_settings
+from experiments.sage.settings import read_settings
 from experiments.sage.system import train
 from orchestrator import track
 
 if __name__ == "__main__":
-    run = track.init(config=asdict(Settings()))
+    run = track.init()
     run_program(
         run,
         lambda: read_settings(run.config, sys.argv[1:]),

@@ -190,6 +190,7 @@ def test_a_student_is_evaluated_without_its_teacher_s_run(programs, program, tau
         ({"width": 10}, "width=10"),
         ({"train_share": 0}, "train_share=0"),
         ({"kd": "some"}, "kd='some': one of full, top_k"),
+        ({"weights": {"kd": [[0, 0.0]], "ce": 1}, "teacher": "x"}, "no term of weights compares"),
         ({"weights": {"logits": 1}}, "no term 'logits'; there are ce, kd"),
     ],
 )
@@ -204,6 +205,10 @@ def test_a_teacher_of_another_vocabulary_is_refused(generators, taught):
     """Its ids mean other tokens; `align` compares those of equal text."""
     with pytest.raises(ValueError, match=r"the student's vocabulary .* is not the teacher's"):
         task(taught, vocabulary=280)
+    with pytest.raises(ValueError, match="k=301: the teacher has 300 tokens"):
+        task(taught, k=301)
+    with pytest.raises(ValueError, match="relation_heads=3: does not divide a width of 16"):
+        task(taught, relation_heads=3)
     with pytest.raises(ValueError, match="kd=full: with align only top_k"):
         task(taught, vocabulary=280, align=True, kd="full")
     aligned = task(taught, vocabulary=280, align=True, weights={"ce": 0.5, "kd": 0.5})
@@ -229,6 +234,29 @@ def test_a_checkpoint_of_something_else_is_no_teacher(programs, generators, tmp_
     assert code == 0, text
     with pytest.raises(ValueError, match="no checkpoint of experiments/distill"):
         task(SMALL, teacher=str(run / "checkpoints" / "step_6"), weights={"kd": 1.0})
+
+
+def test_a_spec_may_leave_the_text_out(programs, program, taught, tmp_path):
+    """weights={kd=1}: no term is added to what the spec says."""
+    run = programs.make_run(tmp_path, taught, weights={"kd": 1.0}, steps=6, ema=0)
+    code, text = programs.complete(run, program=program("train.py"))
+    assert code == 0, text
+    assert programs.series(run, "train/raw/kd")
+    assert programs.series(run, "train/raw/ce") == {}
+
+
+def test_checkpoints_of_a_comparison_are_evaluated_as_what_they_are(programs, program, tmp_path):
+    """Members of two sizes, one with a teacher that is not needed any more."""
+    members = {"big": {"width": 24}, "small": {"teacher": "member:big", "weights": {"kd": 1.0}}}
+    short = {"steps": 6, "ema": 0, "eval_every": 0, "checkpoint_every": 6}
+    run = programs.make_run(tmp_path, SMALL | short, members=members, seeds=[0])
+    for number, name in enumerate(("compare.py", "evaluate.py"), start=1):
+        code, text = programs.complete(run, number, program=program(name))
+        assert code == 0, text
+    evaluated = programs.series(run, "eval/cross_entropy")
+    for step, member in ((6, "big"), (12, "small")):
+        scored = programs.series(run, f"{member}/seed_0/cross_entropy")
+        assert evaluated[step] == pytest.approx(scored[step], rel=1e-6)
 
 
 @pytest.mark.parametrize("name", ["kd-against-ce", "components"])

@@ -1,5 +1,6 @@
 """The loop for independent rows: real processes training a regression of two terms."""
 
+import json
 import math
 import shutil
 import signal
@@ -236,6 +237,37 @@ def test_an_epoch_shows_every_row_once(programs, tmp_path):
     rates = programs.series(run, "train/lr")
     assert sorted(rates) == list(range(1, 12))
     assert rates[11] == pytest.approx(0.1 * 0.05)
+
+
+def test_the_last_rows_of_an_epoch_may_be_fewer_than_the_parts(programs, tmp_path):
+    """Ten rows in batches of nine, a row a part: one row is left for nine parts."""
+    changes = {"steps": 0, "epochs": 1, "batch": 9, "accumulate": 9, "rows": 10, "ema": 0}
+    run = programs.make_run(tmp_path, CONFIG, **changes)
+    code, text = programs.complete(run, program=PROGRAM)
+    assert code == 0, text
+    assert sorted(programs.series(run, "train/loss")) == [1, 2]
+
+
+def test_a_validation_that_is_not_finite_is_said(programs, tmp_path):
+    """With the names; the training itself may go on."""
+    run = programs.make_run(tmp_path, CONFIG, spoilt_val=3)
+    code, text = programs.complete(run, program=PROGRAM)
+    assert code == 0, text
+    (first, *_) = programs.events(run, "alert")
+    assert first["title"] == "validation is not finite"
+    assert "val/raw/square" in first["text"]
+
+
+def test_other_settings_of_the_objective_do_not_go_on(programs, trained, tmp_path):
+    """Weights, rate, dropout: what a training minimizes and how belongs to its checkpoint."""
+    for change in ({"weights": {"square": 2.0}}, {"lr": 0.01}, {"dropout": 0.0}):
+        run = tmp_path / next(iter(change)) / "run"
+        shutil.copytree(trained, run)
+        config = json.loads((run / "config.json").read_text()) | change
+        (run / "config.json").write_text(json.dumps(config))
+        code, text = programs.complete(run, 2, program=PROGRAM)
+        assert code == 93, text
+        assert f"{next(iter(change))} is " in text
 
 
 def test_several_processes_are_refused(programs, tmp_path):

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from models.arc import Task, augment
 from models.arc_leakage import canonical
-from models.arc_pairs import describe, divide, examples_of, load_examples, permute_answers
+from models.arc_pairs import (
+    augmented,
+    describe,
+    divide,
+    examples_of,
+    load_examples,
+    permute_answers,
+)
 
 ALL = load_examples(30)
 
@@ -177,3 +184,28 @@ def test_permuted_answers_are_the_same_answers():
     again = permute_answers(some, 0)
     assert [id(e.answer) for e in again] == [id(e.answer) for e in permuted]
     assert [id(e.answer) for e in permute_answers(some, 1)] != [id(e.answer) for e in permuted]
+
+
+def test_forms_of_a_pair_are_the_pair_turned_and_recoloured():
+    """All of one class and different, the first unchanged; question and answer change alike."""
+    examples = load_examples(5)
+    made = augmented(examples, 6, seed=3)
+    assert len({e.name for e in made}) == len(made) > 3 * len(examples)
+    assert forms(made) == forms(examples)
+    shown = {(e.task, e.part, e.number, e.question.tobytes(), e.answer.tobytes()) for e in made}
+    assert len(shown) == len(made)
+    first = [e for e in made if e.form == 0]
+    assert [(e.name, e.question.tolist()) for e in first] == [
+        (e.name, e.question.tolist()) for e in examples
+    ]
+
+
+def test_one_form_is_the_pairs_as_they_are():
+    """And the seed decides which others there are."""
+    examples = load_examples(4)
+    assert [e.name for e in augmented(examples, 1, seed=0)] == [e.name for e in examples]
+    one, same, other = (augmented(examples, 4, seed=seed) for seed in (0, 0, 1))
+    grids = [[e.question.tolist() for e in made] for made in (one, same, other)]
+    assert grids[0] == grids[1] != grids[2]
+    with pytest.raises(ValueError, match="forms=0; 1 is"):
+        augmented(examples, 0, seed=0)

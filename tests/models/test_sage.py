@@ -276,3 +276,19 @@ def test_predictions_are_canvases_of_the_predicted_size():
     assert canvases(shaped).tolist() == [[9, 0, 0, 9, 0, 0, 0, 0, 0]]
     unshaped = shaped._replace(height_BM=None, width_BM=None)
     assert canvases(unshaped).tolist() == [[9] * 9]
+
+
+def test_a_cell_of_aligned_tokens_starts_from_its_own():
+    """With nothing added by attention, a token changes its own cell's colours and no other's."""
+    net = small(tokens=16, aligned=True)
+    with torch.no_grad():
+        for layer in [*net.encoder, *net.decoder.layers]:
+            for mixer in (layer.attention, layer.cross):
+                if mixer is not None:
+                    mixer.out.weight.zero_()
+    features = draw(1, 16, 6)
+    changed = features.clone()
+    changed[0, 5] += 1.0
+    before, after = (net(x).cells_BSC[0] for x in (features, changed))
+    moved = (before != after).any(-1)
+    assert moved.nonzero().flatten().tolist() == [5]

@@ -19,6 +19,8 @@ NET = {"features": 6, "width": 16, "layers": 1, "heads": 2, "tokens": 4, "side":
         ({"dropout": 1.0}, r"dropout=1\.0: choose from 0"),
         ({"decoder": "mean"}, "decoder='mean': choose"),
         ({"start": "zeros"}, "start='zeros': choose"),
+        ({"aligned": True}, "aligned: cells of a canvas are 900 tokens, not pooled"),
+        ({"aligned": True, "decoder": "cells", "tokens": 900, "pool": 2}, "aligned: .* pool=2"),
     ],
 )
 def test_a_configuration_that_cannot_be(changes, said):
