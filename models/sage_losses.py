@@ -101,7 +101,7 @@ def feature_losses(
     valid_BL: Tensor | None = None,
     normalise: Normalise = "dimension",
 ) -> Tensor:
-    """Distance of each token's features from the teacher's, [N]: squared error + (1 - cosine) / 2.
+    """Distance of each token's reconstructed features from its own, [N]: squares + (1 - cos) / 2.
 
     "dimension": the squared error is a mean over the F dimensions. "token" sums over them, the
     original's mistake: F times as much, beside which all other terms vanish. It is there to measure
