@@ -1,12 +1,13 @@
 """How a training program begins and ends: settings, processes, exit codes."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import torch
 
+from experiments.common.member import Member, Voice
 from experiments.common.settings import TrainingSettings
 from experiments.common.world import World, end_process, join_world, leave_world
 from orchestrator import track
@@ -14,6 +15,21 @@ from orchestrator import track
 DONE, REQUEUE, NO_RETRY, INTERRUPTED = 0, 75, 93, 130
 
 S = TypeVar("S", bound=TrainingSettings)
+
+
+def train_program(
+    defaults: Mapping[str, Any],
+    read: Callable[[Mapping[str, Any], Sequence[str]], S],
+    train: Callable[[Voice, S, World, Path | None], int],
+) -> NoReturn:
+    """Train as the run's configuration over `defaults` and the arguments say; ends the process."""
+    run = track.init(config=dict(defaults))
+    voice = Voice(run=run, member=Member())
+    run_program(
+        run,
+        lambda: read(run.config, sys.argv[1:]),
+        lambda settings, world: train(voice, settings, world, track.resume_path()),
+    )
 
 
 def run_program(run: track.Run, read: Callable[[], S], work: Callable[[S, World], int]) -> NoReturn:

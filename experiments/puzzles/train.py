@@ -17,7 +17,6 @@ import sys
 import time
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import NoReturn
 
 # Waiting threads give way. Spinning saves a third of a step on free cores, and on busy ones made it
 # up to a hundred times longer.
@@ -29,8 +28,8 @@ import torch
 from torch import Tensor
 
 from experiments.common.checkpoints import forget_old, save, seed_everything
-from experiments.common.member import Member, Voice
-from experiments.common.programs import DONE, NO_RETRY, REQUEUE, run_program
+from experiments.common.member import Voice
+from experiments.common.programs import DONE, NO_RETRY, REQUEUE, train_program
 from experiments.common.scores import headline
 from experiments.common.world import World, anyone, everyones, total
 from experiments.puzzles.evaluation import evaluate
@@ -53,19 +52,6 @@ from models.supervision import (
     map_carry,
     refill,
 )
-from orchestrator import track
-
-
-def main() -> NoReturn:
-    """Train to the end, to a stop request or to a loss that is not finite."""
-    run = track.init(config=asdict(Settings()))
-    run_program(
-        run,
-        lambda: read_settings(run.config, sys.argv[1:]),
-        lambda settings, world: train(
-            Voice(run=run, member=Member()), settings, world, track.resume_path()
-        ),
-    )
 
 
 def train(voice: Voice, settings: Settings, world: World, saved: Path | None) -> int:
@@ -299,4 +285,4 @@ def checkpoint(job: Job, state: State) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    train_program(asdict(Settings()), read_settings, train)

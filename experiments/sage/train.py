@@ -15,18 +15,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # A program is started by its path, so Python looks for packages here and not in the repository.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from experiments.common.member import Member, Voice
-from experiments.common.programs import run_program
+from experiments.common.programs import train_program
 from experiments.sage.settings import read_settings
 from experiments.sage.system import train
-from orchestrator import track
 
 if __name__ == "__main__":
-    run = track.init()
-    run_program(
-        run,
-        lambda: read_settings(run.config, sys.argv[1:]),
-        lambda settings, world: train(
-            Voice(run=run, member=Member()), settings, world, track.resume_path()
-        ),
-    )
+    train_program({}, read_settings, train)

@@ -245,11 +245,21 @@ def test_what_is_missing_is_said_in_order(weights, tmp_path):
         load(weights, licence_accepted=True, device="cpu")
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_said(weights):
-    """Before anything is loaded."""
-    with pytest.raises(ValueError, match="device=cuda: torch sees no GPU"):
-        load(weights, licence_accepted=True)
+    """Before anything is loaded; in a process that is shown none."""
+    program = (
+        "import sys; from pathlib import Path; from models.groot import load\n"
+        "load(Path(sys.argv[1]), licence_accepted=True)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(weights)],
+        cwd=ROOT,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "ValueError: device=cuda: torch sees no GPU" in done.stderr
 
 
 class Odd(torch.nn.Linear):
