@@ -191,6 +191,7 @@ def _plan(
         retry=experiment.retry,
         metrics=experiment.metrics,
         track=experiment.track,
+        findings=experiment.findings,
         criteria=criteria_of(document, said_by(experiment.criteria)),
         planned_steps=planned_steps(experiment),
         stop_when=experiment.stop.when,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from orchestrator.domain.finding import Thresholds
 from orchestrator.domain.retry import Retry
 from orchestrator.domain.run import Budget, MetricSpec, Track
 from orchestrator.domain.strict import STRICT
@@ -75,5 +76,6 @@ class Experiment:
     budget: Budget = field(default_factory=Budget)
     env: dict[str, str] = field(default_factory=dict)
     retry: Retry = field(default_factory=Retry)
+    findings: Thresholds = field(default_factory=Thresholds)
     rehearse: dict[str, Any] = field(default_factory=dict)
     mirror: dict[str, Any] = field(default_factory=dict)

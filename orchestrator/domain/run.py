@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from orchestrator.domain.criterion import Criterion
+from orchestrator.domain.finding import Thresholds
 from orchestrator.domain.retry import Retry
 from orchestrator.domain.strict import STRICT
 
@@ -108,6 +109,9 @@ class ExitRecord:
 
 
 BY_US = "exp"  # who asked for a stop, when it was the tool itself
+REQUEUE = 75  # the program saved a checkpoint and asks to be started again
+NO_RETRY = 93  # the program says that a retry cannot help
+TIME_LIMIT = "time limit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +126,11 @@ class StopRequest:
     why: str
     time: float
     saved: float | None = None
+
+    @property
+    def is_limit(self) -> bool:
+        """Whether the tool ended an attempt because its time was over, and not the run."""
+        return self.by == BY_US and self.why.startswith(TIME_LIMIT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +229,7 @@ class RunRecord:
     retry: Retry = field(default_factory=Retry)
     metrics: dict[str, MetricSpec] = field(default_factory=dict)
     track: Track = field(default_factory=Track)
+    findings: Thresholds = field(default_factory=Thresholds)
     criteria: tuple[Criterion, ...] = ()
     baselines: dict[str, float] = field(default_factory=dict)
     planned_steps: int | None = None

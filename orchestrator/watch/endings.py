@@ -7,16 +7,16 @@ from typing import Any
 
 from orchestrator import procs
 from orchestrator.codec import read_record_if_present
+from orchestrator.diagnose.causes import Ending, Finish
 from orchestrator.domain.attempt import AttemptRequest, Failure
 from orchestrator.domain.facts import Checkpoint
 from orchestrator.domain.point import Event
 from orchestrator.domain.run import BY_US, AttemptState, Command, ExitRecord, Identity, Outcome
 from orchestrator.store import Reader
-from orchestrator.watch.failures import Ending, Finish
 from orchestrator.watch.lifecycle import commands_of
 from orchestrator.watch.logs import tail
 from orchestrator.watch.observer import Observation
-from orchestrator.watch.policy import by_verdicts, is_limit, used_up
+from orchestrator.watch.policy import by_verdicts, used_up
 from orchestrator.watch.retrying import Story, commands_left
 from orchestrator.workspace import RunFolder
 
@@ -75,7 +75,7 @@ def _story(seen: Observation, attempt: AttemptState, ended: ExitRecord, reader: 
 def _over(seen: Observation, attempt: AttemptState) -> str | None:
     """Why the run itself is over, whatever this attempt ended by."""
     stop = attempt.stop
-    if stop is not None and not is_limit(stop):
+    if stop is not None and not stop.is_limit:
         return f"{stop.by} asked for the end: {stop.why}"
     return used_up(seen.record, seen.used) or by_verdicts(seen.record, seen.verdicts)
 

@@ -7,6 +7,7 @@ from orchestrator.codec import encode, read_record_if_present
 from orchestrator.domain.attempt import AttemptRequest, Failure, Lease, Waiting
 from orchestrator.domain.run import (
     BY_US,
+    REQUEUE,
     AttemptState,
     Command,
     ExitRecord,
@@ -22,7 +23,6 @@ from orchestrator.executors import Executor
 from orchestrator.fsio import write_once
 from orchestrator.workspace import AttemptFolder, RunFolder
 
-REQUEUE = 75  # the program saved a checkpoint and asks to be started again
 _TORCHRUN = "torch.distributed.run"
 BY_QUEUE = "queue"  # who recorded the end of an attempt that never started
 

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from orchestrator.clock import format_duration
 from orchestrator.criteria import decided
 from orchestrator.domain.criterion import State, Verdict
-from orchestrator.domain.run import BY_US, RunRecord, StopRequest
+from orchestrator.domain.run import BY_US, TIME_LIMIT, RunRecord, StopRequest
 from orchestrator.watch.spending import Spent
 
 _DECIDED = "decided"
-_TIME_LIMIT = "time limit"
 
 
 def stop_reason(
@@ -19,7 +18,7 @@ def stop_reason(
     limit = record.resources.get("time_limit")
     return (
         by_verdicts(record, verdicts)
-        or _over(_TIME_LIMIT, limit, used.attempt)
+        or _over(TIME_LIMIT, limit, used.attempt)
         or used_up(record, used)
         or _over("idle budget", record.budget.idle, idle)
     )
@@ -44,11 +43,6 @@ def spent_budget(record: RunRecord, used: Spent) -> str | None:
 def is_decided(stop: StopRequest | None) -> bool:
     """Whether the tool ended a run because nothing could change any more."""
     return stop is not None and stop.by == BY_US and stop.why.startswith(_DECIDED)
-
-
-def is_limit(stop: StopRequest | None) -> bool:
-    """Whether the tool ended an attempt because its time was over, and not the run."""
-    return stop is not None and stop.by == BY_US and stop.why.startswith(_TIME_LIMIT)
 
 
 def time_left(record: RunRecord, max_step: int | None, elapsed: float) -> float | None:

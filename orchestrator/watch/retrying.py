@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.clock import format_duration
+from orchestrator.diagnose.causes import Diagnosis, shortage
 from orchestrator.domain.attempt import AttemptRequest, Failure
 from orchestrator.domain.retry import Cause
 from orchestrator.domain.run import BY_US, Command, RunRecord
-from orchestrator.watch.failures import Diagnosis, shortage
 
 ALIKE = 3  # attempts that end the same way, without progress, after which nothing is tried again
 _NO_FAILURE = {Cause.REQUEUE, Cause.PREEMPTED}  # nobody's fault: neither counted nor waited for

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from orchestrator.clock import Clock
 from orchestrator.codec import encode
+from orchestrator.diagnose.causes import Diagnosis, name_cause
 from orchestrator.domain.run import BY_US, Outcome
 from orchestrator.errors import ConflictError
 from orchestrator.fsio import write_once
@@ -16,7 +17,6 @@ from orchestrator.redact import redact
 from orchestrator.store import Reader
 from orchestrator.watch.attempts import request_attempt
 from orchestrator.watch.endings import evidence_of
-from orchestrator.watch.failures import Diagnosis, diagnose
 from orchestrator.watch.observer import Observation
 from orchestrator.watch.retrying import decide, next_request
 
@@ -40,7 +40,7 @@ def settle(seen: Observation, reader: Reader, clock: Clock) -> bool:
         return False
     failure = end.attempt.failure
     if failure is None:
-        failure = decide(found.story, _without_secrets(diagnose(found.ending)))
+        failure = decide(found.story, _without_secrets(name_cause(found.ending)))
         write_once(folder.attempt(end.attempt.number).failure_file, encode(failure))
         log.info("%s: %s: %s", folder.id, failure.cause, failure.evidence)
     if not failure.retry:

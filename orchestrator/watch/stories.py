@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from orchestrator.codec import read_record_if_present
+from orchestrator.diagnose.causes import name_of
 from orchestrator.domain.attempt import AttemptRequest
 from orchestrator.domain.retry import Cause
 from orchestrator.domain.run import AttemptState, RunRecord
 from orchestrator.executors import executor_for
 from orchestrator.store import Reader
-from orchestrator.watch.failures import name_of
 from orchestrator.watch.lifecycle import attempt_state, commands_of
 from orchestrator.watch.spending import gpus_of
 from orchestrator.workspace import AttemptFolder, RunFolder

@@ -28,7 +28,7 @@ from orchestrator.domain.run import (
 from orchestrator.fsio import try_lock, write_atomic
 from orchestrator.procs import Reaped
 from orchestrator.watch.lifecycle import record_loss
-from orchestrator.watch.policy import is_limit, stop_reason, used_up
+from orchestrator.watch.policy import stop_reason, used_up
 from orchestrator.watch.spending import Spent, spent
 from orchestrator.workspace import RunFolder
 
@@ -104,8 +104,7 @@ def test_only_the_time_limit_is_of_one_attempt():
     limited = stop_reason(RECORD, (), used=Spent(attempt=101.0), idle=0.0)
     assert used_up(RECORD, Spent(attempt=101.0)) is None
     for by, why, limit in (("exp", limited, True), ("ada", limited, False), ("exp", "wall", False)):
-        assert is_limit(_stop(by, why)) is limit
-    assert not is_limit(None)
+        assert _stop(by, why).is_limit is limit
 
 
 def _stop(by, why):

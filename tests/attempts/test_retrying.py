@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from attempts import logs
 
+from orchestrator.diagnose.causes import Diagnosis
 from orchestrator.domain.attempt import AttemptRequest, Failure
 from orchestrator.domain.retry import Cause, OutOfMemory, Retry
 from orchestrator.domain.run import Command, Phase, RunRecord
-from orchestrator.watch.failures import Diagnosis
 from orchestrator.watch.retrying import Story, commands_left, decide, next_request
 
 TRAIN, EVAL = (Command(phase=phase, argv=(phase,)) for phase in (Phase.TRAIN, Phase.EVAL))

@@ -4,16 +4,13 @@ import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from orchestrator.diagnose.causes.launchers import End, end_of, name_of
+from orchestrator.diagnose.causes.memory import shortage
+from orchestrator.diagnose.causes.signs import cause_of_exception, cause_of_line, gave_up_over_nan
+from orchestrator.diagnose.causes.traces import Line, Trace, lines_of, same, traces_of
 from orchestrator.domain.retry import Cause
-from orchestrator.domain.run import ExitRecord, Outcome, StopRequest
-from orchestrator.watch.failures.launchers import End, end_of, name_of
-from orchestrator.watch.failures.memory import shortage
-from orchestrator.watch.failures.signs import cause_of_exception, cause_of_line, gave_up_over_nan
-from orchestrator.watch.failures.traces import Line, Trace, lines_of, same, traces_of
-from orchestrator.watch.lifecycle import REQUEUE
-from orchestrator.watch.policy import is_limit
+from orchestrator.domain.run import NO_RETRY, REQUEUE, ExitRecord, Outcome, StopRequest
 
-NO_RETRY = 93  # the exit code by which a program says that a retry cannot help
 _TOLD_TO_LEAVE = {signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1}
 _QUOTED = 600  # characters of a log that stand in the evidence
 _LAST_LINES = 200  # in which a line without a traceback may tell the cause
@@ -59,7 +56,7 @@ class Diagnosis:
     fingerprint: str
 
 
-def diagnose(ending: Ending) -> Diagnosis:
+def name_cause(ending: Ending) -> Diagnosis:
     """Name the cause of an end that is not complete."""
     lines = lines_of(ending.log)
     end = end_of(ending.exit.code, ending.exit.signal, lines)
@@ -91,11 +88,15 @@ def _by_code(ending: Ending, end: End) -> Diagnosis | None:
     where = f" in {ending.phase}" if ending.phase else ""
     if NO_RETRY in codes and ending.outcome is not Outcome.STOPPED:
         return _plain(Cause.NO_RETRY, f"exit code {NO_RETRY}{where}: do not retry", "exit 93")
-    if REQUEUE in codes and (ending.outcome is not Outcome.STOPPED or is_limit(ending.stop)):
+    if REQUEUE in codes and (ending.outcome is not Outcome.STOPPED or _over_time(ending)):
         why = f"exit code {REQUEUE}{where}: asks to be started again"
         said = f" ({ending.stop.why})" if ending.stop else ""
         return _plain(Cause.REQUEUE, why + said, "exit 75")
     return None
+
+
+def _over_time(ending: Ending) -> bool:
+    return ending.stop is not None and ending.stop.is_limit
 
 
 def _without_status(ending: Ending) -> Diagnosis:

@@ -4,7 +4,7 @@ import re
 import signal
 from dataclasses import dataclass
 
-from orchestrator.watch.failures.traces import Line
+from orchestrator.diagnose.causes.traces import Line
 
 _ROOT = re.compile(r"^Root Cause \(first observed failure\):")
 _EXITCODE = re.compile(r"^\s*exitcode\s*: (-?\d+)")

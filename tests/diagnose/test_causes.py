@@ -6,9 +6,9 @@ import pytest
 from attempts import logs
 from attempts.logs import raised
 
+from orchestrator.diagnose.causes import Ending, Finish, name_cause, shortage
 from orchestrator.domain.retry import Cause
 from orchestrator.domain.run import ExitRecord, Outcome, StopRequest
-from orchestrator.watch.failures import Ending, Finish, diagnose, shortage
 
 LIMIT = StopRequest(by="exp", why="time limit of 8 h is used up", time=1.0)
 BUDGET = StopRequest(by="exp", why="wall budget of 8 h is used up", time=1.0)
@@ -67,7 +67,7 @@ def ending(code=1, *, number=None, log="", outcome=Outcome.FAILED, error=None, *
 )
 def test_codes_and_signals(end, cause, said):
     """What an exit code or a signal proves, behind torchrun and a shell too."""
-    found = diagnose(end)
+    found = name_cause(end)
     assert found.cause is cause, found.evidence
     assert said in found.evidence
 
@@ -134,7 +134,7 @@ def test_codes_and_signals(end, cause, said):
 )
 def test_words(log, cause, said):
     """The exception of the program decides, with numbers and place, not its echo."""
-    found = diagnose(ending(1, log=log))
+    found = name_cause(ending(1, log=log))
     assert found.cause is cause, found.evidence
     assert said in found.evidence
 
@@ -142,18 +142,18 @@ def test_words(log, cause, said):
 def test_a_lost_shim_is_a_reboot_if_the_boot_differs():
     """The same missing record is a lost shim while the machine stayed up."""
     lost = ending(None, outcome=Outcome.LOST, error="vanished", boots=("a", "a"))
-    assert diagnose(lost).cause is Cause.LOST
-    assert diagnose(replace(lost, boots=("a", None))).cause is Cause.LOST
-    rebooted = diagnose(replace(lost, boots=("a", "b")))
+    assert name_cause(lost).cause is Cause.LOST
+    assert name_cause(replace(lost, boots=("a", None))).cause is Cause.LOST
+    rebooted = name_cause(replace(lost, boots=("a", "b")))
     assert (rebooted.cause, rebooted.evidence) == (Cause.PREEMPTED, "the machine was restarted")
 
 
 def test_an_exception_that_was_survived_is_not_blamed():
     """A kill, and an exit that the program itself names, leave an older traceback aside."""
     old = raised("ConnectionError: wandb is away") + "step\n" * 300
-    assert diagnose(ending(None, number=9, log=old)).cause is Cause.KILLED
-    assert diagnose(ending(None, number=11, log=old)).cause is Cause.PROGRAM
-    named = diagnose(ending(1, log=old, finished=(Finish(code=1, error="ValueError: no"),)))
+    assert name_cause(ending(None, number=9, log=old)).cause is Cause.KILLED
+    assert name_cause(ending(None, number=11, log=old)).cause is Cause.PROGRAM
+    named = name_cause(ending(1, log=old, finished=(Finish(code=1, error="ValueError: no"),)))
     assert (named.cause, named.evidence) == (Cause.PROGRAM, "ValueError: no, in train")
 
 
@@ -161,11 +161,11 @@ def test_telemetry_explains_an_end_that_the_log_does_not():
     """A GPU that fell off the bus meanwhile causes CUDA errors, no ValueError."""
     lost = ("GPU-1: NVML does not list it",)
     odd = raised("RuntimeError: CUDA error: unspecified launch failure")
-    assert diagnose(ending(1, log=odd)).cause is Cause.PROGRAM
-    assert diagnose(ending(1, log=odd, lost_gpus=lost)).cause is Cause.GPU_LOST
-    assert diagnose(ending(None, number=9, lost_gpus=lost)).cause is Cause.GPU_LOST
-    assert diagnose(ending(None, number=6, lost_gpus=lost)).cause is Cause.GPU_LOST
-    assert diagnose(ending(1, log=raised("ValueError"), lost_gpus=lost)).cause is Cause.PROGRAM
+    assert name_cause(ending(1, log=odd)).cause is Cause.PROGRAM
+    assert name_cause(ending(1, log=odd, lost_gpus=lost)).cause is Cause.GPU_LOST
+    assert name_cause(ending(None, number=9, lost_gpus=lost)).cause is Cause.GPU_LOST
+    assert name_cause(ending(None, number=6, lost_gpus=lost)).cause is Cause.GPU_LOST
+    assert name_cause(ending(1, log=raised("ValueError"), lost_gpus=lost)).cause is Cause.PROGRAM
 
 
 @pytest.mark.parametrize(
@@ -180,9 +180,9 @@ def test_telemetry_explains_an_end_that_the_log_does_not():
 )
 def test_fingerprints(one, other, alike):
     """Failures that differ in numbers, addresses and folders are the same; others are not."""
-    first, second = (diagnose(ending(1, log=raised(text))).fingerprint for text in (one, other))
+    first, second = (name_cause(ending(1, log=raised(text))).fingerprint for text in (one, other))
     assert (first == second) is alike
-    elsewhere = diagnose(ending(1, log=raised(one, function="load"))).fingerprint
+    elsewhere = name_cause(ending(1, log=raised(one, function="load"))).fingerprint
     assert first != elsewhere
 
 

@@ -1,0 +1,8 @@
+"""What is wrong with a run: causes of ended attempts, and findings about all of it.
+
+Pure functions over what was recorded: the same case gives the same findings.
+"""
+
+from orchestrator.diagnose.findings import diagnose
+
+__all__ = ["diagnose"]
