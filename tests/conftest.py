@@ -13,6 +13,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Several tests run at once: threads that spin for each other on busy cores made
+# tests that compute up to ten times as long. Read by torch when it is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # How long an example takes says how busy the machine is, and nothing of the property.
 settings.register_profile("exp", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("exp")

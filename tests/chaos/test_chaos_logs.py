@@ -1,4 +1,4 @@
-"""Logs that others rotate, that never end a line, and that are a gigabyte."""
+"""Logs that others rotate, that never end a line, and that are half a gigabyte."""
 
 import json
 import re
@@ -32,11 +32,11 @@ while not Path("go").exists():
     time.sleep(0.01)
 """
 CLEAN = 'Log does not contain "nan"'
-GIGABYTE = """
+HALF_A_GIGABYTE = """
 import os
 from pathlib import Path
 text = b"x" * 99 + b"\\n"
-for n in range(1024):
+for n in range(512):
     os.write(1, text * 10_486)
 Path("printed").touch()
 """
@@ -124,15 +124,15 @@ def test_a_bar_that_never_ends_its_line_is_judged_and_is_no_idleness(lab):
     assert lab.published()["commit"]
 
 
-def test_a_gigabyte_of_log_holds_up_nobody(lab):
+def test_half_a_gigabyte_of_log_holds_up_nobody(lab):
     """While one run's log is read, another one's box is ticked; watcher and shim stay small."""
     lab.ticket(1, criteria=f"- [ ] {CLEAN}", experiment="e/loud.toml")
     lab.ticket(2)
-    lab.experiment(GIGABYTE, path="e/loud.toml")
+    lab.experiment(HALF_A_GIGABYTE, path="e/loud.toml")
     lab.experiment(PATIENT)
     lab.commit()
     lab.exp("ticket", "start", "1")
-    wait_for((lab.root / "printed").exists, seconds=120, what="the gigabyte")
+    wait_for((lab.root / "printed").exists, seconds=120, what="half a gigabyte")
     lab.exp("ticket", "start", "2")
     log = lab.run(2) / "attempt-1/out.log"
     wait_for(lambda: log.exists() and "step 30" in log.read_text(), what="the other run")
@@ -150,7 +150,7 @@ def test_a_gigabyte_of_log_holds_up_nobody(lab):
     assert lab.published(1, seconds=240)["commit"]
     assert still_reading
     assert max(peaks) < 400_000_000
-    assert (lab.run() / "attempt-1/out.log").stat().st_size > 1_000_000_000
+    assert (lab.run() / "attempt-1/out.log").stat().st_size > 500_000_000
     (lab.run() / "attempt-1/out.log").unlink()
 
 
