@@ -106,7 +106,7 @@ MEANINGS: Mapping[str, tuple[str, ...]] = {
         "num_blocks",
     ),
     "parameters": ("num_parameters", "n_parameters", "num_params", "n_params", "parameters"),
-    "lr": ("peak_lr", "max_lr", "learning_rate", "lr", "base_lr"),
+    "lr": ("peak_lr", "max_lr", "learning_rate", "lr"),
     "lr_min": (
         *("min_lr", "lr_min", "eta_min", "final_lr", "end_lr", "min_learning_rate", "lr_final"),
     ),

@@ -104,3 +104,5 @@ class Thresholds:
     crash_loop: int = 3  # attempts that ended alike
     speed: float = 1.5  # what was reported over what was measured
     drift: float = 1.2  # a schedule's position over where the optimizer steps say it is
+    ema: float = 0.1  # of the first weights, that an average of weights may hold at the end
+    unnoticed: float = 3600.0  # between the end of a failed attempt and the next one
