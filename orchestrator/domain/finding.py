@@ -100,6 +100,7 @@ class Thresholds:
     throttled: float = 0.25  # of the samples
     memory_trend: float = 0.9  # of the memory, that the trend would reach before the end
     disk: float = 0.95  # of the free space, that the forecast may take
+    unsaved: float = 1800.0  # of execution without any checkpoint
     ranks: int = 2  # steps between the first and the last rank
     crash_loop: int = 3  # attempts that ended alike
     speed: float = 1.5  # what was reported over what was measured
