@@ -3,10 +3,14 @@
 from collections.abc import Callable, Iterator
 
 from orchestrator.diagnose.case import Case
-from orchestrator.diagnose.rules import disk, machine, processes, ranks
+from orchestrator.diagnose.rules import disk, growth, machine, memory, processes, ranks
 from orchestrator.domain.finding import Finding
 
 RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
+    memory.cuda_oom,
+    memory.fragmentation,
+    memory.host_oom,
+    growth.memory_trend,
     machine.gpu_lost,
     machine.gpu_fault,
     machine.gpu_throttled,
