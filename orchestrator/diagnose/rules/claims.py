@@ -25,7 +25,7 @@ _PLANNED = re.compile(
     re.IGNORECASE,
 )
 _SPEED = re.compile(
-    r"(?P<low>\d+(?:\.\d+)?)(?:\s*[-–—]\s*(?P<high>\d+(?:\.\d+)?))?\s*"  # noqa: RUF001
+    r"(?P<low>\d+(?:\.\d+)?)(?:\s*[-\u2013\u2014]\s*(?P<high>\d+(?:\.\d+)?))?\s*"
     r"(?:it|its|iters?|iterations|steps?)\s?(?:/|per )\s?s(?:ec(?:ond)?)?\b",
     re.IGNORECASE,
 )
@@ -265,5 +265,5 @@ def _against(
         evidence=(claim, measured),
         arithmetic=arithmetic,
         meaning="The notes and the records cannot both be right; what was measured counts.",
-        action="correct the notes; exp gpu, exp run show and exp ticket check tell what was measured",
+        action="correct the notes; exp gpu, exp run show and exp ticket check have measurements",
     )
