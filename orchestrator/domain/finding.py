@@ -103,4 +103,5 @@ class Thresholds:
     ranks: int = 2  # steps between the first and the last rank
     crash_loop: int = 3  # attempts that ended alike
     speed: float = 1.5  # what was reported over what was measured
+    skips: float = 0.01  # of the steps, that a loss scaler may skip
     drift: float = 1.2  # a schedule's position over where the optimizer steps say it is
