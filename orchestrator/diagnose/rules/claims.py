@@ -70,14 +70,14 @@ def speed_counts_skipped(case: Case) -> Iterator[Finding]:
         ratio = told / (pace.rate * batches)
         if ratio <= case.thresholds.speed:
             continue
-        by = f" × {batches} micro-batches" if batches > 1 else ""
+        by = f"({pace.rate:.3g} × {batches} micro-batches)" if batches > 1 else f"{pace.rate:.3g}"
         yield Finding(
             id="speed-counts-skipped",
             severity=Severity.WARN,
-            title=f"{text} is told, {pace.rate * batches:.3g} it/s is the fastest ever measured",
+            title=f"{text} is told, the fastest ever logged is {pace.rate:.3g} steps a second",
             evidence=(quote, *pace.quotes),
-            arithmetic=f"{pace.steps:,} steps in {format_duration(pace.seconds)}{by} ="
-            f" {pace.rate * batches:.3g} it/s; {told:g} ÷ {pace.rate * batches:.3g} = {ratio:.1f}",
+            arithmetic=f"{pace.steps:,} steps in {format_duration(pace.seconds)} ="
+            f" {pace.rate:.3g} it/s; {told:g} ÷ {by} = {ratio:.1f}",
             meaning="What is told counts something else than steps of training: batches that were"
             " skipped after a resume, or samples. Any ETA made of it is wrong.",
             action="count from the first step after the resume; take speed and ETA from exp status",

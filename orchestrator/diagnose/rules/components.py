@@ -152,15 +152,15 @@ def _unbalanced(parts: _Parts, declared: Mapping[str, float], factor: float) -> 
 
 
 def _imbalance(loss: Series, parts: _Parts, declared: Mapping[str, float]) -> Finding:
-    rows, ratios = [], {}
+    rows, off = [], {}
     for term, value in parts.terms.items():
         share = value / parts.total
         row = f"{term} {value:.4g} ÷ {parts.total:.4g} = {share:.1%}"
         if term in declared:
-            ratios[term] = share / declared[term]
-            row += f" where {declared[term]:.0%} is declared ({ratios[term]:.2g} ×)"
+            off[term] = abs(share - declared[term])
+            row += f" where {declared[term]:.0%} is declared ({share / declared[term]:.2g} ×)"
         rows.append(row)
-    worst = max(ratios, key=lambda t: abs(math.log(max(ratios[t], 1e-9))) * (declared[t] >= 0.1))
+    worst = max(off, key=off.__getitem__)
     share = parts.terms[worst] / parts.total
     return Finding(
         id="component-imbalance",
