@@ -11,9 +11,11 @@ from orchestrator.diagnose.rules import (
     evaluation,
     evaluation_time,
     finite,
+    growth,
     losses,
     lost_time,
     machine,
+    memory,
     processes,
     ranks,
     schedule,
@@ -23,6 +25,10 @@ from orchestrator.diagnose.rules import (
 from orchestrator.domain.finding import Finding
 
 RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
+    memory.cuda_oom,
+    memory.fragmentation,
+    memory.host_oom,
+    growth.memory_trend,
     machine.gpu_lost,
     machine.gpu_fault,
     machine.gpu_throttled,

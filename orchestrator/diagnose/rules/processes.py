@@ -140,14 +140,16 @@ def answer_known(case: Case) -> Iterator[Finding]:
     rest, met = left(case), sum(verdict.state is State.MET for _, verdict in pairs)
     saved = "unknown" if rest is None else gpu_hours(case, rest)
     known = [v.evidence.time for _, v in pairs if v.evidence is not None and v.evidence.time]
-    since = gpu_hours(case, case.now - max(known)) if len(known) == len(pairs) else "unknown"
+    since = ""
+    if len(known) == len(pairs):
+        since = f"since the last verdict: {gpu_hours(case, case.now - max(known))}; "
     yield Finding(
         id="answer-known",
         severity=Severity.WARN,
         title=f"The answer is known ({met} of {len(pairs)} criteria met, all final) and it still "
         f"runs: {saved} to go",
         evidence=tuple(_verdict(criterion, verdict) for criterion, verdict in pairs),
-        arithmetic=f"since the last verdict: {since}; planned rest: {saved}",
+        arithmetic=f"{since}planned rest: {saved}",
         meaning="No further step can change a verdict.",
         action=f'exp run stop {case.record.id}; with stop.when = "decided" it ends by itself',
     )
