@@ -54,7 +54,8 @@ EVAL_WORDS = frozenset(
 )
 # The surest name of a loss first: the others beside it are its terms.
 LOSS_NAMES = _words(
-    "loss loss_step total_loss loss_total objective lm_loss nll nll_loss cross_entropy cross_entropy_loss "
+    "loss loss_step total_loss loss_total objective lm_loss nll nll_loss cross_entropy "
+    "cross_entropy_loss "
     "ce_loss ce xent xent_loss mse_loss mse recon_loss elbo_loss loss_epoch"
 )
 NAMES: Mapping[Measure, tuple[str, ...]] = {

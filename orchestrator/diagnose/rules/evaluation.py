@@ -267,7 +267,7 @@ def pooled_votes(case: Case) -> Iterator[Finding]:
         title=f"{subject or 'pass@k'} counts votes of several checkpoints, not of one",
         evidence=(*told, *shown),
         arithmetic=f"{count}: the score at step N counts the votes of all checkpoints up to N",
-        meaning="An ensemble: not what the weights of that step reach, and it may grow without them.",
+        meaning="An ensemble: not what the weights of that step reach; it may grow without them.",
         action="Clear the votes before each evaluation; report the pooled score under a name of "
         "its own (pooled/pass@1).",
     )
