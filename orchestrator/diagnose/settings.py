@@ -13,16 +13,22 @@ from functools import lru_cache
 from typing import Any
 
 from orchestrator.diagnose.case import Case
+from orchestrator.domain.finding import Quote
 
 Path = tuple[str, ...]
+Table = dict[Path, tuple[Any, str, int | None]]  # a value, and the file and line where it stands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """A setting that is a number; `name` is what the run calls it: `optim.warmup_steps`."""
+    """A setting that is a number; `name` is what the run calls it: `optim.warmup_steps`.
+
+    `quote` says where it stands.
+    """
 
     name: str
     value: float
+    quote: Quote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +106,7 @@ MEANINGS: Mapping[str, tuple[str, ...]] = {
         "num_blocks",
     ),
     "parameters": ("num_parameters", "n_parameters", "num_params", "n_params", "parameters"),
-    "lr": ("peak_lr", "max_lr", "learning_rate", "lr", "base_lr"),
+    "lr": ("peak_lr", "max_lr", "learning_rate", "lr"),
     "lr_min": (
         *("min_lr", "lr_min", "eta_min", "final_lr", "end_lr", "min_learning_rate", "lr_final"),
     ),
@@ -188,33 +194,34 @@ def setting(case: Case, meaning: str, member: str = "") -> Setting | None:
         KeyError: MEANINGS has no such meaning.
     """
     aliases = MEANINGS[meaning]
-    for told in _tables(case, member):
-        numbers = {path: n for path, value in told.items() if (n := _number(value)) is not None}
-        if found := _best(numbers, aliases, (*_TEACHER, *(_EVAL if meaning == "batch" else ()))):
-            return Setting(name=".".join(found), value=numbers[found])
+    apart = (*_TEACHER, *(_EVAL if meaning == "batch" else ()))
+    for table in _tables(case, member):
+        numbers = {path: n for path, told in table.items() if (n := _number(told[0])) is not None}
+        if path := _best(numbers, aliases, apart):
+            return _setting(path, table)
     return None
 
 
 def schedule(case: Case, member: str = "") -> Word | None:
     """The kind of the learning rate's schedule in the run's own word: `cosine`."""
-    for told in _tables(case, member):
-        words = {path: value for path, value in told.items() if isinstance(value, str)}
-        if found := _best(words, SCHEDULES, _TEACHER):
-            return Word(name=".".join(found), value=words[found])
+    for table in _tables(case, member):
+        words = {path: told[0] for path, told in table.items() if isinstance(told[0], str)}
+        if path := _best(words, SCHEDULES, _TEACHER):
+            return Word(name=".".join(path), value=words[path])
     return None
 
 
 def weights(case: Case, member: str = "") -> dict[str, Setting]:
-    """Weights of the terms of the loss by the term's name; those that change in time are left out.
+    """Weights of the terms of the loss by the term's name.
 
-    Negative ones too: they say no share.
+    Without those that change in time, and those below 0: they declare no share.
     """
     found: dict[str, Setting] = {}
-    for told in _tables(case, member):
-        for path, value in told.items():
-            term, number = _term(path), _number(value)
+    for table in _tables(case, member):
+        for path, told in table.items():
+            term, number = _term(path), _number(told[0])
             if term and number is not None and number >= 0:
-                found.setdefault(term, Setting(name=".".join(path), value=number))
+                found.setdefault(term, _setting(path, table))
     return found
 
 
@@ -224,18 +231,29 @@ def accumulation(case: Case, member: str = "") -> int:
     return max(1, round(told.value)) if told else 1
 
 
-def _tables(case: Case, member: str) -> Iterator[dict[Path, Any]]:
+def _setting(path: Path, table: Table) -> Setting:
+    value, source, line = table[path]
+    name, number = ".".join(path), _number(value) or 0.0
+    return Setting(
+        name=name,
+        value=number,
+        quote=Quote(source=source, line=line, text=f"{name} = {value}"),
+    )
+
+
+def _tables(case: Case, member: str) -> Iterator[Table]:
     """Settings by path, the surest table first: what programs told, then the params."""
-    told: dict[Path, Any] = {}
+    told: Table = {}
     for event in case.events:
         if event.name == "config":
-            told |= dict(_flat(event.data))
-    tables = (told, dict(_flat(case.record.params)))
+            at = event.at
+            told |= {path: (value, at.source, at.line) for path, value in _flat(event.data)}
+    params: Table = {p: (value, "run.json", None) for p, value in _flat(case.record.params)}
     if member:
         own = (_MEMBERS, member.partition("/")[0])
-        for table in tables:
+        for table in (told, params):
             yield {path[2:]: value for path, value in table.items() if path[:2] == own}
-    for table in tables:
+    for table in (told, params):
         yield {path: value for path, value in table.items() if path[0] != _MEMBERS}
 
 

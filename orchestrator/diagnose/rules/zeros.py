@@ -58,7 +58,10 @@ def _zeros(case: Case, each: Series, printed: Sequence[Quote]) -> list[int]:
         return []
     planned, warmup = case.record.planned_steps, case.thresholds.warmup
     if planned is not None:
-        low, high = max(warmup * planned, curve.steps[places[0]]), (1 - warmup) * planned
+        low, high = (
+            max(min(warmup * planned, _SPAN), curve.steps[places[0]]),
+            (1 - warmup) * planned,
+        )
         inside = [at for at in zero if low < curve.steps[at] < high]
         return inside if _in_a_row(places, inside) else []
     if len(zero) == len(places):
