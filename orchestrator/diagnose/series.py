@@ -54,8 +54,9 @@ EVAL_WORDS = frozenset(
 )
 # The surest name of a loss first: the others beside it are its terms.
 LOSS_NAMES = _words(
-    "loss total_loss loss_total objective lm_loss nll nll_loss cross_entropy cross_entropy_loss "
-    "ce_loss ce xent xent_loss mse_loss mse recon_loss elbo_loss"
+    "loss loss_step total_loss loss_total objective lm_loss nll nll_loss cross_entropy "
+    "cross_entropy_loss "
+    "ce_loss ce xent xent_loss mse_loss mse recon_loss elbo_loss loss_epoch"
 )
 NAMES: Mapping[Measure, tuple[str, ...]] = {
     Measure.PERPLEXITY: _words("ppl perplexity bits_per_byte bpb bpc bits_per_char"),
@@ -213,10 +214,11 @@ def newest(curve: Curve) -> tuple[int, ...]:
     steps = curve.steps
     if all(a <= b for a, b in pairwise(steps)):
         return tuple(range(len(steps)))
-    kept, bound = [], float("inf")
-    for place in range(len(steps) - 1, -1, -1):
-        if steps[place] <= bound:
-            bound = steps[place]
+    kept = [len(steps) - 1]
+    for place in range(len(steps) - 2, -1, -1):
+        bound = steps[kept[-1]]
+        again = steps[place] == bound and kept[-1] == place + 1  # logged twice, not taken back
+        if steps[place] < bound or again:
             kept.append(place)
     return tuple(reversed(kept))
 

@@ -1,5 +1,6 @@
 """Levels, noise and excursions of a curve, by medians: a few wild points change nothing."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -7,7 +8,7 @@ from statistics import median
 _SIGMA = 1.4826  # of a normal distribution, over its median absolute deviation
 _MEDIAN_ERROR = 1.2533  # standard error of a median, over that of a mean
 _WINDOW, _STRIDE, _HISTORY = 100, 25, 30  # points
-_SUSTAINED = 3  # points above: one alone is the noise of a small batch
+_IN_A_ROW = 3  # points: one alone is the noise of a small batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +27,14 @@ class Excursion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """How far a stretch has moved from its first third to its last; `error` of that, one sigma."""
+    """How far a stretch has moved from its first third to its last.
+
+    `noise` is what that may come to (three standard errors) where nothing moves.
+    """
 
     first: float
     last: float
-    error: float
+    noise: float
 
     @property
     def change(self) -> float:
@@ -40,7 +44,7 @@ class Drift:
     def __str__(self) -> str:
         return (
             f"{self.first:.4g} → {self.last:.4g} = {self.change:+.2g}, where noise alone gives "
-            f"± {2 * self.error:.2g}"
+            f"± {self.noise:.2g}"
         )
 
 
@@ -55,8 +59,8 @@ def drift_of(values: Sequence[float]) -> Drift:
     third = max(1, len(values) // 3)
     first, last = values[:third], values[-third:]
     noise = max(noise_of(first), noise_of(last))
-    error = _MEDIAN_ERROR * noise * float((2 / third) ** 0.5)
-    return Drift(first=median(first), last=median(last), error=error)
+    noise *= 3 * _MEDIAN_ERROR * math.sqrt(2 / third)
+    return Drift(first=median(first), last=median(last), noise=noise)
 
 
 def block_medians(values: Sequence[float], size: int) -> list[float]:
@@ -66,32 +70,32 @@ def block_medians(values: Sequence[float], size: int) -> list[float]:
 
 
 def excursions(values: Sequence[float], sigmas: float) -> Iterator[Excursion]:
-    """Stretches of three points or more, far above the window before them.
+    """Stretches that begin with three points in a row above the window before them.
 
-    Far means more than `sigmas` robust standard deviations above its median, and three times as
-    far as its highest point: noise with a heavy tail shows in that.
+    Above means by more than `sigmas` robust standard deviations over its median and higher than
+    all of it, and for the first point three times as far as that: noise with a heavy tail shows
+    in the window. It is over where three points in a row are within three standard deviations.
     """
     at = _HISTORY
     while at < len(values):
         past = values[max(0, at - _WINDOW) : at]
-        chunk = values[at : at + _STRIDE]
+        stop = min(at + _STRIDE, len(values))
         highest = max(past)
-        if max(chunk) <= highest:
-            at += len(chunk)
+        if max(values[at:stop]) <= highest:
+            at = stop
             continue
         level, noise = median(past), noise_of(past)
         usual = max(highest, level + sigmas * noise)
         far = max(usual, level + 3 * (highest - level))
-        begin = next((at + n for n, value in enumerate(chunk) if value > far), None)
+        above = (n for n in range(at, stop) if values[n] > far)
+        begin = next((n for n in above if min(values[n : n + _IN_A_ROW]) > usual), None)
         if begin is None:
-            at += len(chunk)
+            at = stop
             continue
-        end = _calm_again(values, begin, usual)
-        stop = len(values) if end is None else end
-        if stop - begin >= _SUSTAINED:
-            top = max(range(begin, stop), key=lambda place: values[place])
-            yield Excursion(begin=begin, end=end, top=top, level=level, noise=noise)
-        at = stop if end is not None else len(values)
+        end = _calm_again(values, begin, level + 3 * noise)
+        at = len(values) if end is None else end
+        top = max(range(begin, at), key=lambda place: values[place])
+        yield Excursion(begin=begin, end=end, top=top, level=level, noise=noise)
 
 
 def _calm_again(values: Sequence[float], begin: int, usual: float) -> int | None:
@@ -99,6 +103,6 @@ def _calm_again(values: Sequence[float], begin: int, usual: float) -> int | None
     calm = 0
     for place in range(begin, len(values)):
         calm = calm + 1 if values[place] <= usual else 0
-        if calm == _SUSTAINED:
-            return place - _SUSTAINED + 1
+        if calm == _IN_A_ROW:
+            return place - _IN_A_ROW + 1
     return None

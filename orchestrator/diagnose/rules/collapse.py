@@ -51,9 +51,10 @@ def _below_constant(case: Case, each: Series) -> Finding | None:
     missed = _missed(case, group)
     never = f"; recall near 0 in {len(missed)} of {len(group)} classes" if missed else ""
     word = "below" if lead < 0 else "no better than"
+    sure = bool(missed) or case.ended  # while it runs it may still learn
     return Finding(
         id="collapse",
-        severity=Severity.ERROR,
+        severity=Severity.ERROR if sure else Severity.WARN,
         subject=each.name.series,
         title=f"{each.name.series} {value / scale:.2%} is {word} the {chance:.2%} of a constant "
         "predictor",

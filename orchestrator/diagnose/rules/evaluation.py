@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -24,6 +26,7 @@ from orchestrator.domain.series import origin_of
 _JUDGED = (Measure.LOSS, Measure.TERM, Measure.PERPLEXITY, Measure.ACCURACY, Measure.EXACT)
 _LOSSES = (Measure.LOSS, Measure.TERM, Measure.PERPLEXITY)
 _SURE, _COARSE = 6.0, 4.0  # digits that agree: a coincidence is out of the question; is unlikely
+_EXAMPLES = 20_000  # of an evaluation, below which a share comes again by chance
 _NEAR = 20  # points of the training loss before an evaluation
 _QUOTED = 4
 
@@ -44,18 +47,20 @@ def frozen(case: Case) -> Iterator[Finding]:
 
 
 def _frozen(case: Case, group: Sequence[Series]) -> Finding | None:
-    losses = [each for each in group if each.name.measure in _LOSSES]
     runs = {each.name.series: _last_run(each.curve) for each in group}
     times = min(len(run) for run in runs.values())
-    if not losses or times < 2 or any(_is_repeated(case, each) for each in losses):
-        return None
-    digits = {each.name.series: _digits(each.curve.values[-1]) for each in group}
     ever = all(len(runs[each.name.series]) == len(newest(each.curve)) for each in group)
-    best = max(digits[each.name.series] for each in losses)
-    sure = best >= _SURE or (ever and times >= 3 and best >= _COARSE)
+    losses = [each for each in group if each.name.measure in _LOSSES]
+    if times < 2 or any(_is_repeated(case, each) for each in group):
+        return None
+    digits = max(map(_digits, map(_value, losses or group)))
+    if losses:
+        sure = digits >= _SURE or (ever and times >= 3 and digits >= _COARSE)
+    else:  # shares of few examples come again by chance
+        sure = digits >= _SURE and times >= 3 and not all(_is_of_few(_value(e)) for e in group)
     if not sure:
         return None
-    main = max(losses, key=lambda each: (each.name.measure is Measure.LOSS, _value(each)))
+    main = max(losses or group, key=lambda each: (each.name.measure is Measure.LOSS, _value(each)))
     curve, run = main.curve, runs[main.name.series]
     first, last = curve.steps[run[0]], curve.steps[run[-1]]
     word, also = main.name.side_word, [each for each in group if each is not main]
@@ -70,11 +75,12 @@ def _frozen(case: Case, group: Sequence[Series]) -> Finding | None:
             *(each.curve.quote(len(each.curve) - 1) for each in also[:_QUOTED]),
         ),
         arithmetic=f"{times} values, difference 0, over {last - first:,} steps; "
-        f"{len(group)} of {len(group)} series of {word} stand still",
+        f"all {len(group)} series of {word} stand still",
         meaning="The evaluation does not see the training: stale or copied weights, an average "
-        "that hardly moves, a cached result, or weights that are not updated.",
-        action="Hash the weights that the evaluation uses before and after a step; check EMA decay, "
-        "the learning rate, and what evaluation loads or caches.",
+        "that hardly moves, a cached result, weights that are not updated, or one answer to "
+        "everything.",
+        action="Hash the weights that the evaluation uses before and after a step; check the EMA "
+        "decay, the learning rate, and what evaluation loads or caches.",
         retry=False,
     )
 
@@ -109,10 +115,16 @@ def _digits(value: float) -> float:
     return min(float(len(decimal)), abs(numerator).bit_length() * math.log10(2))
 
 
+def _is_of_few(share: float) -> bool:
+    """Whether it may be the share of a few thousand examples."""
+    nearest = float(Fraction(share).limit_denominator(_EXAMPLES))
+    return abs(nearest - share) < 1e-12 or _digits(share) < 8
+
+
 def _is_repeated(case: Case, each: Series) -> bool:
     """Whether a value is logged again and again until the next evaluation has another."""
     run, points = len(_last_run(each.curve)), len(newest(each.curve))
-    changes = sum(a != b for a, b in zip(each.curve.values, each.curve.values[1:], strict=False))
+    changes = sum(a != b for a, b in pairwise(each.curve.values))
     if changes and points > 3 * (changes + 1) and run < points / 2:
         return True
     beside = [loss.curve for loss in training_losses(case) if loss.name.member == each.name.member]
@@ -168,7 +180,7 @@ def _gap(case: Case, training: Series, each: Series) -> Finding | None:
         meaning="So large a gap before anything could be learned by heart says that the two losses "
         "are not the same sum.",
         action="Before calling it overfitting: evaluate a training batch with the evaluator, and "
-        "compare normalisation, reduction (mean or sum), top-k subset and the terms counted.",
+        "compare normalisation, reduction (mean or sum), top-k subset and terms.",
         retry=False,
     )
 
@@ -211,7 +223,7 @@ def _overfitting(
         id="overfitting",
         severity=Severity.INFO,
         subject=each.name.series,
-        title=f"{each.name.series} was best at step {curve.steps[best]:,}: {low:.4g}, now {now:.4g}",
+        title=f"{each.name.series} was best at step {curve.steps[best]:,}: {low:.4g}",
         evidence=(
             curve.quote(best),
             curve.quote(len(curve) - 1),
@@ -247,15 +259,15 @@ def pooled_votes(case: Case) -> Iterator[Finding]:
         return
     shown = [each.curve.quote(len(each.curve) - 1) for each in scores[:_QUOTED]]
     subject = scores[0].name.series if scores else ""
+    count = f"{len(newest(scores[0].curve))} evaluations" if scores else f"{len(told)} lines"
     yield Finding(
         id="pooled-votes",
         severity=Severity.WARN,
         subject=subject,
         title=f"{subject or 'pass@k'} counts votes of several checkpoints, not of one",
         evidence=(*told, *shown),
-        arithmetic="a score at step N from the votes of all checkpoints up to N: an ensemble of "
-        + (f"{len(newest(scores[0].curve))}" if scores else "several"),
-        meaning="The number is not what the weights of that step reach, and may grow without them.",
+        arithmetic=f"{count}: the score at step N counts the votes of all checkpoints up to N",
+        meaning="An ensemble: not what the weights of that step reach; it may grow without them.",
         action="Clear the votes before each evaluation; report the pooled score under a name of "
         "its own (pooled/pass@1).",
     )

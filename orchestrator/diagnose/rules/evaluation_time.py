@@ -2,6 +2,8 @@
 
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
 
 from orchestrator.diagnose.case import Case
 from orchestrator.diagnose.series import EVAL_WORDS, training_losses
@@ -23,6 +25,13 @@ class _Share:
     steps: int
 
     @property
+    def interval(self) -> float:
+        """Steps from one to the next."""
+        at = [event.at.step for event in self.phases]
+        apart = [b - a for a, b in pairwise(at) if b > a]
+        return median(apart) if apart else self.steps / len(at)
+
+    @property
     def share(self) -> float:
         return self.evaluating / (self.evaluating + self.training)
 
@@ -33,18 +42,18 @@ def dominates(case: Case) -> Iterator[Finding]:
     limit = case.thresholds.eval_share
     if measured is None or measured.evaluating < _WORTH or measured.share <= limit:
         return
-    count = len(measured.phases)
-    each, between = measured.evaluating / count, measured.training / count
-    interval, step = measured.steps / count, measured.training / measured.steps
+    each, step = measured.evaluating / len(measured.phases), measured.training / measured.steps
+    between = measured.interval * step
     apart = each * (1 - limit) / (limit * step)
     affordable = between * limit / (1 - limit)
     yield Finding(
         id="evaluation-dominates",
         severity=Severity.WARN,
-        title=f"Evaluation takes {measured.share:.1%} of the time: {_time(each)} after every "
-        f"{interval:,.0f} steps of {_time(step)}",
+        title=f"Evaluation takes {measured.share:.1%} of the time: {_time(each)} after each "
+        f"{measured.interval:,.0f} steps of {_time(step)}",
         evidence=tuple(_quote(event) for event in measured.phases[:3]),
-        arithmetic=f"{_time(each)} / ({_time(each)} + {_time(between)}) = {measured.share:.1%}",
+        arithmetic=f"{_time(each)} / ({_time(each)} + {_time(between)}) = "
+        f"{each / (each + between):.1%}",
         meaning="Most of what the hardware does here trains nothing.",
         action=f"Evaluate every {_round(apart):,} steps, or on a subset of 1/"
         f"{_round(each / affordable):,} of the examples ({_time(affordable)}), for {limit:.0%} of "

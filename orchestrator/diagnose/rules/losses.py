@@ -17,7 +17,7 @@ from orchestrator.diagnose.trend import Excursion, block_medians, drift_of, excu
 from orchestrator.domain.finding import Finding, Severity
 
 _START, _BLOCK, _FEW = 20, 20, 60  # points: of the start, of a level, to judge a course
-_BRIEF = 50  # points within which a jump is over, if it was no change of the task
+_BRIEF = 20  # points within which a jump is over; a harder task takes longer to learn
 
 
 def jumps(case: Case) -> Iterator[Finding]:
@@ -58,7 +58,7 @@ def _stays(behind: Sequence[float], level: float, start: float) -> bool:
     if len(behind) < _START:
         return False
     drift = drift_of(behind)
-    falls = drift.change < -2 * drift.error and drift.change < -0.02 * (drift.first - level)
+    falls = drift.change < -drift.noise and drift.change < -0.02 * (drift.first - level)
     return not falls and _is_loss_of_progress(drift.last, level, start)
 
 

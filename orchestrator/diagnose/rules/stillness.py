@@ -20,6 +20,7 @@ from orchestrator.domain.criterion import State
 from orchestrator.domain.finding import Finding, Severity
 
 _START = 20  # points
+_SAME = 0.01  # of a level, within which another is the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ def _at_random(case: Case, course: _Course) -> Finding | None:
         return None
     level = median(values[-len(values) // 3 :])
     for chance, words in _chances(case, course.series):
-        if chance > 0 and abs(level - chance) <= 0.01 * chance:
+        if chance > 0 and abs(level - chance) <= _SAME * chance:
             sum_of = f"{words} = {chance:.2f}; the loss is {level:.4g}, {level / chance - 1:+.1%}"
             title = f"{name} is still {level:.4g}, which is what guessing gives"
             return _not_learning(course, Severity.ERROR, title, sum_of)
@@ -91,8 +92,9 @@ def _at_start(case: Case, course: _Course) -> Finding | None:
     values, start = course.values, course.start
     if len(values) < case.thresholds.plateau:
         return None
-    drift, size = drift_of(values), 0.01 * abs(start)
-    if abs(drift.change) > min(2 * drift.error, size) or abs(drift.last - start) > size:
+    drift, size = drift_of(values), _SAME * abs(start)
+    moved = abs(drift.change) > max(drift.noise, size / 5)
+    if moved or max(abs(drift.change), abs(drift.last - start)) > size:
         return None
     name = course.series.name.series
     title = f"{name} has not left its start: {start:.4g}, now {drift.last:.4g}"
@@ -123,7 +125,7 @@ def _flat(case: Case, course: _Course) -> Finding | None:
         return None
     drift = drift_of(values[-count:])
     progress = abs(course.start - drift.last)
-    if abs(drift.change) > max(2 * drift.error, 0.002 * progress):
+    if abs(drift.change) > max(drift.noise, 0.002 * progress):
         return None
     curve, name = course.series.curve, course.series.name.series
     return Finding(
