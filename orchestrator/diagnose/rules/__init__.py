@@ -3,7 +3,25 @@
 from collections.abc import Callable, Iterator
 
 from orchestrator.diagnose.case import Case
-from orchestrator.diagnose.rules import disk, growth, machine, memory, processes, ranks
+from orchestrator.diagnose.rules import (
+    claims,
+    collapse,
+    components,
+    disk,
+    evaluation,
+    evaluation_time,
+    finite,
+    growth,
+    losses,
+    lost_time,
+    machine,
+    memory,
+    processes,
+    ranks,
+    schedule,
+    stillness,
+    zeros,
+)
 from orchestrator.domain.finding import Finding
 
 RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
@@ -30,4 +48,26 @@ RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     processes.time_limit,
     processes.no_checkpoint,
     processes.killed_unexplained,
+    schedule.scheduler_accumulation,
+    schedule.schedule_off,
+    schedule.ema_horizon,
+    components.component_imbalance,
+    components.unnamed_residual,
+    claims.speed_counts_skipped,
+    claims.contradiction,
+    lost_time.input_bound,
+    lost_time.crash_before_save,
+    lost_time.noticed_late,
+    finite.non_finite,
+    finite.hidden_nan,
+    losses.jumps,
+    zeros.rate_zero,
+    zeros.gradient_zero,
+    stillness.stillness,
+    evaluation.frozen,
+    evaluation.gap,
+    evaluation.overfitting,
+    evaluation.pooled_votes,
+    evaluation_time.dominates,
+    collapse.collapse,
 )

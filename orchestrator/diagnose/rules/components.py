@@ -1,7 +1,7 @@
 """Terms of a loss: whether their shares are what their weights ask, and whether they explain it."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.diagnose.case import Case
@@ -34,31 +34,41 @@ class _Parts:
 
 def component_imbalance(case: Case) -> Iterator[Finding]:
     """A term that is far more or far less of the loss than its declared weight asks."""
-    for loss in _losses(case):
-        declared = _shares(weights(case, loss.name.member))
-        looks = _looks(case, loss)
-        if len(declared) < 2 or not looks:
-            continue
-        if all(_unbalanced(parts, declared, case.thresholds.component) for parts in looks):
+    series = all_series(case)
+    for loss, told in _losses(case, series):
+        declared = _shares(told)
+        looks = _looks(loss, told, series) if len(declared) > 1 else []
+        if looks and all(
+            _unbalanced(parts, declared, case.thresholds.component) for parts in looks
+        ):
             yield _imbalance(loss, looks[-1], declared)
-    yield from _drowned(case)
+    yield from _drowned(case, series)
 
 
 def unnamed_residual(case: Case) -> Iterator[Finding]:
     """A part of the loss that is in no named term."""
-    for loss in _losses(case):
-        looks = _looks(case, loss)
-        declared = {t for t, w in weights(case, loss.name.member).items() if w.value > 0}
-        if not looks or not declared or declared - set(looks[-1].terms):
+    series = all_series(case)
+    for loss, told in _losses(case, series):
+        declared = {term for term, weight in told.items() if weight.value > 0}
+        looks = _looks(loss, told, series) if declared else []
+        if not looks or declared - set(looks[-1].terms):
             continue  # without all weights nobody knows what the terms should add up to
         limit = case.thresholds.residual
         if all(each.total - each.named > limit * each.total for each in looks):
             yield _residual(loss, looks[-1], limit)
 
 
-def _losses(case: Case) -> list[Series]:
-    """The totals: of training and of evaluation, of each member."""
-    return [s for s in all_series(case) if s.name.measure is Measure.LOSS]
+def _losses(case: Case, series: Sequence[Series]) -> Iterator[tuple[Series, dict[str, Setting]]]:
+    """The totals of training and of evaluation, of each member, with the weights declared."""
+    known: dict[str, dict[str, Setting]] = {}
+    for each in series:
+        if each.name.measure is not Measure.LOSS:
+            continue
+        member = each.name.member
+        told = known[member] = known[member] if member in known else weights(case, member)
+        *groups, last = _words(each)
+        if _plain(last) not in told and not set(groups) & {*_RAW, *_SCALED, *_OTHER_KINDS}:
+            yield each, told
 
 
 def _shares(told: Mapping[str, Setting]) -> dict[str, float]:
@@ -67,10 +77,9 @@ def _shares(told: Mapping[str, Setting]) -> dict[str, float]:
     return {term: each.value / whole for term, each in told.items() if each.value > 0}
 
 
-def _looks(case: Case, loss: Series) -> list[_Parts]:
+def _looks(loss: Series, told: Mapping[str, Setting], series: Sequence[Series]) -> list[_Parts]:
     """The loss and its terms at the newest steps at which all were logged, in order."""
-    told = weights(case, loss.name.member)
-    found = _terms(case, loss, told)
+    found = _terms(loss, told, series)
     if not found or any(kind in _RAW and term not in told for term, (_, kind) in found.items()):
         return []  # what a term is times an unknown weight is unknown
     totals = {loss.curve.steps[at]: at for at in newest(loss.curve)}
@@ -91,10 +100,12 @@ def _looks(case: Case, loss: Series) -> list[_Parts]:
     return looks
 
 
-def _terms(case: Case, loss: Series, told: Mapping[str, Setting]) -> dict[str, tuple[Series, str]]:
+def _terms(
+    loss: Series, told: Mapping[str, Setting], series: Sequence[Series]
+) -> dict[str, tuple[Series, str]]:
     """Series of the terms beside a loss by name, with the group they stand in (`raw`, or none)."""
     found: dict[str, tuple[Series, str]] = {}
-    for each in all_series(case):
+    for each in series:
         name = each.name
         same = name.member == loss.name.member and name.side_word == loss.name.side_word
         if not same or each.name.series == loss.name.series:
@@ -109,7 +120,7 @@ def _terms(case: Case, loss: Series, told: Mapping[str, Setting]) -> dict[str, t
 
 def _term(each: Series, told: Mapping[str, Setting]) -> tuple[str, str]:
     """The term that a series holds and the group it stands in; empty if it is none."""
-    words = [word.removesuffix("_loss").removeprefix("loss_") for word in _words(each)]
+    words = [_plain(word) for word in _words(each)]
     kind = next((word for word in words[:-1] if word in (*_RAW, *_SCALED)), "")
     if not words or any(word in _OTHER_KINDS for word in words[:-1]):
         return "", ""
@@ -120,6 +131,10 @@ def _term(each: Series, told: Mapping[str, Setting]) -> tuple[str, str]:
 
 def _words(each: Series) -> list[str]:
     return each.name.series.lower().replace("-", "_").split("/")
+
+
+def _plain(word: str) -> str:
+    return word.removesuffix("_loss").removeprefix("loss_")
 
 
 def _as_counted(
@@ -152,15 +167,15 @@ def _unbalanced(parts: _Parts, declared: Mapping[str, float], factor: float) -> 
 
 
 def _imbalance(loss: Series, parts: _Parts, declared: Mapping[str, float]) -> Finding:
-    rows, ratios = [], {}
+    rows, off = [], {}
     for term, value in parts.terms.items():
         share = value / parts.total
         row = f"{term} {value:.4g} ÷ {parts.total:.4g} = {share:.1%}"
         if term in declared:
-            ratios[term] = share / declared[term]
-            row += f" where {declared[term]:.0%} is declared ({ratios[term]:.2g} ×)"
+            off[term] = abs(share - declared[term])
+            row += f" where {declared[term]:.0%} is declared ({share / declared[term]:.2g} ×)"
         rows.append(row)
-    worst = max(ratios, key=lambda t: abs(math.log(max(ratios[t], 1e-9))) * (declared[t] >= 0.1))
+    worst = max(off, key=off.__getitem__)
     share = parts.terms[worst] / parts.total
     return Finding(
         id="component-imbalance",
@@ -193,7 +208,7 @@ def _residual(loss: Series, parts: _Parts, limit: float) -> Finding:
     )
 
 
-def _drowned(case: Case) -> Iterator[Finding]:
+def _drowned(case: Case, series: Sequence[Series]) -> Iterator[Finding]:
     """A task loss that cannot matter, where no term is logged: ln C is what guessing costs.
 
     A mean cross-entropy over C classes above ln C is worse than a guess; so that much of the total
@@ -204,12 +219,12 @@ def _drowned(case: Case) -> Iterator[Finding]:
     declared = _shares(told)
     if classes is None or classes.value < 2 or task not in declared or len(declared) < 2:
         return
-    for loss in _losses(case):
+    for loss, _ in _losses(case, series):
         places = newest(loss.curve)[-_LOOKS:]
         totals = [loss.curve.values[at] for at in places]
         most = told[task].value * math.log(classes.value)
         limit = most * case.thresholds.component / declared[task]
-        if loss.name.side is not Side.TRAIN or loss.name.member or _terms(case, loss, told):
+        if loss.name.side is not Side.TRAIN or loss.name.member or _terms(loss, told, series):
             continue
         if totals and all(math.isfinite(total) and total > limit for total in totals):
             yield _drowned_in(loss, told[task], classes, declared[task])
