@@ -62,11 +62,12 @@ class _Pace:
 
 def speed_counts_skipped(case: Case) -> Iterator[Finding]:
     """A speed that was told, and that logged steps never reached."""
-    pace = _pace(case)
+    speeds = (*_told_speeds(case), *_bar_speeds(case))
+    pace = _pace(case) if speeds else None
     if pace is None:
         return
     batches = accumulation(case)
-    for quote, text, told in (*_told_speeds(case), *_bar_speeds(case)):
+    for quote, text, told in speeds:
         ratio = told / (pace.rate * batches)
         if ratio <= case.thresholds.speed:
             continue
