@@ -192,6 +192,7 @@ def _plan(
         metrics=experiment.metrics,
         track=experiment.track,
         findings=experiment.findings,
+        rehearse=experiment.rehearse,
         criteria=criteria_of(document, said_by(experiment.criteria)),
         planned_steps=planned_steps(experiment),
         stop_when=experiment.stop.when,
