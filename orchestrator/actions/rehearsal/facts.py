@@ -22,9 +22,7 @@ _TAIL = 1 << 19  # bytes of the log in which the cause of a failure is looked fo
 _EVENT = "rehearsal"
 
 
-def facts_of(
-    execution: Execution, name: str, *, leftovers: tuple[str, ...] = ()
-) -> StageFacts:
+def facts_of(execution: Execution, name: str, *, leftovers: tuple[str, ...] = ()) -> StageFacts:
     """The facts of an execution that has ended; every byte of its checkpoints is read.
 
     `name` is that of the stage in the rehearsal: the folder of one may hold two of them.
@@ -163,15 +161,15 @@ def _memory(told: Iterable[Event]) -> Iterator[PhaseMemory]:
         if event.data.get("state") == "memory"
     }
     for event in largest.values():
-            yield PhaseMemory(
-                phase=str(event.data.get("phase")),
-                device=str(event.data.get("device")),
-                rank=_rank_of(event.at.source),
-                allocated=_whole(event.data, "allocated"),
-                reserved=_whole(event.data, "reserved"),
-                used=_whole(event.data, "used"),
-                total=_whole(event.data, "total"),
-            )
+        yield PhaseMemory(
+            phase=str(event.data.get("phase")),
+            device=str(event.data.get("device")),
+            rank=_rank_of(event.at.source),
+            allocated=_whole(event.data, "allocated"),
+            reserved=_whole(event.data, "reserved"),
+            used=_whole(event.data, "used"),
+            total=_whole(event.data, "total"),
+        )
 
 
 def _own_checkpoints(execution: Execution) -> list[Checkpoint]:
@@ -191,9 +189,9 @@ def _saved(execution: Execution, spans: tuple[PhaseSpan, ...]) -> Iterator[Saved
 def _took(sealed: float, spans: tuple[PhaseSpan, ...]) -> float | None:
     """How long the phase took in which a checkpoint was sealed."""
     for span in spans:
-        if span.phase == "checkpoint" and span.seconds is not None:
-            if span.began <= sealed <= span.began + span.seconds:
-                return span.seconds
+        took = span.seconds
+        if span.phase == "checkpoint" and took is not None and 0 <= sealed - span.began <= took:
+            return took
     return None
 
 
@@ -216,14 +214,14 @@ def _error(execution: Execution) -> Quote | None:
     ended = execution.exit
     if ended is None or ended.code == 0 or execution.ended_by is not None:
         return None
-    finished = [event for event in execution.events if event.name == "finish"]
+    finished = [event.data for event in execution.events if event.name == "finish"]
     ending = Ending(
         exit=ended,
         outcome=Outcome.FAILED,
         why=ended.error or "",
         log=tail(execution.attempt.log, _TAIL),
         phase=execution.phase,
-        finished=tuple(Finish(code=e.data.get("code"), error=e.data.get("error")) for e in finished),
+        finished=tuple(Finish(code=d.get("code"), error=d.get("error")) for d in finished),
     )
     source = execution.attempt.log.relative_to(execution.stage.scene.workspace.root)
     return Quote(source=str(source), text=redact(name_cause(ending).evidence))

@@ -55,9 +55,7 @@ def _lease(record: RunRecord) -> Leased:
             holder = f"the rehearsal of {ticket} by {getpass.getuser()} in {record.cwd}"
             pool.leases.sign(offer.locks[uuid], holder)
         # Whoever leases must wait while the offer is open: our own descriptors outlast it.
-        return Leased(
-            gpus=tuple(chosen), locks=tuple(os.dup(offer.locks[uuid]) for uuid in chosen)
-        )
+        return Leased(gpus=tuple(chosen), locks=tuple(os.dup(offer.locks[uuid]) for uuid in chosen))
 
 
 def _free(record: RunRecord, offer: Offer) -> list[str]:
