@@ -70,6 +70,7 @@ def plan_run(
         metrics=experiment.metrics,
         track=experiment.track,
         findings=experiment.findings,
+        rehearse=experiment.rehearse,
         criteria=criteria_of(document, said_by(experiment.criteria)),
         planned_steps=planned_steps(experiment),
         stop_when=experiment.stop.when,
