@@ -32,12 +32,12 @@ def facts_of(execution: Execution, name: str, *, leftovers: tuple[str, ...] = ()
     spans = tuple(_spans(execution.events, points))
     counts = _last(told, "counts")
     subset = _last(told, "subset")
-    log = execution.attempt.log
+    root = execution.stage.scene.workspace.root
     return StageFacts(
         name=name,
         phase=execution.phase,
-        folder=str(execution.stage.folder.path),
-        log=str(log.relative_to(execution.stage.scene.workspace.root)),
+        folder=str(execution.stage.folder.path.relative_to(root)),
+        log=str(execution.attempt.log.relative_to(root)),
         asked=_last(told, "asked") is not None,
         ended_by=execution.ended_by,
         exit=execution.exit,

@@ -58,11 +58,12 @@ class Performance:
         execution = stage.start(Phase.TRAIN, steps=ENDLESS)
         if execution.wait(lambda: _beyond_checkpoint(execution)):
             execution.end("kill")
-        yield self._told(execution, "killed", before)
         first = _first_checkpoint(execution)
+        if first is not None:
+            forget_after(stage.folder, first)
+        yield self._told(execution, "killed", before)
         if first is None:
             return
-        forget_after(stage.folder, first)
         before = look_before(self._scene.gpus)
         again = stage.start(Phase.TRAIN)
         again.finish()
