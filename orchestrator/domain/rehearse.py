@@ -10,7 +10,7 @@ from orchestrator.domain.strict import STRICT
 class Rehearse:
     """[rehearse]. `above` is the estimated length of a run from which on a start rehearses first.
 
-    `estimate` is that length, where neither a limit, a budget nor an earlier run tells it.
+    `estimate` is that length; without it an earlier run, a limit or a budget tells it.
     `steps`, `every` and `examples` are what the programs are asked for; `tolerance` is relative,
     between losses after a resume and those of the uninterrupted control; `budget` is the most that
     one step of the rehearsal may take. `eval_every` and `checkpoint_every` are those of the real
