@@ -19,16 +19,14 @@ MARKS = {
     StepState.PASSED: "✔",
     StepState.WARNED: "!",
     StepState.FAILED: "✘",
-    StepState.SKIPPED: "–",
+    StepState.SKIPPED: "·",
 }
 
 
 def verdict_words(result: Rehearsal) -> str:
     """The result in one line: what passed, what failed, what could not be rehearsed."""
     states = [step.state for step in result.steps]
-    counts = ", ".join(
-        f"{states.count(state)} {state}" for state in StepState if state in states
-    )
+    counts = ", ".join(f"{states.count(state)} {state}" for state in StepState if state in states)
     if result.failed:
         first = result.failed[0]
         return f"failed at step {first.number} ({first.name}): {counts}"

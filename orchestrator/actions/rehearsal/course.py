@@ -1,9 +1,9 @@
 """The order of a rehearsal: which stage gives which steps, and what a failure makes idle."""
 
-import time
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
+from orchestrator.actions.rehearsal.diagnosing import findings_of, weighed
 from orchestrator.actions.rehearsal.performing import Performance
 from orchestrator.domain.rehearsal import Plan, RehearsalStep, StageFacts, StepState
 from orchestrator.domain.run import Phase, RunRecord
@@ -16,10 +16,14 @@ from orchestrator.rehearsal.checks import (
     check_termination,
     check_training,
     check_validation,
-    not_asked,
     skipped,
 )
+from orchestrator.rehearsal.checks.steps import not_asked
 
+if TYPE_CHECKING:
+    from orchestrator.domain.finding import Finding
+
+_SAVING = 4
 _NO_EVALUATOR = "the spec has no [evaluate]"
 
 
@@ -34,11 +38,12 @@ class Listener(Protocol):
 
 
 class Course:
-    """One pass through the steps 1 to 8; `steps` and `stages` grow as it goes."""
+    """One pass through the steps 1 to 8; `steps`, `stages` and `findings` grow as it goes."""
 
     def __init__(self, performance: Performance, plan: Plan, listener: Listener) -> None:
         self.steps: list[RehearsalStep] = []
         self.stages: list[StageFacts] = []
+        self.findings: tuple[Finding, ...] = ()
         self._performance = performance
         self._plan = plan
         self._listener = listener
@@ -59,26 +64,45 @@ class Course:
         """Perform what can be performed."""
         evaluates = any(command.phase is Phase.EVAL for command in record.commands)
         control = self._perform("training, validation, checkpoints", self._performance.control)
-        self.take(check_training(control, self._plan))
-        self.take(check_validation(control, self._plan))
-        saved = self.take(check_checkpoint(control, self._plan, free_disk))
+        self.findings = findings_of(self._performance.control_stage)
+        self._judge(control, free_disk)
+        idle = self._idle(control)
         if not control.asked:
             self._ignored()
-        elif self._stands("training", saved):
-            evaluate = self._evaluate(evaluates=evaluates)
-            self._resume(control)
-            self._terminate()
-            self._alone(evaluate)
+        elif idle is not None:
+            self.skip((3, 5, 6, 7), idle)
+        else:
+            self._go_on(control, evaluates=evaluates)
         self.take(check_teardown(self.stages, self._plan))
 
-    def _stands(self, what: str, saved: RehearsalStep) -> bool:
-        """Whether there is anything to go on with after the control."""
-        failed = next((step for step in self.steps if step.state is StepState.FAILED), None)
-        if failed is None and saved.state is not StepState.SKIPPED:
-            return True
-        because = f"step {failed.number} failed" if failed else f"no checkpoint of the {what}"
-        self.skip((3, 5, 6, 7), because)
-        return False
+    def _judge(self, control: StageFacts, free_disk: int | None) -> None:
+        """The steps that the control shows; an error that none of them sees fails the training."""
+        training = check_training(control, self._plan)
+        validation = check_validation(control, self._plan)
+        saving = check_checkpoint(control, self._plan, free_disk)
+        if StepState.FAILED not in {training.state, validation.state, saving.state}:
+            training = weighed(training, self.findings)
+        for step in (training, validation, saving):
+            self.take(step)
+
+    def _idle(self, control: StageFacts) -> str | None:
+        """Why nothing can be performed after the control: each stage would end as it did."""
+        failed = {step.number for step in self.steps if step.state is StepState.FAILED}
+        ended_well = control.exit is not None and control.exit.code == 0
+        if 1 in failed or (failed and not ended_well):
+            return f"step {min(failed)} failed"
+        return None
+
+    def _go_on(self, control: StageFacts, *, evaluates: bool) -> None:
+        saving = next(step for step in self.steps if step.number == _SAVING)
+        if saving.state in {StepState.FAILED, StepState.SKIPPED}:
+            self.skip((3, 5, 7), f"step {_SAVING} {saving.state}")
+            self._terminate()
+            return
+        evaluate = self._evaluate(evaluates=evaluates)
+        self._resume(control)
+        self._terminate()
+        self._alone(evaluate)
 
     def _ignored(self) -> None:
         for number in (3, 5, 6, 7):

@@ -31,9 +31,7 @@ print(json.dumps([platform.python_version(), found]))
 """
 
 
-def identity_of(
-    workspace: Workspace, record: RunRecord, gpus: GpuReading | None
-) -> RehearsalKey:
+def identity_of(workspace: Workspace, record: RunRecord, gpus: GpuReading | None) -> RehearsalKey:
     """The key of a rehearsal that would be made now; `gpus` None means that none are used."""
     return key_of(
         record,

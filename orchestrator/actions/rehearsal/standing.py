@@ -1,13 +1,16 @@
 """Whether an old rehearsal still tells of the run that would start now."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from orchestrator import tickets
 from orchestrator.actions.planning import experiment_path, plan_run, readable
 from orchestrator.actions.rehearsal.folders import Rehearsals
 from orchestrator.actions.rehearsal.identity import identity_of
 from orchestrator.actions.specs import checked_experiment
+from orchestrator.domain.hardware import GpuReading
 from orchestrator.domain.rehearsal import Rehearsal, RehearsalKey
 from orchestrator.domain.run import RunRecord
 from orchestrator.errors import InvalidFileError
@@ -23,10 +26,13 @@ class Standing:
     """The run that would start now, and the newest rehearsal of its ticket.
 
     `changed` says in words what is different since `result`; it holds while that is empty.
+    `mirror` is that section of the spec, `gpus` what the driver said of them.
     """
 
     record: RunRecord
     key: RehearsalKey
+    mirror: Mapping[str, Any]
+    gpus: GpuReading
     result: Rehearsal | None
     changed: tuple[str, ...]
 
@@ -56,10 +62,18 @@ def standing_of(workspace: Workspace, ticket: str, settings: tuple[str, ...]) ->
     spec = experiment_path(document.ticket)
     experiment = checked_experiment(workspace, spec, settings)
     record = plan_run(workspace, document, experiment, commit=False)
-    key = identity_of(workspace, record, Gpus(deadline=_DEADLINE).read())
+    gpus = Gpus(deadline=_DEADLINE).read()
+    key = identity_of(workspace, record, gpus)
     result = _newest(Rehearsals(workspace=workspace, ticket=document.ticket.id))
     changed = () if result is None else differences(result.key, key)
-    return Standing(record=record, key=key, result=result, changed=changed)
+    return Standing(
+        record=record,
+        key=key,
+        mirror=experiment.mirror,
+        gpus=gpus,
+        result=result,
+        changed=changed,
+    )
 
 
 def _newest(rehearsals: Rehearsals) -> Rehearsal | None:
