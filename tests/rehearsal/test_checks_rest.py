@@ -1,6 +1,7 @@
 """Steps 3, 6, 7 and 8: the evaluator, SIGTERM, the checkpoint alone, and what is left behind."""
 
 import pytest
+from rehearsal.facts import PLAN, ended, evaluation, quote, saved, stage, terminated
 
 from orchestrator.domain.rehearsal import StepState
 from orchestrator.rehearsal.checks import (
@@ -11,7 +12,6 @@ from orchestrator.rehearsal.checks import (
     check_termination,
     skipped,
 )
-from tests.rehearsal.facts import PLAN, ended, evaluation, quote, saved, stage, terminated
 
 PASSED, WARNED, FAILED = StepState.PASSED, StepState.WARNED, StepState.FAILED
 SKIPPED = StepState.SKIPPED

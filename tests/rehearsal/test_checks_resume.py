@@ -3,10 +3,7 @@
 from dataclasses import replace
 
 import pytest
-
-from orchestrator.domain.rehearsal import StepState
-from orchestrator.rehearsal.checks import check_resume
-from tests.rehearsal.facts import (
+from rehearsal.facts import (
     BATCHES,
     LOSSES,
     PLAN,
@@ -17,6 +14,9 @@ from tests.rehearsal.facts import (
     saved,
     stage,
 )
+
+from orchestrator.domain.rehearsal import StepState
+from orchestrator.rehearsal.checks import check_resume
 
 PASSED, WARNED, FAILED = StepState.PASSED, StepState.WARNED, StepState.FAILED
 SKIPPED = StepState.SKIPPED
