@@ -116,6 +116,8 @@ def test_a_healthy_control_passes_every_step():
             WARNED,
             "cuda:0: 78.0 GiB of 80.0 GiB at the peak: headroom of 2.5%",
         ),
+        ({"values": {"val/loss": {6: float("nan")}}}, PLAN, WARNED, "val/loss = nan at step 6"),
+        ({"values": {"retrieval/loss": {6: float("nan")}}}, PLAN, FAILED, "retrieval/loss = nan"),
         ({"data_seconds": 2.0}, PLAN, WARNED, "40% of the time waits for data"),
     ],
 )

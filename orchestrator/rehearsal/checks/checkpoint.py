@@ -6,7 +6,7 @@ from orchestrator.domain.rehearsal import Plan, RehearsalStep, StageFacts
 from orchestrator.domain.sizes import format_size
 from orchestrator.rehearsal import measures
 from orchestrator.rehearsal.checks.causes import ending, failed_span, remedy
-from orchestrator.rehearsal.checks.steps import Findings, not_asked, skipped
+from orchestrator.rehearsal.checks.steps import Judgement, not_asked, skipped
 
 _MOST_SAVING = 0.20  # of the time
 
@@ -17,7 +17,7 @@ def check_checkpoint(
     """Whether checkpoints are whole, quick enough, and fit: `free_disk` is what is free now."""
     if not control.asked:
         return not_asked(4, plan)
-    found = Findings(4, plan, control)
+    found = Judgement(4, plan, control)
     broken, how = failed_span(control), ending(control, plan.budget)
     if how is not None and broken is not None and broken.phase == measures.CHECKPOINT:
         error = f": {broken.error}" if broken.error is not None else ""
@@ -55,7 +55,7 @@ def check_checkpoint(
     return found.step(f"{words}, every file with its size and hash", seconds)
 
 
-def _times(found: Findings, control: StageFacts, plan: Plan) -> None:
+def _times(found: Judgement, control: StageFacts, plan: Plan) -> None:
     took, step = measures.checkpoint_seconds(control), measures.step_seconds(control)
     if took is None:
         return
@@ -72,7 +72,7 @@ def _times(found: Findings, control: StageFacts, plan: Plan) -> None:
         )
 
 
-def _disk(found: Findings, control: StageFacts, plan: Plan, free: int | None) -> None:
+def _disk(found: Judgement, control: StageFacts, plan: Plan, free: int | None) -> None:
     size, kept = measures.checkpoint_bytes(control), measures.checkpoints_kept(plan)
     if size is None or kept is None:
         return

@@ -31,7 +31,7 @@ _GIVEN_UP = {
 NOT_ASKED = "the program does not ask track.rehearsal()"
 
 
-class Findings:
+class Judgement:
     """What a check has found so far: the worst state counts, the first reason of it is told."""
 
     def __init__(self, number: int, plan: Plan, *stages: StageFacts) -> None:
