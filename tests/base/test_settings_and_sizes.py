@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.domain.settings import NAMES, count_of, setting
+from orchestrator.domain.settings import MEANINGS, count_of
 from orchestrator.domain.sizes import format_size, parse_size
 
 
@@ -17,18 +17,20 @@ from orchestrator.domain.sizes import format_size, parse_size
         ({"eval_every": 500, "inner": {"eval_every": 5}}, 500),
         ({"a": {"eval_every": 5}, "b": {"eval_every": 5}}, 5),
         ({"a": {"eval_every": 5}, "b": {"eval_every": 6}}, None),
+        ({"checkpoint": {"every": 500}}, None),
+        ({"eval": {"every": 500}}, 500),
         ({"eval": 500}, None),
         ({}, None),
     ],
 )
 def test_a_setting_is_found_under_its_usual_names(params, expected):
     """The least nested one counts; two that contradict each other tell nothing."""
-    assert setting(params, "eval_every") == expected
+    assert count_of(params, "eval_every") == expected
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(3, 3), (3.0, 3), (0, None), (-1, None), (0.5, None), (True, None), ("3", None)],
+    [(3, 3), (3.0, 3), (0, None), (-1, None), (0.5, None), (True, None), ("3", 3), ("many", None)],
 )
 def test_a_count_is_a_whole_number_above_zero(value, expected):
     """Anything else is no count, and so unknown."""
@@ -37,7 +39,7 @@ def test_a_count_is_a_whole_number_above_zero(value, expected):
 
 def test_names_are_written_as_they_are_compared():
     """A name with capitals or dashes would never be found."""
-    for names in NAMES.values():
+    for names in MEANINGS.values():
         assert all(name == name.lower() and "-" not in name for name in names)
         assert len(set(names)) == len(names)
 
