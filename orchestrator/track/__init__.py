@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.track import dropin
 from orchestrator.track.checkpoints import newest_valid
@@ -27,6 +27,9 @@ from orchestrator.track.mappings import Config, Summary, as_mapping
 from orchestrator.track.place import Place, given_place, local_place, ranks
 from orchestrator.track.session import Run
 from orchestrator.track.warning import describe, harmless, warn_once
+
+if TYPE_CHECKING:
+    from orchestrator.track.rehearsing import Rehearsal, Rehearsing
 
 __all__ = [
     "Run",
@@ -38,6 +41,7 @@ __all__ = [
     "init",
     "log",
     "phase",
+    "rehearsal",
     "resume_path",
     "should_stop",
 ]
@@ -79,6 +83,16 @@ def resume_path() -> Path | None:
     Valid means that every file has the size and hash of its manifest. Never raises.
     """
     return harmless(_resume_path)()
+
+
+def rehearsal() -> "Rehearsal | None":
+    """What `exp ticket rehearse` asks of the program; None when it is no rehearsal.
+
+    May be called before or after `init`, after PyTorch is imported. Never raises.
+    """
+    with _beginning:
+        rehearsing = harmless(_rehearsing)()
+        return None if rehearsing is None else rehearsing.ask()
 
 
 def log(
@@ -142,9 +156,20 @@ def _begin(config: Any, labels: Mapping[str, Any]) -> Run:
     if _current is None:
         atexit.register(_at_exit)
         os.register_at_fork(after_in_child=_after_fork)
-    _current = Run(None if dropin.switched_off(labels) else _find_place(merged), rank, merged)
+    place = None if dropin.switched_off(labels) else _find_place(merged)
+    _current = Run(place, rank, merged, harmless(_rehearsing)())
     _current.describe_start(labels, rank.world_size)
     return _current
+
+
+def _rehearsing() -> "Rehearsing | None":
+    """What records the rehearsal; outside of one not even its module is loaded."""
+    text = os.environ.get("EXP_REHEARSAL")
+    if not text:
+        return None
+    from orchestrator.track.rehearsing import rehearsing  # noqa: PLC0415 - importing stays light
+
+    return rehearsing(text)
 
 
 def _resume_path() -> Path | None:

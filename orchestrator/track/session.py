@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from orchestrator.track.channel import Channel
 from orchestrator.track.checkpoints import step_folder, write_manifest
@@ -23,6 +23,9 @@ from orchestrator.track.queue import Queue
 from orchestrator.track.values import read_values
 from orchestrator.track.warning import describe, harmless, warn_once
 
+if TYPE_CHECKING:
+    from orchestrator.track.rehearsing import Rehearsing
+
 STOP_LOOK = 0.5  # seconds between looks at stop.json
 LAST_WAIT = 10.0  # seconds that checkpoint() and finish() wait for values still on a GPU
 
@@ -32,7 +35,13 @@ _terminated = False
 class Run(Compatible):
     """One process's part in a run; every method returns even when nothing can be written."""
 
-    def __init__(self, place: Place | None, rank: Ranks, config: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        place: Place | None,
+        rank: Ranks,
+        config: Mapping[str, Any],
+        rehearsing: "Rehearsing | None" = None,
+    ) -> None:
         """Use `track.init`; without a `place` the run accepts every call and keeps nothing."""
         super().__init__()
         self.dir = Folder(place.run if place else Path())
@@ -49,6 +58,7 @@ class Run(Compatible):
         self._alerted: dict[str, float] = {}
         self._step = 0
         self._queue = Queue(self._write_line)
+        self._rehearsing = rehearsing
         self._looked = 0.0
         self._stop = False
 
@@ -125,6 +135,8 @@ class Run(Compatible):
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Mark what the program is doing: `with run.phase("eval"):`."""
+        if self._rehearsing is not None:
+            self._rehearsing.begin(name)
         begun = time.monotonic()
         self.write_event("phase", {"phase": name, "state": "begin"})
         error = None
@@ -137,6 +149,8 @@ class Run(Compatible):
             seconds = time.monotonic() - begun
             data = {"phase": name, "state": "end", "seconds": seconds}
             self.write_event("phase", data | ({"error": error} if error else {}))
+            if self._rehearsing is not None:
+                self._rehearsing.end(name)
 
     def checkpoint_dir(self, step: int) -> Path:
         """Make and return `<run>/checkpoints/step_N/`, or a temporary folder if that fails."""
@@ -223,6 +237,8 @@ class Run(Compatible):
             return
         self.finished = True
         self._queue.drain(LAST_WAIT, last=True)
+        if self._rehearsing is not None:
+            self._rehearsing.close()
         if self._definitions is not None and self._definitions.summary:
             self.write_event("summary", self._definitions.summary)
         self.write_event("finish", {"code": exit_code, "error": error})
@@ -278,10 +294,14 @@ class Run(Compatible):
         self.write_event("start", data | ({"labels": hidden(plain(kept))} if kept else {}))
         if self.config:
             self._write_config(self.config)
+        if self._rehearsing is not None:
+            self._rehearsing.attach(self.write_event)
 
     def after_fork(self) -> None:
         """In the child: a file of its own; what the parent still has to write is the parent's."""
         self._queue.forget()
+        if self._rehearsing is not None:
+            self._rehearsing.after_fork()
         if self._channel is not None:
             self._channel.forget()
 

@@ -3,9 +3,10 @@
 import pytest
 
 from orchestrator.diagnose.case import Case
-from orchestrator.diagnose.settings import MEANINGS, accumulation, schedule, setting, weights
+from orchestrator.diagnose.settings import accumulation, schedule, setting, weights
 from orchestrator.domain.point import Event, Position
 from orchestrator.domain.run import RunRecord
+from orchestrator.domain.settings import MEANINGS
 
 AT = Position(attempt=1, segment=0, step=0, time=0.0, source="events.jsonl", line=1)
 

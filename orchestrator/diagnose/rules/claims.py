@@ -226,7 +226,7 @@ def _other_score(case: Case, quote: Quote) -> Iterator[Finding]:
     """A score in percent beyond everything that was logged under that name."""
     for told in _SCORE.finditer(quote.text):
         named = (c for c in case.curves.values() if _means(told["name"], c.name))
-        curves = [c for c in named if c.values and math.isfinite(math.fsum(c.values))]
+        curves = [c for c in named if c.values and all(map(math.isfinite, c.values))]
         value, tolerance = float(told["n"]), _rounding(told["n"])
         if not curves or any(_within(c.values, value, tolerance) for c in curves):
             continue
