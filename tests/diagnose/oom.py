@@ -18,8 +18,8 @@ PyTorch but unallocated."""
 MPS = """MPS backend out of memory (MPS allocated: 17.00 GB, other allocations: 512.00 MB, max \
 allowed: 18.00 GB). Tried to allocate 1.00 GB on private pool."""
 XPU = """XPU out of memory. Tried to allocate 59.61 GiB. GPU 0 has a total capacity of 28.55 GiB \
-of which 12.01 GiB is free. Of the allocated memory 5.00 GiB is allocated by PyTorch, and 512.00 MiB \
-is reserved by PyTorch but unallocated."""
+of which 12.01 GiB is free. Of the allocated memory 5.00 GiB is allocated by PyTorch, and 512.00 \
+MiB is reserved by PyTorch but unallocated."""
 EXACT = """[W801 09:08:57.4 CUDACachingAllocator.cpp:3933] memory allocation failed with OOM on \
 device 0 while trying to allocate 580911104 bytes (free: 191430656, total: 42405855232)."""
 JAX = "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 3.50GiB."

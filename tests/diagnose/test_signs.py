@@ -61,7 +61,13 @@ SICK = {
         "{'lr': 0.0, 'x': 1}",
         "train/lr 0 loss 3",
     ],
-    "speed": ["1.72it/s]", "26.5 steps/s", "3.1 s/it", "Speed: 2.5 batches/sec"],
+    "speed": [
+        "1.72it/s]",
+        "26.5 steps/s",
+        "3.1 s/it",
+        "Speed: 2.5 batches/sec",
+        "{'train_steps_per_second': 2}",
+    ],
     "skipped_batch": ["Skipped batch 17: too long", "warning: 3 samples were skipped"],
     "traceback": ["Traceback (most recent call last):"],
     "root_cause": ["Root Cause (first observed failure):"],
@@ -73,6 +79,8 @@ SICK = {
     "input_bound_word": ["The 'train_dataloader' does not have many workers: a bottleneck."],
 }
 HEALTHY = [
+    "  0%|          | 0/51905 [00:00<?, ?it/s]",
+    "read /data/samples/step/it from s/iter",
     "[2025-10-12 19:46:01] INFO train step 3 | loss 0.51 | lr 2.9e-04 | grad_norm 1.2",
     "step 5 lr=0.0003 loss=0.01 lr_min: 7.96e-06",
     "python train.py --lr 0 --clamp 1",

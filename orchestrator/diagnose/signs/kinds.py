@@ -48,7 +48,20 @@ _SPEEDS = (
     *("its", "iters", "iterations", "step", "batch", "sample", "example"),
     *("sit", "secit", "siter", "seciter"),
 )
-_UNIT = r"(?:it|iters?|iterations?|steps?|batch(?:es)?|samples?|examples?)"
+_UNITS = (
+    *("it", "its", "iter", "iters", "iteration", "iterations", "step", "steps", "batch", "batches"),
+    *("sample", "samples", "example", "examples"),
+)
+
+
+def _behind(*ends: str) -> str:
+    """That one of these stands before; a pattern that begins with what is behind it is fast."""
+    return "(?:" + "|".join(f"(?<={end})" for end in ends) + ")"
+
+
+_A_SECOND = _behind(*(rf"\d{gap}{unit}/" for gap in ("", " ") for unit in _UNITS))
+_EACH = _behind(*(rf"\d{gap}{second}/" for gap in ("", " ") for second in ("s", "sec")))
+_PER = _behind(*(f"{unit}{gap}per" for gap in "_ " for unit in _UNITS))
 
 SIGNS: dict[str, Sign] = {
     "cuda_oom": Sign(
@@ -164,10 +177,10 @@ SIGNS: dict[str, Sign] = {
     ),
     "speed": Sign(
         words=("persec",),
-        pattern=_loose(
-            rf"\d\s?{_UNIT}/s(?:ec(?:ond)?)?\b",
-            rf"\d\s?s(?:ec)?/{_UNIT}\b",
-            rf"\b{_UNIT}[ _]per[ _]sec(?:ond)?\b",
+        pattern=_any(
+            rf"/{_A_SECOND}s(?:ec(?:ond)?)?\b",
+            rf"/{_EACH}(?:{'|'.join(_UNITS)})\b",
+            rf"per{_PER}[ _]sec(?:ond)?\b",
         ),
         probes=dict.fromkeys(
             _SPEEDS, re.compile(rb"/(?:s(?:ec|econd)?\b|it|step|batch|sample|ex)")
