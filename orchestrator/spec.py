@@ -12,6 +12,7 @@ from typing import Any
 from orchestrator.codec import decode
 from orchestrator.config import read_toml
 from orchestrator.domain.experiment import Experiment, Resources
+from orchestrator.domain.rehearse import Rehearse
 from orchestrator.domain.run import Track
 from orchestrator.errors import InvalidFileError, NotFoundError, RefusedError, UsageError
 from orchestrator.workspace import Workspace
@@ -25,10 +26,16 @@ _DURATIONS = {
     ("budget", "idle"): False,
     ("retry", "backoff"): True,
     ("retry", "max_backoff"): True,
+    ("rehearse", "above"): True,
+    ("rehearse", "estimate"): False,
+    ("rehearse", "budget"): False,
 }
+# Key of [rehearse] → the least that makes sense; a step behind the checkpoint must be left.
+_REHEARSED = {"steps": 2, "every": 1, "examples": 1, "eval_every": 1, "checkpoint_every": 1}
+_REHEARSED |= {"keep": 1, "tolerance": 0, "cost": 0}
 _READ_SUFFIXES = {".csv", ".tsv", ".jsonl", ".ndjson", ".log", ".out"}
 # Sections whose keys are read and recorded, but that no code acts on yet.
-RECORDED_ONLY = ("rehearse", "mirror")
+RECORDED_ONLY = ("mirror",)
 
 
 def load_experiment(workspace: Workspace, path: str, settings: tuple[str, ...] = ()) -> Experiment:
@@ -68,6 +75,7 @@ def load_experiment(workspace: Workspace, path: str, settings: tuple[str, ...] =
     _check_resources(experiment.resources, path)
     _check_retry(experiment, data.get("retry"))
     _check_track(experiment.track, path)
+    _check_rehearse(experiment.rehearse, path)
     params = {**experiment.params, **read_settings(settings, experiment.params, path)}
     return replace(experiment, params=params)
 
@@ -184,6 +192,24 @@ def _check_retry(experiment: Experiment, written: dict[str, Any] | None) -> None
                 "the same in every attempt",
                 hint=f"let the program read {key} from its configuration (run.config)",
             )
+
+
+def _check_rehearse(rehearse: Rehearse, path: str) -> None:
+    """Refuse a rehearsal in which nothing could be seen."""
+    for key, least in _REHEARSED.items():
+        amount = getattr(rehearse, key)
+        if amount is not None and not amount >= least:
+            raise InvalidFileError(
+                f"{path}: rehearse.{key} = {amount}: less than {least}",
+                hint=f"set it to {least} or more, or remove it",
+            )
+    steps, every = rehearse.steps, rehearse.every
+    if steps is not None and every is not None and steps < 2 * every:
+        raise InvalidFileError(
+            f"{path}: rehearse.steps = {steps}: less than two times rehearse.every = {every}, "
+            "so that nothing would be trained after a resume",
+            hint=f"set steps to {2 * every} or more, or remove one of them",
+        )
 
 
 def _check_track(track: Track, path: str) -> None:

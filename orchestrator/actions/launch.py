@@ -1,34 +1,29 @@
 """`exp ticket start`: from a ticket to a run that lives on its own."""
 
 import getpass
-import os
-import socket
-import time
 from dataclasses import dataclass, replace
 
 from orchestrator import tickets
 from orchestrator.actions.last_run import LastRun, last_run
-from orchestrator.actions.programs import commands_of
+from orchestrator.actions.planning import experiment_path, plan_run, readable
 from orchestrator.actions.queueing import check_capacity, mark_ongoing, runs_before, take_turn
 from orchestrator.actions.specs import check_lines, checked_experiment
 from orchestrator.codec import encode
-from orchestrator.config import load_config
 from orchestrator.domain.attempt import AttemptRequest
 from orchestrator.domain.experiment import Experiment
-from orchestrator.domain.run import GitState, RunRecord, RunState, TicketRef
+from orchestrator.domain.run import GitState, RunRecord, RunState
 from orchestrator.domain.ticket import Ticket, TicketStatus
-from orchestrator.errors import ConflictError, InvalidFileError, RefusedError
-from orchestrator.executors.environment import kept_variables, missing_variables
+from orchestrator.errors import ConflictError, RefusedError
+from orchestrator.executors.environment import missing_variables
 from orchestrator.fsio import locked, to_json, write_atomic, write_once
 from orchestrator.git import Repository
 from orchestrator.notify import load_settings
-from orchestrator.spec import RECORDED_ONLY, planned_steps
+from orchestrator.spec import RECORDED_ONLY
 from orchestrator.store import Reader
 from orchestrator.watch.attempts import request_attempt
 from orchestrator.watch.baselines import find_baselines
 from orchestrator.watch.bindings import freeze
-from orchestrator.watch.claims import criteria_of, said_by
-from orchestrator.watch.daemon import ensure_watcher, watcher_command
+from orchestrator.watch.daemon import ensure_watcher
 from orchestrator.watch.dispatch import queue_lock
 from orchestrator.watch.live import live_runs, state_of
 from orchestrator.workspace import RunFolder, Workspace
@@ -73,7 +68,7 @@ def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions)
         EnvironmentFailure: the run folder cannot be written, the shim did not come up, or the
             machine has fewer GPUs than the spec asks for.
     """
-    document = _readable(tickets.find(workspace.tickets, ticket_text))
+    document = readable(tickets.find(workspace.tickets, ticket_text))
     ticket = document.ticket
     workspace.prepare_state()
     busy = f"{ticket.id} is being started by another exp process"
@@ -81,11 +76,11 @@ def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions)
         _refuse_second_run(workspace, ticket)
         if not options.force:
             _refuse_by_workflow(workspace, ticket)
-        experiment = checked_experiment(workspace, _experiment_path(ticket), options.settings)
+        experiment = checked_experiment(workspace, experiment_path(ticket), options.settings)
         check_lines(workspace, experiment, ticket)
         repository, warnings = _repository(workspace, options)
         known = last_run(workspace, ticket)
-        record = _plan(workspace, document, experiment, commit=repository is not None)
+        record = plan_run(workspace, document, experiment, commit=repository is not None)
         record, missing = _bound_to(workspace, record, known)
         warnings += missing
         warnings += check_capacity(workspace, record)
@@ -101,16 +96,6 @@ def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions)
     if not any(criterion.required for criterion in record.criteria):
         warnings += (f"{ticket.id} has no acceptance criteria: nothing will be decided",)
     return Launched(run=run, record=record, state=state, known=known.series, warnings=warnings)
-
-
-def _readable(document: tickets.Document) -> tickets.Document:
-    """The ticket, unless some of its bytes are no text: its claims could not be quoted."""
-    if document.broken_line is not None:
-        raise InvalidFileError(
-            f"{document.path}:{document.broken_line}: not UTF-8",
-            hint=f"iconv -f latin1 -t utf-8 {document.path}, and look at the result",
-        )
-    return document
 
 
 def _refuse_second_run(workspace: Workspace, ticket: Ticket) -> None:
@@ -137,15 +122,6 @@ def _refuse_by_workflow(workspace: Workspace, ticket: Ticket) -> None:
             )
 
 
-def _experiment_path(ticket: Ticket) -> str:
-    if ticket.experiment is None:
-        raise RefusedError(
-            f"{ticket.id} names no experiment",
-            hint=f"add the line '**Experiment**: experiments/NAME.toml' to {ticket.path}",
-        )
-    return ticket.experiment
-
-
 def _repository(
     workspace: Workspace, options: LaunchOptions
 ) -> tuple[Repository | None, tuple[str, ...]]:
@@ -162,46 +138,6 @@ def _repository(
         return repository, (f"the report will be written but not committed: {refusal}",)
     # A ticket edited in the middle of a rebase or merge would end up inside it.
     raise RefusedError(refusal, hint="finish it first, or start with --no-git")
-
-
-def _plan(
-    workspace: Workspace, document: tickets.Document, experiment: Experiment, *, commit: bool
-) -> RunRecord:
-    """Everything that is fixed at launch, except what the run folder and git add."""
-    ticket = document.ticket
-    seed = experiment.params.get("seed")
-    policy = load_config(workspace.root).git.commit
-    return RunRecord(
-        id="",
-        created=time.time(),
-        host=socket.gethostname(),
-        cwd=str(workspace.root),
-        commands=commands_of(workspace, experiment),
-        ticket=TicketRef(id=ticket.id, path=ticket.path, title=ticket.title, blob=ticket.blob),
-        experiment=experiment.path,
-        executor=experiment.executor.name,
-        params=experiment.params,
-        resources={
-            "gpus": experiment.resources.gpus,
-            "cpus": experiment.resources.cpus,
-            "memory": experiment.resources.memory,
-            "time_limit": experiment.resources.time_limit,
-        },
-        budget=experiment.budget,
-        retry=experiment.retry,
-        metrics=experiment.metrics,
-        track=experiment.track,
-        findings=experiment.findings,
-        criteria=criteria_of(document, said_by(experiment.criteria)),
-        planned_steps=planned_steps(experiment),
-        stop_when=experiment.stop.when,
-        grace=experiment.stop.grace,
-        seed=seed if isinstance(seed, int) else None,
-        env=experiment.env,
-        environment=kept_variables(os.environ),
-        commit_policy=policy if commit else "never",
-        on_exit=tuple(watcher_command(workspace)),
-    )
 
 
 def _bound_to(

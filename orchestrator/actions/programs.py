@@ -77,7 +77,7 @@ def check_program(workspace: Workspace, argv: Sequence[str], key: str) -> None:
             hint='install it, or write its path; "{python}" is the interpreter that runs exp',
         )
     words = [word for word in argv[1:] if not _is_torchrun(word)]
-    if _is_python(program) and words and words[0].endswith(".py"):
+    if is_python(program) and words and words[0].endswith(".py"):
         script = workspace.root / words[0]
         if not script.is_file():
             raise NotFoundError(f"{key}: no script {script}", hint=f"create {words[0]}")
@@ -88,7 +88,7 @@ def _under_torchrun(argv: list[str], nproc: int, key: str) -> list[str]:
 
     `--standalone` takes a free port, so that two runs on one machine never meet.
     """
-    if not _is_python(argv[0]):
+    if not is_python(argv[0]):
         raise InvalidFileError(
             f"{key}: nproc = {nproc} needs a Python program, not {argv[0]!r}",
             hint="start the workers yourself and set nproc = 1, or begin the command with {python}",
@@ -100,5 +100,6 @@ def _is_torchrun(word: str) -> bool:
     return word in _TORCHRUN or word.startswith(_WORKERS)
 
 
-def _is_python(program: str) -> bool:
+def is_python(program: str) -> bool:
+    """Whether a program is a Python, by its name."""
     return re.fullmatch(r"python[\d.]*", Path(program).name) is not None

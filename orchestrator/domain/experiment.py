@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from orchestrator.domain.finding import Thresholds
+from orchestrator.domain.rehearse import Rehearse
 from orchestrator.domain.retry import Retry
 from orchestrator.domain.run import Budget, MetricSpec, Track
 from orchestrator.domain.strict import STRICT
@@ -77,5 +78,5 @@ class Experiment:
     env: dict[str, str] = field(default_factory=dict)
     retry: Retry = field(default_factory=Retry)
     findings: Thresholds = field(default_factory=Thresholds)
-    rehearse: dict[str, Any] = field(default_factory=dict)
+    rehearse: Rehearse = field(default_factory=Rehearse)
     mirror: dict[str, Any] = field(default_factory=dict)

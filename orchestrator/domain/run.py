@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from orchestrator.domain.criterion import Criterion
 from orchestrator.domain.finding import Thresholds
+from orchestrator.domain.rehearse import Rehearse
 from orchestrator.domain.retry import Retry
 from orchestrator.domain.strict import STRICT
 
@@ -230,6 +231,7 @@ class RunRecord:
     metrics: dict[str, MetricSpec] = field(default_factory=dict)
     track: Track = field(default_factory=Track)
     findings: Thresholds = field(default_factory=Thresholds)
+    rehearse: Rehearse = field(default_factory=Rehearse)
     criteria: tuple[Criterion, ...] = ()
     baselines: dict[str, float] = field(default_factory=dict)
     planned_steps: int | None = None

@@ -93,6 +93,11 @@ class Repository:
             untracked=self._untracked(),
         )
 
+    def files(self) -> list[str]:
+        """Tracked and untracked files, relative to the root; without those that git ignores."""
+        listing = ("ls-files", "--cached", "--others", "--exclude-standard", "--full-name", "-z")
+        return sorted(set(self._git.ask(*listing).names))
+
     def ticket_ids_everywhere(self, folder: str) -> set[int]:
         """Ticket numbers in the names below `folder` (relative to the root), wherever git knows it.
 

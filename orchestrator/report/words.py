@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.clock import format_duration
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.run import Outcome, RunStatus
+from orchestrator.domain.sizes import format_size
 from orchestrator.report.facts import CriterionFacts, MetricFacts, RunInfo, Sample
 
 UNKNOWN = "unknown"
@@ -192,14 +193,7 @@ def duration_range(low_high: tuple[float, float] | None) -> str:
 
 def size(count: int | None) -> str:
     """Bytes in the unit that reads best, powers of 1024: `360.2 MiB`."""
-    if count is None:
-        return UNKNOWN
-    amount = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1024:
-            return f"{count:,} B" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TiB"
+    return UNKNOWN if count is None else format_size(count)
 
 
 def flat(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -93,11 +93,19 @@ _MEMORY = """
 ALTER TABLE source ADD COLUMN memory VARCHAR;
 """
 
+_PLACES = """
+ALTER TABLE stream ADD COLUMN low_line INTEGER;
+ALTER TABLE stream ADD COLUMN high_line INTEGER;
+CREATE INDEX point_not_finite ON point (stream, line)
+  WHERE value IS NULL OR abs(value) > 1.7976931348623157e308;
+"""
+
 # Version 1 is the first entry. Entries are only ever added at the end.
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("tables of the first release", _FIRST),
     ("polarity, projection and companions of a verdict", _POLARITY),
     ("memory of a decoder between two bites", _MEMORY),
+    ("where a curve has its extremes and its values that are not finite", _PLACES),
 )
 
 

@@ -8,13 +8,14 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 from orchestrator.domain.facts import Checkpoint
 from orchestrator.domain.point import Event
 from orchestrator.domain.run import RunStatus
+from orchestrator.store import excerpt, queries, replay
 from orchestrator.store import history as curves
-from orchestrator.store import queries, replay
 from orchestrator.store.database import connect_reader, explained
 from orchestrator.store.migrations import schema_version
 from orchestrator.store.rows import (
     AttemptRow,
     CachedTicket,
+    Excerpt,
     History,
     LatestValue,
     RunRow,
@@ -27,13 +28,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Reader:
-    """Reads the index beside its writer; without a database there is simply nothing in it.
-
-    It may be kept: a database that is created, or put in the place of a damaged one, is noticed.
-    Every method raises InvalidFileError for a damaged or foreign file, EnvironmentFailure for one
-    of a newer version or that cannot be read, each with the command that helps.
-    """
+class _Connected:
+    """A database that is opened when it is asked, and again when another takes its place."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -51,6 +47,42 @@ class Reader:
         if self._connection is not None:
             self._connection.close()
         self._connection = self._file = None
+
+    def _ask(
+        self,
+        question: Callable[Concatenate[sqlite3.Connection, P], T],
+        *words: P.args,
+        **more: P.kwargs,
+    ) -> T | None:
+        """The answer, or None if there is no database."""
+        with explained(self._path):
+            connection = self._connect()
+            return None if connection is None else question(connection, *words, **more)
+
+    def _connect(self) -> sqlite3.Connection | None:
+        """The open database; None if there is none yet, or nothing in it."""
+        try:
+            status = self._path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            self.close()
+            return None
+        if self._file != (status.st_dev, status.st_ino):
+            self.close()
+            connection = connect_reader(self._path)
+            if schema_version(connection) == 0:
+                connection.close()
+                return None
+            self._connection, self._file = connection, (status.st_dev, status.st_ino)
+        return self._connection
+
+
+class Reader(_Connected):
+    """Reads the index beside its writer; without a database there is simply nothing in it.
+
+    It may be kept: a database that is created, or put in the place of a damaged one, is noticed.
+    Every method raises InvalidFileError for a damaged or foreign file, EnvironmentFailure for one
+    of a newer version or that cannot be read, each with the command that helps.
+    """
 
     def runs(
         self,
@@ -92,6 +124,16 @@ class Reader:
             return History(steps=[], values=[], times=[], total=0)
         return full if max_points is None else curves.thin(full, max_points)
 
+    def curve(self, run: str, metric: str, *, newest: int = 2000, older: int = 3000) -> Excerpt:
+        """One metric within bounds: its newest points, and about `older` of those before them.
+
+        Of the older ones those that are not finite and the extremes are kept, else a sample.
+        """
+        found = self._ask(excerpt.excerpt, run, metric, newest, older)
+        if found is None:
+            return Excerpt(steps=[], values=[], times=[], sources=[], lines=[], total=0)
+        return found
+
     def events(self, run: str, name: str | None = None) -> list[Event]:
         """Events of a run by attempt and time."""
         found = self._ask(replay.events, run) or []
@@ -112,30 +154,3 @@ class Reader:
     def sources(self, run: str) -> list[SourceRow]:
         """Event files of a run, with how far they were read and what could not be."""
         return self._ask(queries.sources, run) or []
-
-    def _ask(
-        self,
-        question: Callable[Concatenate[sqlite3.Connection, P], T],
-        *words: P.args,
-        **more: P.kwargs,
-    ) -> T | None:
-        """The answer, or None if there is no database."""
-        with explained(self._path):
-            connection = self._connect()
-            return None if connection is None else question(connection, *words, **more)
-
-    def _connect(self) -> sqlite3.Connection | None:
-        """The open database; None if there is none yet, or nothing in it."""
-        try:
-            status = self._path.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            self.close()
-            return None
-        if self._file != (status.st_dev, status.st_ino):
-            self.close()
-            connection = connect_reader(self._path)
-            if schema_version(connection) == 0:
-                connection.close()
-                return None
-            self._connection, self._file = connection, (status.st_dev, status.st_ino)
-        return self._connection

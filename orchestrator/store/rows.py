@@ -97,6 +97,21 @@ class History:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Excerpt:
+    """So much of one metric as fits into memory, in Position order, as columns of equal length.
+
+    `sources` and `lines` say where each point stands; `total` is the number of points stored.
+    """
+
+    steps: list[int]
+    values: list[float]
+    times: list[float]
+    sources: list[str]
+    lines: list[int]
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRow:
     """One event file: bytes and lines taken in, and the lines that nobody could read.
 

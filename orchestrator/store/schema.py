@@ -6,12 +6,13 @@ the bites in which the files were read. A NaN is NULL in `point.value`, `stream.
 SQLite's own.
 """
 
-from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 # SQLAlchemy's name for WITHOUT ROWID: rows lie in the order of their key.
 _CLUSTERED = {"sqlite_with_rowid": False}
+_NOT_FINITE = "value IS NULL OR abs(value) > 1.7976931348623157e308"
 
 
 class Table(SQLModel, registry=registry()):
@@ -111,7 +112,11 @@ class Source(Table, table=True):
 
 
 class Stream(Table, table=True):
-    """One metric in one file: its last point, and what tells where the next one belongs."""
+    """One metric in one file: its last point, and what tells where the next one belongs.
+
+    `low_line` and `high_line` are where the extremes stand first; None also if an older version
+    read them.
+    """
 
     __table_args__ = (
         UniqueConstraint("source", "name"),
@@ -133,6 +138,8 @@ class Stream(Table, table=True):
     time: float
     line: int
     value: float | None
+    low_line: int | None
+    high_line: int | None
 
 
 class Series(Table, table=True):
@@ -158,7 +165,10 @@ class Point(Table, table=True):
     No foreign key: checking it would cost a look-up for each of ten million rows.
     """
 
-    __table_args__ = (_CLUSTERED,)
+    __table_args__ = (
+        Index("point_not_finite", "stream", "line", sqlite_where=text(_NOT_FINITE)),
+        _CLUSTERED,
+    )
 
     stream: int = Field(primary_key=True)
     line: int = Field(primary_key=True)

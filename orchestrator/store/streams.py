@@ -24,9 +24,13 @@ _PUT_SOURCE = """INSERT INTO source VALUES (:id, :run, :path, :attempt, :offset,
       broken = excluded.broken, broken_lines = excluded.broken_lines, tail = excluded.tail,
       segment = excluded.segment, step = excluded.step, memory = excluded.memory"""
 _PUT_STREAM = """INSERT INTO stream VALUES (:id, :source, :run, :name, :count, :nonfinite, :low,
-    :high, :max_step, :segment, :step, :time, :line, :value)
+    :high, :max_step, :segment, :step, :time, :line, :value, :low_line, :high_line)
     ON CONFLICT (id) DO UPDATE SET count = count + excluded.count,
       nonfinite = nonfinite + excluded.nonfinite,
+      low_line = CASE WHEN low IS NULL OR excluded.low < low
+        THEN excluded.low_line ELSE low_line END,
+      high_line = CASE WHEN high IS NULL OR excluded.high > high
+        THEN excluded.high_line ELSE high_line END,
       low = coalesce(min(low, excluded.low), low, excluded.low),
       high = coalesce(max(high, excluded.high), high, excluded.high),
       max_step = max(max_step, excluded.max_step), segment = excluded.segment,
@@ -141,6 +145,7 @@ def _summary(source: Source, stream: Stream) -> dict[str, Any]:
     _, line, segment, step, time, value = stream.rows[-1]
     values = [row[5] for row in stream.rows]
     finite = list(filter(isfinite, values))
+    low, high = min(finite, default=None), max(finite, default=None)
     return {
         "id": stream.id,
         "source": source.id,
@@ -148,14 +153,16 @@ def _summary(source: Source, stream: Stream) -> dict[str, Any]:
         "name": stream.name,
         "count": len(values),
         "nonfinite": len(values) - len(finite),
-        "low": min(finite, default=None),
-        "high": max(finite, default=None),
+        "low": low,
+        "high": high,
         "max_step": max(row[3] for row in stream.rows),
         "segment": segment,
         "step": step,
         "time": time,
         "line": line,
         "value": value,
+        "low_line": None if low is None else stream.rows[values.index(low)][1],
+        "high_line": None if high is None else stream.rows[values.index(high)][1],
     }
 
 

@@ -1,7 +1,7 @@
 """A ticket file without loss: every byte is kept, and an edit changes one span of it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha1
 
@@ -180,6 +180,14 @@ class Document:
             return None
         start, end = self.layout.blocks[name]
         return _without_last_line_end("".join(split_lines(self.text[start:end])[1:-1]))
+
+    def words_of_people(self) -> Iterator[tuple[int, str]]:
+        """Every line outside of our blocks with its number, counted from 1."""
+        spans, at = tuple(self.layout.blocks.values()), 0
+        for number, line in enumerate(split_lines(self.text), 1):
+            if not any(start <= at < end for start, end in spans):
+                yield number, line
+            at += len(line)
 
     def set_block(self, section: str, name: str, text: str) -> "Document":
         """Write our text between our markers: where they stand, else at the end of the section.

@@ -1,0 +1,102 @@
+"""What outlives a program: processes, shared memory, memory of a GPU."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator import procs
+from orchestrator.actions.rehearsal.stages import Execution
+from orchestrator.domain.hardware import Gpu
+from orchestrator.domain.sizes import format_size
+from orchestrator.gpus import Gpus
+
+_SHARED = Path("/dev/shm")  # noqa: S108 - looked at, never written to
+_NOISE = 256 << 20  # bytes of a GPU by which a reading may differ without meaning anything
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """How things were before a stage began: names in /dev/shm, bytes in use by GPU."""
+
+    shared: frozenset[str]
+    gpus: dict[str, int]
+
+
+def look_before(uuids: tuple[str, ...]) -> Before:
+    """Note what is there before a stage begins."""
+    return Before(shared=frozenset(_shared()), gpus=_used(uuids))
+
+
+def left_by(execution: Execution, before: Before) -> tuple[str, ...]:
+    """What an execution that has ended left behind, in words; its processes are ended."""
+    return (
+        *_processes(execution),
+        *_new_shared(before, execution.began),
+        *_new_memory(before),
+    )
+
+
+def _processes(execution: Execution) -> Iterator[str]:
+    if execution.ended_by is not None:
+        return  # killed from outside: that nothing could clean up is no fault of the program
+    ended = execution.exit
+    if ended is not None and ended.leftovers:
+        plural = "es" if ended.leftovers > 1 else ""
+        yield f"{ended.leftovers} process{plural} that had to be ended"
+    for pid in procs.pids_of_run(execution.stage.folder.path):
+        yield f"process {pid} ({_command(pid)})"
+    procs.kill_run(execution.stage.folder.path)
+
+
+def _command(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()[:80].strip()
+    return "gone"
+
+
+def _shared() -> list[str]:
+    with suppress(OSError):
+        return os.listdir(_SHARED)  # noqa: PTH208 - names
+    return []
+
+
+def _new_shared(before: Before, began: float) -> Iterator[str]:
+    """Our own new entries that no live process has mapped or open: those are somebody else's."""
+    found = []
+    for name in sorted(set(_shared()) - before.shared):
+        with suppress(OSError):
+            status = (_SHARED / name).stat()
+            if status.st_uid == os.getuid() and status.st_ctime >= began - 1:
+                found.append((name, status.st_size))
+    held = _held() if found else ""
+    for name, size in found:
+        if f"{_SHARED}/{name}" not in held:
+            yield f"{_SHARED}/{name} ({format_size(size)})"
+
+
+def _held() -> str:
+    """Everything that live processes have mapped or open in /dev/shm."""
+    texts = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            texts.append((process / "maps").read_text(errors="replace"))
+            texts += [os.readlink(file) for file in (process / "fd").iterdir()]  # noqa: PTH115
+    return "\n".join(texts)
+
+
+def _used(uuids: tuple[str, ...]) -> dict[str, int]:
+    return {gpu.uuid: gpu.memory_used for gpu in _gpus(uuids) if gpu.memory_used is not None}
+
+
+def _new_memory(before: Before) -> Iterator[str]:
+    for uuid, used in _used(tuple(before.gpus)).items():
+        more = used - before.gpus[uuid]
+        if more > _NOISE:
+            yield f"{format_size(more)} of GPU {uuid}"
+
+
+def _gpus(uuids: tuple[str, ...]) -> list[Gpu]:
+    reading = Gpus().read().gpus if uuids else ()
+    return [gpu for gpu in reading or () if gpu.uuid in uuids]
