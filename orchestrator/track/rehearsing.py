@@ -39,9 +39,13 @@ class Rehearsal:
         self._step: int | None = None
         self._digest = hashlib.sha256()
 
-    def subset(self, total: int) -> int:
-        """How many of `total` examples to evaluate; it is recorded. Never raises."""
-        used = harmless(self._subset)(total)
+    def subset(self, total: int, each: int = 1) -> int:
+        """How many of `total` examples to evaluate; it is recorded. Never raises.
+
+        Where examples belong together (the variants of a puzzle), `each` is how many: the answer
+        is a multiple of it, or all.
+        """
+        used = harmless(self._subset)(total, each)
         return total if used is None else used
 
     @harmless
@@ -59,8 +63,8 @@ class Rehearsal:
         digest = self._digest.hexdigest()[:16]
         self._write(EVENT, {"state": "batch", "step": step, "digest": digest}, step)
 
-    def _subset(self, total: int) -> int:
-        used = min(self.examples, total)
+    def _subset(self, total: int, each: int) -> int:
+        used = min(-(-self.examples // each) * each, total)
         self._write(EVENT, {"state": "subset", "used": used, "total": total}, None)
         return used
 
