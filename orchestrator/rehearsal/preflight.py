@@ -160,7 +160,7 @@ def _gpus(found: Findings, reading: GpuReading | None, plan: Plan) -> None:
         whys = "".join(f"; GPU {index}: {why}" for index, why in sick.items())
         found.fail(f"too few healthy GPUs: {line}{whys}", "restart or exclude what is sick")
     elif len(usable) - len(sick) - len(busy) < plan.gpus:
-        found.warn(f"too few free GPUs: {line}: {busy[0]}", "exp gpu list names who holds them")
+        found.warn(f"too few free GPUs: {line}: {busy[0]}", "exp gpu names who holds them")
 
 
 def _sickness(gpu: Gpu) -> str | None:

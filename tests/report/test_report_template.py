@@ -9,7 +9,7 @@ import pytest
 from orchestrator.errors import InvalidFileError
 from orchestrator.report import notes_of, render_status
 from orchestrator.report.curves import charts_of
-from orchestrator.report.status import FILTERS
+from orchestrator.report.page import FILTERS
 from orchestrator.report.view import view_of
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -24,8 +24,7 @@ _SCHEDULER = (
     "save and load scheduler.state_dict()",
 )
 _OPTIMIZER = (
-    "the optimizer's state or that of the generators is missing: the first loss after the resume "
-    "is equal, later ones are not",
+    "the optimizer's or the generators' state is missing: later losses differ, not the first one",
     "save and load optimizer.state_dict(), and the state of the random generators",
 )
 _WEIGHTS = (
