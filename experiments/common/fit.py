@@ -217,15 +217,16 @@ def validate(job: Fit, state: State) -> None:
         ValueError: the validation does not give the metric that `best` names.
     """
     task, settings, voice = job.task, job.settings, job.voice
-    with voice.run.phase("eval"), using(task.module, state.average):
-        val = measure(task, "val", sample(task, "val"), settings, state.step)
-        seen = measure(task, "train", sample(task, "train"), settings, state.step)
-        scores = task.scores()
-    points = {f"val/{name}": value for name, value in (val | scores).items()}
-    points["seen/loss"] = seen["loss"]
-    if seen["loss"]:
-        points["val/gap"] = val["loss"] / seen["loss"]
-    voice.log(points, state.step)
+    with voice.run.phase("eval"):
+        with using(task.module, state.average):
+            val = measure(task, "val", sample(task, "val"), settings, state.step)
+            seen = measure(task, "train", sample(task, "train"), settings, state.step)
+            scores = task.scores()
+        points = {f"val/{name}": value for name, value in (val | scores).items()}
+        points["seen/loss"] = seen["loss"]
+        if seen["loss"]:
+            points["val/gap"] = val["loss"] / seen["loss"]
+        voice.log(points, state.step)  # in the phase: this is no step of the training
     if wrong := not_finite(points):
         voice.alert("validation is not finite", f"step {state.step}: {', '.join(wrong)}")
     shown = {name: value for name, value in scores.items() if "/" not in name}

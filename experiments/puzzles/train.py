@@ -237,8 +237,8 @@ def validate(job: Job, state: State) -> None:
     chosen = shortened(chosen, settings.seed)
     with job.voice.run.phase("eval"):
         found = evaluate(state.study, state.average, chosen, settings).scores
-    scores = {f"val/{name}": value for name, value in found.items()}
-    job.voice.log(scores, state.step)
+        scores = {f"val/{name}": value for name, value in found.items()}
+        job.voice.log(scores, state.step)  # in the phase: this is no step of the training
     job.voice.say(f"step {state.step} validation: {headline(found)}")
     if not settings.best:
         return
