@@ -6,7 +6,7 @@ from orchestrator.clock import format_duration
 from orchestrator.domain.rehearsal import Forecast, Plan, RehearsalStep, StageFacts
 from orchestrator.domain.sizes import format_size
 from orchestrator.rehearsal import measures, series
-from orchestrator.rehearsal.checks.steps import Findings
+from orchestrator.rehearsal.checks.steps import Judgement
 
 _HANG = 5.0  # times the longest that was seen; FAILURES.md
 _SHORTEST_HANG = 120.0
@@ -46,7 +46,7 @@ def forecast_of(control: StageFacts, stages: Sequence[StageFacts], plan: Plan) -
 
 def check_report(forecast: Forecast, plan: Plan) -> RehearsalStep:
     """Step 9: the forecast in one line; what it does not know is told, and fails nothing."""
-    found = Findings(9, plan)
+    found = Judgement(9, plan)
     found.note(*forecast.unknown)
     said = []
     if forecast.eta is not None:

@@ -20,7 +20,7 @@ def plan_of(record: RunRecord, rehearse: Rehearse) -> Plan:
     `steps` is at least three times the accumulation, even, at least two times `every`, and not
     more than the run itself plans; `grace`, world size and GPUs are those of the run.
     """
-    accumulation = count_of(record.params, "accumulation") or 1
+    accumulation = count_of(record.params, "accumulate") or 1
     steps = _steps(record, rehearse, accumulation)
     gpus, memory = record.resources.get("gpus"), record.resources.get("memory")
     return Plan(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from orchestrator.domain.hardware import Gpu, GpuReading
 from orchestrator.domain.rehearsal import Plan, RehearsalStep
 from orchestrator.domain.sizes import format_size
-from orchestrator.rehearsal.checks.steps import Findings
+from orchestrator.rehearsal.checks.steps import Judgement
 
 _LEAST_DISK = 1024**3  # bytes; logs, temporary files and the index want room too
 _LEAST_INODES = 10_000
@@ -46,7 +46,7 @@ class Surroundings:
 
 def check_preflight(around: Surroundings, plan: Plan, seconds: float = 0.0) -> RehearsalStep:
     """Paths, disk, memory, shared memory, GPUs, ports, git, mirrors; a line for each."""
-    found = Findings(0, plan)
+    found = Judgement(0, plan)
     _paths(found, around.missing)
     _disk(found, around)
     _inodes(found, around)
@@ -59,7 +59,7 @@ def check_preflight(around: Surroundings, plan: Plan, seconds: float = 0.0) -> R
     return found.step("nothing stands in the way", seconds)
 
 
-def _paths(found: Findings, missing: Sequence[str]) -> None:
+def _paths(found: Judgement, missing: Sequence[str]) -> None:
     if missing:
         found.note(f"paths: {len(missing)} missing")
         found.fail(
@@ -70,7 +70,7 @@ def _paths(found: Findings, missing: Sequence[str]) -> None:
         found.note("paths: all there that parameters and commands name")
 
 
-def _disk(found: Findings, around: Surroundings) -> None:
+def _disk(found: Judgement, around: Surroundings) -> None:
     free, log = around.disk_free, around.log or 0
     if free is None:
         found.note("disk: unknown")
@@ -92,7 +92,7 @@ def _disk(found: Findings, around: Surroundings) -> None:
         )
 
 
-def _inodes(found: Findings, around: Surroundings) -> None:
+def _inodes(found: Judgement, around: Surroundings) -> None:
     if around.inodes_free is None:
         found.note("inodes: unknown")
         return
@@ -104,7 +104,7 @@ def _inodes(found: Findings, around: Surroundings) -> None:
         )
 
 
-def _memory(found: Findings, around: Surroundings, plan: Plan) -> None:
+def _memory(found: Judgement, around: Surroundings, plan: Plan) -> None:
     total, available, asked = around.memory_total, around.memory_available, plan.memory
     if total is None or available is None:
         found.note("memory: unknown")
@@ -123,7 +123,7 @@ def _memory(found: Findings, around: Surroundings, plan: Plan) -> None:
         )
 
 
-def _shared(found: Findings, around: Surroundings) -> None:
+def _shared(found: Judgement, around: Surroundings) -> None:
     free, total = around.shared_free, around.shared_total
     if free is None:
         found.note("shared memory: unknown")
@@ -137,7 +137,7 @@ def _shared(found: Findings, around: Surroundings) -> None:
         )
 
 
-def _gpus(found: Findings, reading: GpuReading | None, plan: Plan) -> None:
+def _gpus(found: Judgement, reading: GpuReading | None, plan: Plan) -> None:
     if not plan.gpus:
         found.note("GPUs: none asked for")
         return
@@ -181,7 +181,7 @@ def _busy(gpu: Gpu) -> str | None:
     return f"GPU {gpu.index}: {format_size(used)} of {format_size(total)} in use{by}"
 
 
-def _ports(found: Findings, around: Surroundings) -> None:
+def _ports(found: Judgement, around: Surroundings) -> None:
     if not around.ports:
         found.note("ports: none asked for by number")
         return
@@ -193,13 +193,13 @@ def _ports(found: Findings, around: Surroundings) -> None:
         )
 
 
-def _git(found: Findings, words: Sequence[str]) -> None:
+def _git(found: Judgement, words: Sequence[str]) -> None:
     found.note("git: all of it is in the snapshot" if not words else f"git: {'; '.join(words)}")
     if words:
         found.warn("; ".join(words), "commit what the run depends on")
 
 
-def _mirrors(found: Findings, mirrors: Mapping[str, str | None]) -> None:
+def _mirrors(found: Judgement, mirrors: Mapping[str, str | None]) -> None:
     for name, problem in sorted(mirrors.items()):
         found.note(f"mirror {name}: {problem or 'answers'}")
         if problem is not None:

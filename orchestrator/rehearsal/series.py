@@ -11,6 +11,7 @@ from orchestrator.domain.series import surest
 
 _LOSS = re.compile(r"loss|nll|perplexity|\bppl\b", re.IGNORECASE)
 _RATE = re.compile(r"(?:.*/)?(?:lr|learning_rate)", re.IGNORECASE)
+_EVALUATION = re.compile(r"(?:^|[/_.])(?:eval|val|valid|validation|test)(?:$|[/_.])", re.IGNORECASE)
 # What differs between two equal programs: the clock and the machine.
 _CLOCK = re.compile(
     r"(?:^|[/_.-])(?:(?:milli|micro)?sec(?:ond)?s?|ms|time|times|took|took_s|elapsed|duration|speed|"
@@ -52,6 +53,11 @@ def losses(facts: StageFacts) -> list[str]:
 def learning_rates(facts: StageFacts) -> list[str]:
     """Series of the learning rate."""
     return sorted(name for name in surest(facts.values) if _RATE.fullmatch(name))
+
+
+def is_evaluation(name: str) -> bool:
+    """Whether a series is that of an evaluation within training."""
+    return _EVALUATION.search(name) is not None
 
 
 def is_measured_by_clock(name: str) -> bool:

@@ -1,11 +1,12 @@
 """Step 4: a checkpoint written, verified, timed and sized."""
 
+from orchestrator.clock import format_brief
 from orchestrator.domain.finding import Quote
 from orchestrator.domain.rehearsal import Plan, RehearsalStep, StageFacts
 from orchestrator.domain.sizes import format_size
 from orchestrator.rehearsal import measures
 from orchestrator.rehearsal.checks.causes import ending, failed_span, remedy
-from orchestrator.rehearsal.checks.steps import Findings, not_asked, skipped
+from orchestrator.rehearsal.checks.steps import Judgement, not_asked, skipped
 
 _MOST_SAVING = 0.20  # of the time
 
@@ -16,7 +17,7 @@ def check_checkpoint(
     """Whether checkpoints are whole, quick enough, and fit: `free_disk` is what is free now."""
     if not control.asked:
         return not_asked(4, plan)
-    found = Findings(4, plan, control)
+    found = Judgement(4, plan, control)
     broken, how = failed_span(control), ending(control, plan.budget)
     if how is not None and broken is not None and broken.phase == measures.CHECKPOINT:
         error = f": {broken.error}" if broken.error is not None else ""
@@ -54,24 +55,24 @@ def check_checkpoint(
     return found.step(f"{words}, every file with its size and hash", seconds)
 
 
-def _times(found: Findings, control: StageFacts, plan: Plan) -> None:
+def _times(found: Judgement, control: StageFacts, plan: Plan) -> None:
     took, step = measures.checkpoint_seconds(control), measures.step_seconds(control)
     if took is None:
         return
-    found.note(f"saving takes {took:.2g} s")
+    found.note(f"saving takes {format_brief(took)}")
     if step is None or plan.checkpoint_every is None:
         return
     share = took / (took + plan.checkpoint_every * step)
     if share > _MOST_SAVING:
         proposed = measures.interval_for(took, step)
         found.warn(
-            f"saving takes {share:.0%} of the time: {took:.2g} s every "
-            f"{plan.checkpoint_every:,} steps of {step:.3g} s",
+            f"saving takes {share:.0%} of the time: {format_brief(took)} every "
+            f"{plan.checkpoint_every:,} steps of {format_brief(step)}",
             f"save every {proposed:,} steps, or in the background",
         )
 
 
-def _disk(found: Findings, control: StageFacts, plan: Plan, free: int | None) -> None:
+def _disk(found: Judgement, control: StageFacts, plan: Plan, free: int | None) -> None:
     size, kept = measures.checkpoint_bytes(control), measures.checkpoints_kept(plan)
     if size is None or kept is None:
         return

@@ -6,7 +6,7 @@ from orchestrator.domain.finding import Quote
 from orchestrator.domain.rehearsal import Plan, RehearsalStep, StageFacts
 from orchestrator.domain.run import REQUEUE
 from orchestrator.rehearsal.checks.causes import ending, remedy
-from orchestrator.rehearsal.checks.steps import Findings, not_asked
+from orchestrator.rehearsal.checks.steps import Judgement, not_asked
 
 _TERM = 15
 _SAVE = "check run.should_stop() after each step: save a checkpoint, then exit with code 75"
@@ -16,7 +16,7 @@ def check_termination(terminated: StageFacts, plan: Plan) -> RehearsalStep:
     """Whether a program that is told to end saves what it has trained, in time."""
     if not terminated.asked:
         return not_asked(6, plan)
-    found = Findings(6, plan, terminated)
+    found = Judgement(6, plan, terminated)
     after, saved = terminated.terminated_after, terminated.saved_after
     newest = max(terminated.saved, key=lambda each: each.checkpoint.time, default=None)
     if terminated.ended_by is not None and not terminated.pace:
@@ -51,7 +51,7 @@ def check_termination(terminated: StageFacts, plan: Plan) -> RehearsalStep:
     )
 
 
-def _in_time(found: Findings, terminated: StageFacts, saved: float, plan: Plan) -> None:
+def _in_time(found: Judgement, terminated: StageFacts, saved: float, plan: Plan) -> None:
     if saved > plan.grace / 2:
         found.fail(
             f"saving took {saved:.1f} s after SIGTERM, more than half the grace: "
@@ -86,7 +86,7 @@ def _since(terminated: StageFacts) -> str:
 
 def check_teardown(stages: Sequence[StageFacts], plan: Plan) -> RehearsalStep:
     """Whether anything of the stages is left: processes, shared memory, GPU memory."""
-    found = Findings(8, plan)
+    found = Judgement(8, plan)
     left = [
         Quote(source=stage.log, text=f"{stage.name}: {each}")
         for stage in stages

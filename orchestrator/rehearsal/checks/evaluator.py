@@ -6,7 +6,7 @@ from orchestrator.domain.finding import Quote
 from orchestrator.domain.rehearsal import Plan, RehearsalStep, StageFacts
 from orchestrator.rehearsal import measures, series
 from orchestrator.rehearsal.checks.causes import ending, remedy
-from orchestrator.rehearsal.checks.steps import Findings, not_asked, skipped
+from orchestrator.rehearsal.checks.steps import Judgement, not_asked, skipped
 
 _NO_EVALUATOR = "the spec has no [evaluate]"
 _MOST_SHOWN = 3
@@ -19,11 +19,11 @@ def check_evaluator(evaluate: StageFacts | None, plan: Plan) -> RehearsalStep:
     how = ending(evaluate, plan.budget)
     if how is not None and evaluate.ended_by is not None and not evaluate.asked:
         return not_asked(3, plan)
-    found = Findings(3, plan, evaluate)
+    found = Judgement(3, plan, evaluate)
     if how is not None:
         found.fail(f"the evaluator {how}", remedy(evaluate, measures.EVAL), evaluate.error)
     elif not evaluate.metrics:
-        found.warn("the evaluator logged no metric", "log its results: run.log or run.summary")
+        found.warn("the evaluator logged no metric", "log its results with run.log(...)")
     wrong = sorted(name for name, value in evaluate.metrics.items() if not math.isfinite(value))
     if wrong:
         values = ", ".join(f"{name} = {evaluate.metrics[name]}" for name in wrong[:_MOST_SHOWN])
@@ -38,7 +38,7 @@ def check_alone(evaluate: StageFacts | None, alone: StageFacts | None, plan: Pla
     if evaluate is None or alone is None:
         because = _NO_EVALUATOR if evaluate is None else "it was not evaluated from the file alone"
         return skipped(7, because, plan)
-    found = Findings(7, plan, alone)
+    found = Judgement(7, plan, alone)
     action = "let it read all that it needs from the checkpoint and the configuration"
     how = ending(alone, plan.budget)
     if how is not None:

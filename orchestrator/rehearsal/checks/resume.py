@@ -11,9 +11,9 @@ from orchestrator.domain.finding import Quote
 from orchestrator.domain.rehearsal import Plan, RehearsalStep, StageFacts
 from orchestrator.rehearsal import measures, series
 from orchestrator.rehearsal.checks.causes import ending, remedy
-from orchestrator.rehearsal.checks.steps import Findings, not_asked, skipped
+from orchestrator.rehearsal.checks.steps import Judgement, not_asked, skipped
 
-_RESTORE = "restore model, optimizer, scheduler, loader and generators from run.resume_from"
+_RESTORE = "restore model, optimizer, scheduler, loader and generators from track.resume_path()"
 # What is not restored, and what to do.
 _REPLAYED = (
     "the losses are those of the control's first steps again, under later numbers",
@@ -60,7 +60,7 @@ def check_resume(
     """Whether a resumed program goes on where it was: the same steps, examples and losses."""
     if not control.asked:
         return not_asked(5, plan)
-    found = Findings(5, plan, killed, resumed)
+    found = Judgement(5, plan, killed, resumed)
     for each in killed.saved:
         if each.problem is not None:
             found.fail(
@@ -87,7 +87,7 @@ def check_resume(
     return found.step(f"{steps} after a SIGKILL have the losses of the control")
 
 
-def _begins_right(found: Findings, trial: _Trial) -> bool:
+def _begins_right(found: Judgement, trial: _Trial) -> bool:
     """See where the resumed process went on; whether its values can be compared."""
     logged = series.logged_steps(trial.resumed)
     due = [step for step in series.logged_steps(trial.control) if step > trial.saved]
@@ -109,7 +109,7 @@ def _begins_right(found: Findings, trial: _Trial) -> bool:
         found.fail(
             f"the program starts again from the beginning: step {first:,} after the kill, though "
             f"the checkpoint is of step {trial.saved:,}",
-            "load the checkpoint that run.resume_from names, when it is not None",
+            "load the checkpoint that track.resume_path() names, unless it is None",
             quote,
         )
     else:
@@ -122,7 +122,7 @@ def _begins_right(found: Findings, trial: _Trial) -> bool:
     return False
 
 
-def _compare(found: Findings, trial: _Trial, plan: Plan) -> None:
+def _compare(found: Judgement, trial: _Trial, plan: Plan) -> None:
     data = _data(trial)
     gaps = series.gaps(trial.resumed.values, trial.control.values, trial.names, trial.behind)
     if not gaps:
@@ -153,7 +153,7 @@ def _compare(found: Findings, trial: _Trial, plan: Plan) -> None:
     _explain(found, trial, gaps, plan)
 
 
-def _explain(found: Findings, trial: _Trial, gaps: list[series.Gap], plan: Plan) -> None:
+def _explain(found: Judgement, trial: _Trial, gaps: list[series.Gap], plan: Plan) -> None:
     """The losses differ: say by how much, and what that points to."""
     beyond = [each for each in gaps if each.apart > plan.tolerance]
     steps = sorted({each.step for each in beyond if each.step is not None})

@@ -6,7 +6,7 @@ from orchestrator.domain.rehearsal import Plan, RehearsalStep, StageFacts
 from orchestrator.domain.sizes import format_size
 from orchestrator.rehearsal import measures, series
 from orchestrator.rehearsal.checks.causes import ending, failed_span, remedy
-from orchestrator.rehearsal.checks.steps import Findings
+from orchestrator.rehearsal.checks.steps import Judgement
 
 LEAST_HEADROOM = 0.05  # of the memory; allocations differ by that much between batches
 _MOST_INPUT = 0.20  # of a step; FAILURES.md calls more than that input-bound
@@ -15,7 +15,7 @@ _CLOSE = 0.25  # of the accumulation, that a ratio may be off and still mean it
 
 def check_training(control: StageFacts, plan: Plan) -> RehearsalStep:
     """Whether it trained: all steps, finite values, a learning rate, and memory to spare."""
-    found = Findings(1, plan, control)
+    found = Judgement(1, plan, control)
     _ended(found, control, plan)
     _values(found, control)
     _learning_rate(found, control, plan)
@@ -38,7 +38,7 @@ def steps_done(facts: StageFacts) -> int:
     return counted if counted and ended_well else max(counted, last)
 
 
-def _ended(found: Findings, control: StageFacts, plan: Plan) -> None:
+def _ended(found: Judgement, control: StageFacts, plan: Plan) -> None:
     """A failure inside of validation or of a checkpoint is told by the step that looks at it."""
     done, how, span = steps_done(control), ending(control, plan.budget), failed_span(control)
     if not control.asked and control.ended_by is not None:
@@ -69,7 +69,7 @@ def _ended(found: Findings, control: StageFacts, plan: Plan) -> None:
         )
 
 
-def _values(found: Findings, control: StageFacts) -> None:
+def _values(found: Judgement, control: StageFacts) -> None:
     for name, points in sorted(control.values.items()):
         wrong = [step for step, value in sorted(points.items()) if not math.isfinite(value)]
         if not wrong:
@@ -77,7 +77,7 @@ def _values(found: Findings, control: StageFacts) -> None:
         quote = series.quote(control, name, wrong[0])
         # A gradient scaler finds its scale by steps that overflow.
         overflow = "grad" in name.lower() and not any(math.isnan(points[step]) for step in wrong)
-        add = found.warn if overflow or measures.EVAL in name.lower() else found.fail
+        add = found.warn if overflow or series.is_evaluation(name) else found.fail
         add(
             f"{quote.text}: not finite in {len(wrong)} of {len(points)} points",
             "lower the learning rate or the precision's risk (bf16, fp32), and look at that batch",
@@ -85,7 +85,7 @@ def _values(found: Findings, control: StageFacts) -> None:
         )
 
 
-def _learning_rate(found: Findings, control: StageFacts, plan: Plan) -> None:
+def _learning_rate(found: Judgement, control: StageFacts, plan: Plan) -> None:
     """A warm-up may begin at 0 and a schedule end there; in between nothing would be learned."""
     for name in series.learning_rates(control):
         steps = sorted(control.values[name])
@@ -99,7 +99,7 @@ def _learning_rate(found: Findings, control: StageFacts, plan: Plan) -> None:
             )
 
 
-def _scheduler(found: Findings, control: StageFacts, plan: Plan) -> None:
+def _scheduler(found: Judgement, control: StageFacts, plan: Plan) -> None:
     stepped, taken = control.scheduler_steps, control.optimizer_steps
     if not stepped or not taken:
         return
@@ -126,7 +126,7 @@ def _scheduler(found: Findings, control: StageFacts, plan: Plan) -> None:
         )
 
 
-def _memory(found: Findings, control: StageFacts, plan: Plan) -> None:
+def _memory(found: Judgement, control: StageFacts, plan: Plan) -> None:
     for device in measures.devices(control):
         used = measures.peak(control, measures.TRAIN, device)
         total = measures.capacity(control, device, plan)
@@ -141,7 +141,7 @@ def _memory(found: Findings, control: StageFacts, plan: Plan) -> None:
             )
 
 
-def _speed(found: Findings, control: StageFacts) -> None:
+def _speed(found: Judgement, control: StageFacts) -> None:
     between, waited = measures.speed(control), measures.data_share(control)
     if between is not None:
         low, high = between

@@ -1,10 +1,11 @@
 """Step 2: validation right after training steps, with the optimizer's state resident."""
 
+from orchestrator.clock import format_brief
 from orchestrator.domain.rehearsal import Plan, RehearsalStep, StageFacts
 from orchestrator.domain.sizes import format_size
 from orchestrator.rehearsal import measures
 from orchestrator.rehearsal.checks.causes import ending, failed_span, remedy
-from orchestrator.rehearsal.checks.steps import Findings, not_asked, skipped
+from orchestrator.rehearsal.checks.steps import Judgement, not_asked, skipped
 
 _TOO_MUCH = 0.50  # of the time: more evaluation than training
 _LEAST_MEASURED = 0.05  # of the time: scaling up alone may be wrong by the size of a batch
@@ -16,7 +17,7 @@ def check_validation(control: StageFacts, plan: Plan) -> RehearsalStep:
     """Whether a validation within training works, fits into memory and leaves time to train."""
     if not control.asked:
         return not_asked(2, plan)
-    found = Findings(2, plan, control)
+    found = Judgement(2, plan, control)
     broken, how = failed_span(control), ending(control, plan.budget)
     spans = measures.spans_of(control, measures.EVAL)
     if how is not None and broken is not None and broken.phase == measures.EVAL:
@@ -32,7 +33,9 @@ def check_validation(control: StageFacts, plan: Plan) -> RehearsalStep:
     _memory(found, control, plan)
     _share(found, control, plan)
     seconds = sum(span.seconds or 0.0 for span in spans)
-    return found.step(f"{len(spans)} validations after training steps, {seconds:.1f} s", seconds)
+    return found.step(
+        f"{len(spans)} validations after training steps, {format_brief(seconds)}", seconds
+    )
 
 
 def _none(control: StageFacts, plan: Plan) -> RehearsalStep:
@@ -41,14 +44,14 @@ def _none(control: StageFacts, plan: Plan) -> RehearsalStep:
         return skipped(2, "training did not get that far", plan)
     if plan.eval_every is None:
         return skipped(2, "the program does not validate while it trains", plan, action)
-    found = Findings(2, plan, control)
+    found = Judgement(2, plan, control)
     found.fail(
         f"no validation came, though the run wants one every {plan.eval_every:,} steps", action
     )
     return found.step("", 0.0)
 
 
-def _memory(found: Findings, control: StageFacts, plan: Plan) -> None:
+def _memory(found: Judgement, control: StageFacts, plan: Plan) -> None:
     for device in measures.devices(control):
         used = measures.peak(control, measures.EVAL, device)
         total = measures.capacity(control, device, plan)
@@ -66,7 +69,7 @@ def _memory(found: Findings, control: StageFacts, plan: Plan) -> None:
             _against_training(found, control, device)
 
 
-def _against_training(found: Findings, control: StageFacts, device: str) -> None:
+def _against_training(found: Judgement, control: StageFacts, device: str) -> None:
     """Compare what tensors took: the allocator keeps what training had reserved."""
     needed = _needed(control, measures.EVAL, device)
     trained = _needed(control, measures.TRAIN, device)
@@ -98,20 +101,22 @@ def _needed(control: StageFacts, phase: str, device: str) -> int | None:
     return max(allocated)
 
 
-def _share(found: Findings, control: StageFacts, plan: Plan) -> None:
+def _share(found: Judgement, control: StageFacts, plan: Plan) -> None:
     cost, step = measures.evaluation(control), measures.step_seconds(control)
     if cost is None or step is None:
         return
     used, total = control.subset or (None, None)
     scaled = "" if used is None else f", scaled up from {used:,} of {total:,} examples"
-    found.note(f"a whole validation takes {cost.whole:.1f} s{scaled}; a step {step:.3g} s")
+    found.note(
+        f"a whole validation takes {format_brief(cost.whole)}{scaled}; a step {format_brief(step)}"
+    )
     proposed = measures.interval_for(cost.whole, step)
     if plan.eval_every is None:
         found.note(f"every {proposed:,} steps would keep it under 20% of the time")
         return
     share = cost.share(step, plan.eval_every)
-    line = f"evaluation takes {share:.0%} of the time: {cost.whole:.1f} s every "
-    line += f"{plan.eval_every:,} steps of {step:.3g} s{scaled}"
+    line = f"evaluation takes {share:.0%} of the time: {format_brief(cost.whole)} every "
+    line += f"{plan.eval_every:,} steps of {format_brief(step)}{scaled}"
     if share <= measures.MOST_EVALUATION:
         found.note(line)
         return
