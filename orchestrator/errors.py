@@ -8,7 +8,8 @@
     ├── RefusedError         5   a rule of the workflow forbids it (dependency, status, git state)
     ├── ConflictError        6   somebody else holds it: a live run, a lock, a duplicate id
     ├── EnvironmentFailure   7   disk, permissions, git, a missing program
-    └── RunFailedError       8   the run that was followed did not complete
+    ├── RunFailedError       8   the run that was followed did not complete
+    └── RehearsalFailedError 10  a step of the rehearsal stands against a start
 
 `hint` is the next command or edit; the command line prints it on its own line.
 """
@@ -68,3 +69,9 @@ class RunFailedError(ExpError):
     """The run that was followed did not complete."""
 
     exit_code = 8
+
+
+class RehearsalFailedError(ExpError):
+    """A step of the rehearsal stands against a start; 9 is that of an undecided check."""
+
+    exit_code = 10

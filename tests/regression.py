@@ -22,6 +22,18 @@ from experiments.common.settings import TrainingSettings, check_training, read_t
 from models.objective import read_weights
 from orchestrator import track
 
+CONFIG = {
+    "steps": 40,
+    "batch": 6,
+    "lr": 0.05,
+    "warmup": 5,
+    "ema": 0.8,
+    "eval_every": 10,
+    "checkpoint_every": 5,
+    "log_every": 1,
+    "threads": 1,
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings(TrainingSettings):

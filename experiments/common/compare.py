@@ -4,7 +4,8 @@
 have `seeds` of its own). Series are named MEMBER/seed_N/..., steps count on from member to member.
 At the end MEMBER/METRIC_median is logged for every score that all seeds of a member have, and how
 far the leader (`leader`, else the first member) is above each other (LEADER/METRIC_above_OTHER).
-A run that is stopped or killed goes on in the middle of the member it was in.
+A run that is stopped or killed goes on in the middle of the member it was in. A rehearsal trains
+every member, with the first of its seeds only.
 """
 
 import statistics
@@ -15,6 +16,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from experiments.common.member import Member, Voice
 from experiments.common.programs import DONE, run_program
+from experiments.common.rehearsal import last_step
 from experiments.common.scores import headline, is_baseline
 from experiments.common.settings import TrainingSettings
 from experiments.common.system import System
@@ -42,7 +44,7 @@ class Entry(Generic[S]):
     @property
     def last(self) -> int:
         """The run's step at its end."""
-        return self.first + self.settings.steps
+        return self.first + last_step(self.settings.steps)
 
 
 def compare_members(run: track.Run, system: System[S]) -> NoReturn:
@@ -71,7 +73,8 @@ def read_entries(config: Mapping[str, Any], system: System[S]) -> list[Entry[S]]
     entries: list[Entry[S]] = []
     for name, changes in members.items():
         own = _changes(name, changes, system)
-        for seed in _own_seeds(name, own.pop("seeds", seeds)):
+        own_seeds = _own_seeds(name, own.pop("seeds", seeds))
+        for seed in own_seeds if track.rehearsal() is None else own_seeds[:1]:
             settings = system.read(shared | own | {"seed": seed}, ())
             first = entries[-1].last if entries else 0
             entries.append(Entry(name=name, settings=settings, first=first))

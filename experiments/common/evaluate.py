@@ -23,7 +23,7 @@ S = TypeVar("S", bound=TrainingSettings)
 def checkpoints_of(run: track.Run, argv: Sequence[str]) -> tuple[list[Path], list[str]]:
     """The checkpoint that `checkpoint=PATH` names, else all of the run; and the other arguments.
 
-    Ends the program where there is none.
+    A rehearsal scores the newest. Ends the program where there is none.
     """
     given = [Path(a.removeprefix("checkpoint=")) for a in argv if a.startswith("checkpoint=")]
     found = given[-1:] or sealed(run.dir)
@@ -31,6 +31,8 @@ def checkpoints_of(run: track.Run, argv: Sequence[str]) -> tuple[list[Path], lis
         print(f"no checkpoint in {run.dir}; train first, or give checkpoint=PATH")
         run.finish(NONE)
         sys.exit(NONE)
+    if track.rehearsal() is not None:
+        found = found[-1:]
     return found, [a for a in argv if not a.startswith("checkpoint=")]
 
 

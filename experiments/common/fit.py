@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from experiments.common import checkpoints
 from experiments.common.member import Voice
 from experiments.common.programs import DONE, NO_RETRY, REQUEUE
+from experiments.common.rehearsal import last_step, paced, tell_batch
 from experiments.common.settings import TrainingSettings
 from experiments.common.task import (
     Looked,
@@ -63,13 +64,17 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """What does not change while training."""
+    """What does not change while training.
+
+    `steps` are planned, and the schedule's; a rehearsal ends before, after step `end`.
+    """
 
     voice: Voice
     task: Task[Any]
     settings: TrainingSettings
     device: torch.device
     steps: int
+    end: int
     rows: Passes
 
 
@@ -91,9 +96,14 @@ def fit(
     steps = planned_steps(settings, task.sizes["train"])
     if settings.ema:
         check_decay(settings.ema, steps)
-    rows = Passes(task.sizes["train"], settings.seed)
     job = Fit(
-        voice=voice, task=task, settings=settings, device=world.device, steps=steps, rows=rows
+        voice=voice,
+        task=task,
+        settings=paced(settings),
+        device=world.device,
+        steps=steps,
+        end=last_step(steps),
+        rows=Passes(task.sizes["train"], settings.seed),
     )
     state = State(
         step=0,
@@ -122,9 +132,9 @@ def run_steps(job: Fit, state: State) -> int:
     settings, run = job.settings, job.voice.run
     logged, spent = state.step, 0.0
     while True:
-        if state.step and due(state.step, settings.eval_every, job.steps):
+        if state.step and due(state.step, settings.eval_every, job.end):
             validate(job, state)
-        if state.step >= job.steps:
+        if state.step >= job.end:
             tell_where(job, state)
             return DONE
         begun = time.monotonic()
@@ -132,12 +142,12 @@ def run_steps(job: Fit, state: State) -> int:
         spent += time.monotonic() - begun
         if looked.broken:
             return give_up(job, state, looked)
-        if due(state.step, settings.log_every, job.steps):
+        if due(state.step, settings.log_every, job.end):
             report(job, state, looked, (state.step - logged) / spent)
             logged, spent = state.step, 0.0
-        stopping = run.should_stop() and state.step < job.steps
-        saving = stopping or due(state.step, settings.checkpoint_every, job.steps)
-        if saving or due(state.step, settings.eval_every, job.steps):
+        stopping = run.should_stop() and state.step < job.end
+        saving = stopping or due(state.step, settings.checkpoint_every, job.end)
+        if saving or due(state.step, settings.eval_every, job.end):
             checkpoint(job, state)
         if stopping:
             job.voice.say(f"asked to stop: saved step {state.step} of {job.steps}")
@@ -168,6 +178,7 @@ def one_step(job: Fit, state: State) -> Looked:
     """One batch: its gradients, and the update if everything is finite."""
     task, settings = job.task, job.settings
     rows = rows_of(job, state.step)
+    tell_batch(job.voice.member.first + state.step + 1, rows)
     # The last batch of whole epochs may have fewer rows than there are to be parts.
     cut = np.array_split(rows, min(settings.accumulate, len(rows)))
     parts = [task.batch(some, "train") for some in cut]
@@ -206,15 +217,16 @@ def validate(job: Fit, state: State) -> None:
         ValueError: the validation does not give the metric that `best` names.
     """
     task, settings, voice = job.task, job.settings, job.voice
-    with voice.run.phase("eval"), using(task.module, state.average):
-        val = measure(task, "val", sample(task, "val"), settings, state.step)
-        seen = measure(task, "train", sample(task, "train"), settings, state.step)
-        scores = task.scores()
-    points = {f"val/{name}": value for name, value in (val | scores).items()}
-    points["seen/loss"] = seen["loss"]
-    if seen["loss"]:
-        points["val/gap"] = val["loss"] / seen["loss"]
-    voice.log(points, state.step)
+    with voice.run.phase("eval"):
+        with using(task.module, state.average):
+            val = measure(task, "val", sample(task, "val"), settings, state.step)
+            seen = measure(task, "train", sample(task, "train"), settings, state.step)
+            scores = task.scores()
+        points = {f"val/{name}": value for name, value in (val | scores).items()}
+        points["seen/loss"] = seen["loss"]
+        if seen["loss"]:
+            points["val/gap"] = val["loss"] / seen["loss"]
+        voice.log(points, state.step)  # in the phase: this is no step of the training
     if wrong := not_finite(points):
         voice.alert("validation is not finite", f"step {state.step}: {', '.join(wrong)}")
     shown = {name: value for name, value in scores.items() if "/" not in name}

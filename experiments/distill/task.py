@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from experiments.common.checkpoints import seed_everything
+from experiments.common.rehearsal import shown
 from experiments.common.task import Part, computing
 from experiments.common.world import World
 from experiments.distill.settings import TERMS, Settings
@@ -53,10 +54,10 @@ class LanguageTask:
         taught = Taught(student.to(world.device), self.teacher, alignment, settings, self.weights)
         self.module = taught.to(world.device)
         blocks = self.text.train.examples
-        shown = max(1, round(settings.train_share * blocks))
+        share = max(1, round(settings.train_share * blocks))
         self._rows: dict[Part, NDArray[np.int64]] = {
-            "train": np.sort(Passes(blocks, settings.data_seed).window(0, shown)),
-            "val": np.arange(self.text.val.examples),
+            "train": np.sort(Passes(blocks, settings.data_seed).window(0, share)),
+            "val": np.arange(shown(self.text.val.examples)),
         }
         self.sizes = {part: len(rows) for part, rows in self._rows.items()}
         self.facts = {
@@ -117,20 +118,25 @@ class LanguageTask:
 
     def _scores(self, model: nn.Module) -> dict[str, float]:
         loss = right = 0.0
+        tokens = 0
         for logits_NV, labels_N in self._answers(model):
             loss += float(cross_entropy(logits_NV, labels_N).sum())
             right += float((logits_NV.argmax(-1) == labels_N).sum())
-        tokens = self.text.val.targets
+            tokens += len(labels_N)
         mean = loss / tokens
         scores = {
             "cross_entropy": mean,
             "perplexity": math.exp(mean) if mean < _LARGEST else math.inf,
             "accuracy": right / tokens,
-            "bits_per_byte": loss / math.log(2) / self.text.val_bytes,
+            "bits_per_byte": loss / math.log(2) / self._bytes(tokens),
         }
         if self.text.bound is not None:
             scores["above_bound"] = mean - self.text.bound
         return scores
+
+    def _bytes(self, tokens: int) -> float:
+        """Bytes of the validation text that was scored: all, or in a rehearsal its share."""
+        return self.text.val_bytes * tokens / self.text.val.targets
 
     def _answers(self, model: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
         """Logits [N, V] and labels [N] of the validation text, batch by batch."""

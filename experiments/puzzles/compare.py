@@ -20,7 +20,7 @@ from experiments.common.compare import compare_members
 from experiments.common.member import Voice
 from experiments.common.system import System
 from experiments.common.world import World
-from experiments.puzzles.evaluation import evaluate
+from experiments.puzzles.evaluation import evaluate, shortened
 from experiments.puzzles.settings import Settings, read_settings
 from experiments.puzzles.state import load_average, read
 from experiments.puzzles.study import build
@@ -32,7 +32,7 @@ from orchestrator import track
 def scorer(_voice: Voice, settings: Settings, world: World) -> Callable[[Path], dict[str, float]]:
     """Scores of a checkpoint on all test puzzles."""
     study = build(settings, world)
-    split = read_split(study.folder, "test")
+    split = shortened(read_split(study.folder, "test"), settings.seed)
 
     def score(checkpoint: Path) -> dict[str, float]:
         load_average(study, read(checkpoint))

@@ -22,7 +22,7 @@ from experiments.common.evaluate import checkpoints_of
 from experiments.common.programs import DONE, run_program
 from experiments.common.scores import headline
 from experiments.puzzles.data import data_folder
-from experiments.puzzles.evaluation import Evaluation, evaluate
+from experiments.puzzles.evaluation import Evaluation, evaluate, shortened
 from experiments.puzzles.pictures import draw_predictions
 from experiments.puzzles.settings import Settings, read_settings
 from experiments.puzzles.state import described, load_average, read
@@ -50,7 +50,7 @@ def evaluate_all(run: track.Run, checkpoints: list[Path], study: Study, settings
     Raises:
         ValueError: a checkpoint is of another model or other data.
     """
-    split = read_split(study.folder, "test")
+    split = shortened(read_split(study.folder, "test"), settings.seed)
     if run.rank == 0:
         puzzles = len(split.group_indices_G1) - 1
         print(f"{study.meta.name}: {puzzles} test puzzles, {split.examples} examples", flush=True)

@@ -8,12 +8,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from experiments.common.rehearsal import shown
 from experiments.common.world import gather
 from experiments.puzzles.settings import Settings
 from experiments.puzzles.study import Study
 from models import maze, scoring, sudoku
 from models.interval import intervals
 from models.puzzles import Split, read_split
+from models.stream import fast_groups, take
 from models.supervision import answer
 from models.voting import Pool
 
@@ -35,6 +37,15 @@ class Evaluation:
 
     predicted: Predicted
     scores: dict[str, float]
+
+
+def shortened(split: Split, seed: int) -> Split:
+    """The split, or in a rehearsal some of its groups: whole ones, since their variants vote."""
+    each = -(-split.examples // split.groups)
+    used = shown(split.examples, each)
+    if used == split.examples:
+        return split
+    return take(split, fast_groups(split, used / (each * split.groups), seed))
 
 
 def evaluate(

@@ -5,6 +5,7 @@ example is lost. All processes together draw like one process with the whole bat
 waits for the device but `turn`, which the loop calls once in `window` steps.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,3 +85,8 @@ def draw(
         identifiers_BI=feed.rows_NI[example_B],
     )
     return rows, feed.minimum_KB[step - feed.step, slots]
+
+
+def drawn(feed: Feed, since: Tensor) -> Iterator[int]:
+    """The examples that all processes together have drawn since a place; waits for the device."""
+    yield from feed.window_W[int(since) - feed.first : int(feed.place) - feed.first].tolist()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from experiments.common.member import Voice
+from experiments.common.rehearsal import last_step, paced
 from experiments.common.world import World
 from experiments.puzzles.settings import Settings
 from experiments.puzzles.state import State
@@ -23,12 +24,16 @@ Timed = Callable[[str], AbstractContextManager[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What does not change while training."""
+    """What does not change while training.
+
+    `steps` are planned, and the schedule's; a rehearsal ends before, after step `end`.
+    """
 
     voice: Voice
     settings: Settings
     world: World
     steps: int
+    end: int
     rules: Supervision
     forward: Callable[..., tuple[Carry, SegmentLoss]]
 
@@ -53,9 +58,10 @@ def make_job(voice: Voice, settings: Settings, world: World, split: Split) -> Jo
     mode = {"segment": "default", "graphs": "reduce-overhead"}.get(settings.compile)
     return Job(
         voice=voice,
-        settings=settings,
+        settings=paced(settings),
         world=world,
         steps=steps,
+        end=last_step(steps),
         rules=Supervision(
             halting=Halting(
                 segments=settings.segments,

@@ -30,10 +30,11 @@ from torch import Tensor
 from experiments.common.checkpoints import forget_old, save, seed_everything
 from experiments.common.member import Voice
 from experiments.common.programs import DONE, NO_RETRY, REQUEUE, train_program
+from experiments.common.rehearsal import tell_batch
 from experiments.common.scores import headline
 from experiments.common.world import World, anyone, everyones, total
-from experiments.puzzles.evaluation import evaluate
-from experiments.puzzles.feed import draw, make_feed, turn
+from experiments.puzzles.evaluation import evaluate, shortened
+from experiments.puzzles.feed import draw, drawn, make_feed, turn
 from experiments.puzzles.job import Job, Timed, describe, make_job, phases, report
 from experiments.puzzles.settings import Settings, read_settings
 from experiments.puzzles.state import State, content, read, restore
@@ -52,6 +53,7 @@ from models.supervision import (
     map_carry,
     refill,
 )
+from orchestrator import track
 
 
 def train(voice: Voice, settings: Settings, world: World, saved: Path | None) -> int:
@@ -63,6 +65,7 @@ def train(voice: Voice, settings: Settings, world: World, saved: Path | None) ->
     study = build(settings, world)
     split = read_training(study, settings)
     job = make_job(voice, settings, world, split)
+    settings = job.settings
     state = start(job, study, split)
     if saved is not None:
         restore(state, read(saved), settings, world)
@@ -70,19 +73,21 @@ def train(voice: Voice, settings: Settings, world: World, saved: Path | None) ->
     looked = logged = state.step
     begun = time.monotonic()
     while True:
-        if state.step and due(state.step, settings.eval_every, job.steps):
+        if state.step and due(state.step, settings.eval_every, job.end):
             validate(job, state)
-        if state.step >= job.steps:
+        if state.step >= job.end:
             tell_where(job, state)
             return DONE
         if looked == state.step:
-            looked = min(job.steps, (state.step // settings.log_every + 1) * settings.log_every)
+            looked = min(job.end, (state.step // settings.log_every + 1) * settings.log_every)
             turn(state.feed, settings, job.rules.halting, state.step, looked - state.step)
         logs = state.step + 1 == looked
-        loss, norm = one_step(job, state, phases(job, timed=logs))
-        stopping = anyone(voice.run.should_stop(), world) and state.step < job.steps
-        saving = stopping or due(state.step, settings.checkpoint_every, job.steps)
-        saving = saving or due(state.step, settings.eval_every, job.steps)
+        # A rehearsal logs every step; to time them all would hide the speed of the others.
+        timed = logs and track.rehearsal() is None
+        loss, norm = one_step(job, state, phases(job, timed=timed))
+        stopping = anyone(voice.run.should_stop(), world) and state.step < job.end
+        saving = stopping or due(state.step, settings.checkpoint_every, job.end)
+        saving = saving or due(state.step, settings.eval_every, job.end)
         # On a processor nothing waits for anything, so every step is looked at.
         if (logs or saving or world.device.type == "cpu") and is_broken(state, saving=saving):
             return give_up(job, state, loss, norm)
@@ -154,8 +159,10 @@ def one_step(job: Job, state: State, timed: Timed) -> tuple[SegmentLoss, Tensor]
     core = state.study.core
     with timed("data"):
         free_B, rank_B = free_slots(state.carry)
+        since = state.feed.place
         fresh, minimum_B = draw(state.feed, free_B, rank_B, state.step, job.world)
         state.carry = refill(core, state.carry, fresh, minimum_B, job.rules.halting)
+        tell_batch(job.voice.member.first + state.step + 1, drawn(state.feed, since))
     for optimizer in state.optimizers:
         optimizer.zero_grad()
     loss, identity_grads_BID = forward_backward(job, state, timed)
@@ -227,10 +234,11 @@ def validate(job: Job, state: State) -> None:
     settings = job.settings
     split = read_split(state.study.folder, "test")
     chosen = take(split, fast_groups(split, settings.eval_share, settings.seed))
+    chosen = shortened(chosen, settings.seed)
     with job.voice.run.phase("eval"):
         found = evaluate(state.study, state.average, chosen, settings).scores
-    scores = {f"val/{name}": value for name, value in found.items()}
-    job.voice.log(scores, state.step)
+        scores = {f"val/{name}": value for name, value in found.items()}
+        job.voice.log(scores, state.step)  # in the phase: this is no step of the training
     job.voice.say(f"step {state.step} validation: {headline(found)}")
     if not settings.best:
         return

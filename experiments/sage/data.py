@@ -5,7 +5,7 @@ questions as ARC asks them; and of their demonstrations `val`, by which training
 `train`. Only questions reach the extractor.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from experiments.common.rehearsal import shown
 from experiments.sage.settings import Settings
 from models import groot
 from models.arc import COLOURS, FIRST_COLOUR, encode
@@ -49,6 +50,17 @@ class Pairs:
     questions_NS: NDArray[np.uint8]
     answers_NS: NDArray[np.uint8]
 
+    def first(self, size: int) -> "Pairs":
+        """The first examples only."""
+        return Pairs(
+            examples=self.examples[:size],
+            rows_N=self.rows_N[:size],
+            labels_NS=self.labels_NS[:size],
+            sizes_N2=self.sizes_N2[:size],
+            questions_NS=self.questions_NS[:size],
+            answers_NS=self.answers_NS[:size],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
@@ -66,6 +78,14 @@ class Data:
         """Cells of each colour [C] among the labels of training."""
         labels = self.parts["train"].labels_NS
         return torch.bincount(labels[labels != IGNORE], minlength=COLOURS)
+
+    def shortened(self, evaluated: Collection[Part]) -> "Data":
+        """The data, in a rehearsal with fewer examples of these parts."""
+        parts = {
+            name: pairs.first(shown(len(pairs.examples))) if name in evaluated else pairs
+            for name, pairs in self.parts.items()
+        }
+        return replace(self, parts=parts)
 
 
 def load_data(settings: Settings) -> Data:

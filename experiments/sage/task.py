@@ -49,7 +49,7 @@ class SageTask:
 
     def __init__(self, settings: Settings, world: World) -> None:
         self.settings, self.device = settings, world.device
-        self.data = load_data(settings)
+        self.data = load_data(settings).shortened({"val"})
         self.weights = read_weights(settings.weights, TERMS)
         seed_everything(settings.seed)
         config = sage_config(settings, self.data, self.weights)

@@ -98,6 +98,18 @@ def start_ticket(workspace: Workspace, ticket_text: str, options: LaunchOptions)
     return Launched(run=run, record=record, state=state, known=known.series, warnings=warnings)
 
 
+def check_start(workspace: Workspace, ticket_text: str, options: LaunchOptions) -> None:
+    """Refuse what a start would refuse by the state of the ticket, before minutes are spent on it.
+
+    Raises:
+        NotFoundError, InvalidFileError, RefusedError, ConflictError: as `start_ticket`.
+    """
+    ticket = readable(tickets.find(workspace.tickets, ticket_text)).ticket
+    _refuse_second_run(workspace, ticket)
+    if not options.force:
+        _refuse_by_workflow(workspace, ticket)
+
+
 def _refuse_second_run(workspace: Workspace, ticket: Ticket) -> None:
     for folder, record, state in live_runs(workspace):
         if record.ticket is not None and record.ticket.id == ticket.id:

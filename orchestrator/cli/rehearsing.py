@@ -1,12 +1,17 @@
-"""A rehearsal as it goes on, on stderr, and what a start says of one."""
+"""`exp ticket rehearse`, and what a start says of a rehearsal; progress goes to stderr."""
 
 from typing import TYPE_CHECKING
 
-from orchestrator.cli.console import err, note
-from orchestrator.cli.views.rehearsal import step_line
+from orchestrator.actions.rehearsal.gate import gate_of, given_up
+from orchestrator.actions.rehearsal.standing import Piece, Standing, piece_of, standing_of
+from orchestrator.cli.console import err, note, out, show_json, warn
+from orchestrator.cli.views.rehearsal import rehearsal, step_line
+from orchestrator.clock import format_duration
+from orchestrator.errors import RehearsalFailedError
 
 if TYPE_CHECKING:
     from orchestrator.domain.rehearsal import Rehearsal, RehearsalStep
+    from orchestrator.workspace import Workspace
 
 
 class Progress:
@@ -21,10 +26,72 @@ class Progress:
         err().print(step_line(step))
 
 
-def next_command(result: "Rehearsal") -> str:
-    """What to do after a rehearsal."""
+def rehearsed(
+    workspace: "Workspace", ticket: str, settings: tuple[str, ...], *, force: bool
+) -> "Rehearsal":
+    """The result that holds, shown with its age, or a new one."""
+    piece = piece_of(workspace, ticket, settings)
+    standing = standing_of(workspace, piece)
+    if standing.result is not None and standing.holds and not force:
+        age = format_duration(standing.age)
+        note(f"rehearsed {age} ago, and nothing has changed since; --force does it again")
+        return standing.result
+    if standing.changed:
+        note(f"changed since the last rehearsal: {', '.join(standing.changed)}")
+    return _rehearse(workspace, piece, standing)
+
+
+def _rehearse(workspace: "Workspace", piece: Piece, standing: Standing) -> "Rehearsal":
+    # The writing side of an index costs half a second: only a rehearsal itself pays for it.
+    from orchestrator.actions.rehearsal.conduct import rehearse_ticket
+
+    return rehearse_ticket(workspace, piece, standing, Progress())
+
+
+def show(result: "Rehearsal", *, as_json: bool) -> None:
+    """The result on stdout.
+
+    Raises:
+        RehearsalFailedError: a step failed; names it and the next command.
+    """
+    if as_json:
+        show_json(result)
+    else:
+        out().print(rehearsal(result))
+    _refuse_failed(result)
+
+
+def before_start(
+    workspace: "Workspace", ticket: str, settings: tuple[str, ...], *, skip: bool
+) -> None:
+    """Rehearse where the spec wants it, and say how old a result is; stdout stays the run's.
+
+    Raises:
+        RehearsalFailedError: a step failed; nothing is to be started.
+    """
+    if skip:
+        warn(given_up())
+        return
+    piece = piece_of(workspace, ticket, settings)
+    gate = gate_of(workspace, piece)
+    if gate.due is None:
+        if gate.why is not None:
+            (warn if gate.alarming else note)(gate.why)
+        return
+    note(f"rehearsing first: {gate.why}")
+    result = _rehearse(workspace, piece, gate.due)
+    if result.failed:
+        err().print(rehearsal(result))
+    _refuse_failed(result)
+
+
+def _refuse_failed(result: "Rehearsal") -> None:
+    """Raise RehearsalFailedError if a step stands against a start."""
     if not result.failed:
-        return f"exp ticket start {result.ticket}"
+        return
     first = result.failed[0]
-    log = f"   less {first.log}" if first.log else ""
-    return f"exp ticket rehearse {result.ticket}{log}"
+    log = f"less {first.log}, then " if first.log else ""
+    raise RehearsalFailedError(
+        f"{result.ticket}: the rehearsal failed at step {first.number} ({first.name}): {first.why}",
+        hint=f"{log}exp ticket rehearse {result.ticket} --force",
+    )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Tickets: what is claimed, and what the evidence says", no_args_is_help=True)
 
 TICKET = typer.Argument(help="Ticket id: T-0017, or 17", show_default=False)
+SETTINGS = typer.Option([], "--set", help="Override a parameter: --set lr=3e-4")
 AS_JSON = typer.Option(False, "--json", help="Print JSON on stdout")
 
 
@@ -168,11 +169,37 @@ def graph(
     typer.echo(clean(ticket_graph(find_workspace(), mermaid=mermaid)))
 
 
+@app.command("rehearse")
+def rehearse(
+    ticket: str = TICKET,
+    settings: list[str] = SETTINGS,
+    force: bool = typer.Option(False, "--force", help="Rehearse again though nothing has changed"),
+    commit: bool = typer.Option(
+        False, "--commit", help="Write the result beside the ticket's report and commit it"
+    ),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Run the ticket's programs for some minutes to see what would go wrong; exit 10 if it would"""
+    from orchestrator.cli.console import hint, note
+    from orchestrator.cli.rehearsing import rehearsed, show
+    from orchestrator.workspace import find_workspace
+
+    workspace = find_workspace()
+    result = rehearsed(workspace, ticket, tuple(settings), force=force)
+    if commit:
+        from orchestrator.actions.rehearsal.page import commit_page
+
+        made = commit_page(workspace, result)
+        note(f"committed {made[:12]}" if made else "the page is committed as it is")
+    show(result, as_json=as_json)
+    hint(f"exp ticket start {result.ticket}")
+
+
 @app.command("start")
 def start(
     ticket: str = TICKET,
     follow: bool = typer.Option(False, "--follow", "-f", help="Show the log until the run ends"),
-    settings: list[str] = typer.Option([], "--set", help="Override a parameter: --set lr=3e-4"),
+    settings: list[str] = SETTINGS,
     force: bool = typer.Option(False, "--force", help="Start a DONE ticket, or out of order"),
     priority: int = typer.Option(0, "--priority", help="Larger goes first in the queue"),
     after: list[str] = typer.Option(
@@ -181,18 +208,24 @@ def start(
     git: bool = typer.Option(
         True, "--git/--no-git", help="Snapshot the code and commit the report"
     ),
+    skip: bool = typer.Option(
+        False, "--skip-rehearsal", help="Start without the rehearsal that [rehearse] asks for"
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print the run's record on stdout"),
 ) -> None:
     """Launch the ticket's training and evaluation"""
-    from orchestrator.actions.launch import LaunchOptions, start_ticket
+    from orchestrator.actions.launch import LaunchOptions, check_start, start_ticket
     from orchestrator.cli.console import show_json
     from orchestrator.cli.following import follow_run, leaving_it_alone
+    from orchestrator.cli.rehearsing import before_start
     from orchestrator.workspace import find_workspace
 
     workspace = find_workspace()
     options = LaunchOptions(
         settings=tuple(settings), force=force, git=git, priority=priority, after=tuple(after)
     )
+    check_start(workspace, ticket, options)
+    before_start(workspace, ticket, options.settings, skip=skip)
     launched = start_ticket(workspace, ticket, options)
     with leaving_it_alone(launched.run):
         if as_json:

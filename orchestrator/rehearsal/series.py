@@ -14,8 +14,8 @@ _RATE = re.compile(r"(?:.*/)?(?:lr|learning_rate)", re.IGNORECASE)
 _EVALUATION = re.compile(r"(?:^|[/_.])(?:eval|val|valid|validation|test)(?:$|[/_.])", re.IGNORECASE)
 # What differs between two equal programs: the clock and the machine.
 _CLOCK = re.compile(
-    r"(?:^|[/_.-])(?:sec(?:ond)?s?|ms|time|times|took|took_s|elapsed|duration|speed|throughput|"
-    r"latency|memory|mem|rss|fps|it_s|steps_s)(?:$|[/_.-])|(?:_per_|/)(?:s|sec|second)$|per_sec",
+    r"(?:^|[/_.-])(?:(?:milli|micro)?sec(?:ond)?s?|ms|time|times|took|took_s|elapsed|duration|speed|"
+    r"throughput|latency|memory|mem|rss|fps|it_s|steps_s)(?:$|[/_.-])|(?:_per_|/)(?:s|sec|second)$|per_sec",
     re.IGNORECASE,
 )
 

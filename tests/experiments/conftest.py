@@ -245,8 +245,18 @@ def cached_here(_plain_environment, puzzle_cache, monkeypatch):
 def programs(tmp_path_factory, puzzle_cache):
     """The functions above, for tests, and three that start programs."""
 
-    def begin(run, attempt=1, program="train.py", arguments=(), launcher=(), warnings="error"):
+    def begin(
+        run,
+        attempt=1,
+        program="train.py",
+        arguments=(),
+        launcher=(),
+        warnings="error",
+        rehearsal=None,
+    ):
         env = environment(puzzle_cache, run, attempt, warnings)
+        if rehearsal is not None:
+            env["EXP_REHEARSAL"] = json.dumps(rehearsal)
         return start(program, arguments, launcher, env, run)
 
     def complete(run, attempt=1, **how):

@@ -9,24 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from regression import Regression, read_settings
+from regression import CONFIG, Regression, read_settings
 
 from experiments.common.fit import planned_steps
 from experiments.common.task import measure, sample, using
 from models.objective import combine
 
 PROGRAM = Path(__file__).parents[1] / "regression.py"
-CONFIG = {
-    "steps": 40,
-    "batch": 6,
-    "lr": 0.05,
-    "warmup": 5,
-    "ema": 0.8,
-    "eval_every": 10,
-    "checkpoint_every": 5,
-    "log_every": 1,
-    "threads": 1,
-}
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,7 @@ class Trainer:
         state = {"weights": self.weights, "step": self.step, "scheduled": self.scheduled}
         if FAULT != "no-optimizer-state":
             state["momentum"] = self.momentum
-        if FAULT not in {"replays", "no-position"}:
+        if FAULT != "replays":
             state["position"] = self.loader.position
         return state
 
@@ -82,9 +82,7 @@ class Trainer:
         self.weights, self.step = state["weights"], state["step"]
         self.scheduled = state["scheduled"]
         self.momentum = state.get("momentum", [0.0, 0.0])
-        if FAULT == "replays":
-            self.step = 0  # the counter of steps begins anew, and the data with it
-        self.loader = Loader(state.get("position", 0))
+        self.loader = Loader(os.getpid() if FAULT == "no-position" else state.get("position", 0))
 
 
 def loss_of(weights, examples):
@@ -124,7 +122,7 @@ def train():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     told = None if FAULT == "ignores-contract" else track.rehearsal()
     run, trainer = track.init(), Trainer()
-    last, every = STEPS, CONFIG["every"]
+    last, every = STEPS, CONFIG["eval_every"]
     if told:
         last, every = told.steps, told.every
     saved = track.resume_path()

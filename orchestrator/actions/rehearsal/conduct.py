@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from orchestrator.actions.rehearsal.course import Course, Listener
 from orchestrator.actions.rehearsal.folders import Rehearsals
@@ -12,13 +11,13 @@ from orchestrator.actions.rehearsal.keeper import end_all, guarded
 from orchestrator.actions.rehearsal.leasing import leased
 from orchestrator.actions.rehearsal.performing import performing
 from orchestrator.actions.rehearsal.stages import Scene
-from orchestrator.actions.rehearsal.standing import Standing
+from orchestrator.actions.rehearsal.standing import Piece, Standing
 from orchestrator.actions.rehearsal.surroundings import disk_free, surroundings_of
 from orchestrator.domain.finding import Finding
 from orchestrator.domain.rehearsal import Forecast, Rehearsal, RehearsalStep, StepState
-from orchestrator.domain.run import RunStatus
+from orchestrator.domain.run import RunRecord, RunStatus
 from orchestrator.errors import ConflictError, RefusedError
-from orchestrator.fsio import is_locked, locked
+from orchestrator.fsio import locked
 from orchestrator.rehearsal.checks import skipped
 from orchestrator.rehearsal.forecast import check_report, forecast_of
 from orchestrator.rehearsal.plan import plan_of
@@ -29,7 +28,9 @@ from orchestrator.workspace import Workspace
 _AFTER_PREFLIGHT = range(1, 9)
 
 
-def rehearse_ticket(workspace: Workspace, standing: Standing, listener: Listener) -> Rehearsal:
+def rehearse_ticket(
+    workspace: Workspace, piece: Piece, standing: Standing, listener: Listener
+) -> Rehearsal:
     """Rehearse the run that would start now; the result is kept as the newest of its ticket.
 
     Whatever ends this, nothing of the programs goes on after it.
@@ -39,11 +40,11 @@ def rehearse_ticket(workspace: Workspace, standing: Standing, listener: Listener
         RefusedError: the spec refers to a variable that is not set.
         EnvironmentFailure: a folder cannot be written, or a program does not come up.
     """
-    record, ticket = standing.record, _ticket_of(standing)
+    record = piece.record
     workspace.prepare_state()
-    rehearsals = Rehearsals(workspace=workspace, ticket=ticket)
-    with _alone(workspace, ticket), leased(record) as gpus:
-        _refuse_missing_variables(standing)
+    rehearsals = Rehearsals(workspace=workspace, ticket=piece.ticket)
+    with _alone(rehearsals), leased(record) as gpus:
+        _refuse_missing_variables(record)
         for stale in rehearsals.stamps():
             end_all(stale)
         plan = plan_of(record, record.rehearse)
@@ -56,17 +57,12 @@ def rehearse_ticket(workspace: Workspace, standing: Standing, listener: Listener
             gpus=gpus.gpus,
             locks=gpus.locks,
         )
-        result = _rehearse(scene, standing, listener)
+        result = _rehearse(scene, piece, standing, listener)
         rehearsals.keep(stamp, result)
         return result
 
 
-def is_being_rehearsed(workspace: Workspace, ticket: str) -> bool:
-    """Whether another process rehearses a ticket at this moment."""
-    return is_locked(_lock_of(workspace, ticket))
-
-
-def _rehearse(scene: Scene, standing: Standing, listener: Listener) -> Rehearsal:
+def _rehearse(scene: Scene, piece: Piece, standing: Standing, listener: Listener) -> Rehearsal:
     began, wall = time.monotonic(), time.time()
     plan = scene.plan
     steps: list[RehearsalStep] = []
@@ -77,7 +73,7 @@ def _rehearse(scene: Scene, standing: Standing, listener: Listener) -> Rehearsal
         return step
 
     listener.begin("preflight")
-    around = surroundings_of(scene.workspace, scene.record, plan, standing.mirror, standing.gpus)
+    around = surroundings_of(scene.workspace, scene.record, plan, piece.mirror, standing.gpus)
     first = take(check_preflight(around, plan, time.monotonic() - began))
     forecast, findings = Forecast(), tuple[Finding, ...]()
     if first.state is StepState.FAILED:
@@ -90,7 +86,7 @@ def _rehearse(scene: Scene, standing: Standing, listener: Listener) -> Rehearsal
         forecast = forecast_of(course.stages[0], course.stages, plan)
     take(check_report(forecast, plan))
     return Rehearsal(
-        ticket=_ticket_of(standing),
+        ticket=piece.ticket,
         experiment=scene.record.experiment or "",
         time=wall,
         seconds=time.monotonic() - began,
@@ -110,10 +106,11 @@ def _perform(scene: Scene, listener: Listener) -> Course:
 
 
 @contextmanager
-def _alone(workspace: Workspace, ticket: str) -> Iterator[None]:
+def _alone(rehearsals: Rehearsals) -> Iterator[None]:
     """One rehearsal of a ticket at a time, and none beside its run: each would measure both."""
-    with locked(_lock_of(workspace, ticket), busy=f"{ticket} is being rehearsed already"):
-        for folder, record, state in live_runs(workspace):
+    ticket = rehearsals.ticket
+    with locked(rehearsals.lock_file, busy=f"{ticket} is being rehearsed already"):
+        for folder, record, state in live_runs(rehearsals.workspace):
             ours = record.ticket is not None and record.ticket.id == ticket
             if ours and state.status is not RunStatus.QUEUED:
                 raise ConflictError(
@@ -124,16 +121,7 @@ def _alone(workspace: Workspace, ticket: str) -> Iterator[None]:
         yield
 
 
-def _lock_of(workspace: Workspace, ticket: str) -> Path:
-    return workspace.lock_file(f"rehearsal-{ticket}")
-
-
-def _ticket_of(standing: Standing) -> str:
-    return standing.record.ticket.id if standing.record.ticket is not None else ""
-
-
-def _refuse_missing_variables(standing: Standing) -> None:
-    record = standing.record
+def _refuse_missing_variables(record: RunRecord) -> None:
     for value in record.env.values():
         if value.startswith("$") and value[1:] not in os.environ:
             raise RefusedError(

@@ -51,6 +51,11 @@ class Rehearsals:
         """`.exp/rehearsals/T-0017`."""
         return self.workspace.state / "rehearsals" / self.ticket
 
+    @property
+    def lock_file(self) -> Path:
+        """Held by the one process that rehearses the ticket."""
+        return self.workspace.lock_file(f"rehearsal-{self.ticket}")
+
     def newest(self) -> Rehearsal | None:
         """The newest result.
 

@@ -1,4 +1,4 @@
-"""Whether an old rehearsal still tells of the run that would start now."""
+"""What would be rehearsed, and whether an old rehearsal still tells of it."""
 
 import time
 from collections.abc import Mapping
@@ -22,16 +22,23 @@ _DEADLINE = 10.0  # seconds that the driver may take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """The run that would start now; `mirror` is that section of its spec."""
+
+    ticket: str
+    record: RunRecord
+    mirror: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """The run that would start now, and the newest rehearsal of its ticket.
+    """What a rehearsal would hold for now, and the newest one of the ticket.
 
     `changed` says in words what is different since `result`; it holds while that is empty.
-    `mirror` is that section of the spec, `gpus` what the driver said of them.
+    `gpus` is what the driver said of them.
     """
 
-    record: RunRecord
     key: RehearsalKey
-    mirror: Mapping[str, Any]
     gpus: GpuReading
     result: Rehearsal | None
     changed: tuple[str, ...]
@@ -42,18 +49,13 @@ class Standing:
         return self.result is not None and not self.changed
 
     @property
-    def passed(self) -> bool:
-        """Whether it holds and nothing stood against a start."""
-        return self.holds and self.result is not None and not self.result.failed
-
-    @property
-    def age(self) -> float | None:
-        """Seconds since the rehearsal, None without one."""
-        return None if self.result is None else max(0.0, time.time() - self.result.time)
+    def age(self) -> float:
+        """Seconds since the rehearsal, 0 without one."""
+        return 0.0 if self.result is None else max(0.0, time.time() - self.result.time)
 
 
-def standing_of(workspace: Workspace, ticket: str, settings: tuple[str, ...]) -> Standing:
-    """Read ticket and spec, and compare with what the newest rehearsal held for.
+def piece_of(workspace: Workspace, ticket: str, settings: tuple[str, ...]) -> Piece:
+    """Read ticket and spec.
 
     Raises:
         ExpError: as at a start: no such ticket, a spec that is wrong, a program that is missing.
@@ -62,22 +64,24 @@ def standing_of(workspace: Workspace, ticket: str, settings: tuple[str, ...]) ->
     spec = experiment_path(document.ticket)
     experiment = checked_experiment(workspace, spec, settings)
     record = plan_run(workspace, document, experiment, commit=False)
-    gpus = Gpus(deadline=_DEADLINE).read()
-    key = identity_of(workspace, record, gpus)
-    result = _newest(Rehearsals(workspace=workspace, ticket=document.ticket.id))
-    changed = () if result is None else differences(result.key, key)
-    return Standing(
-        record=record,
-        key=key,
-        mirror=experiment.mirror,
-        gpus=gpus,
-        result=result,
-        changed=changed,
-    )
+    return Piece(ticket=document.ticket.id, record=record, mirror=experiment.mirror)
 
 
-def _newest(rehearsals: Rehearsals) -> Rehearsal | None:
+def newest_of(workspace: Workspace, piece: Piece) -> Rehearsal | None:
+    """The newest result of a ticket; one of another version is none."""
     try:
-        return rehearsals.newest()
+        return Rehearsals(workspace=workspace, ticket=piece.ticket).newest()
     except InvalidFileError:
-        return None  # of another version: it is made again
+        return None
+
+
+def standing_of(workspace: Workspace, piece: Piece) -> Standing:
+    """Compare what would start now with what the newest rehearsal held for.
+
+    Reads all code, and asks for what is installed: some tenths of a second.
+    """
+    gpus = Gpus(deadline=_DEADLINE).read()
+    key = identity_of(workspace, piece.record, gpus)
+    result = newest_of(workspace, piece)
+    changed = () if result is None else differences(result.key, key)
+    return Standing(key=key, gpus=gpus, result=result, changed=changed)
