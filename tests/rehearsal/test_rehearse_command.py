@@ -58,7 +58,7 @@ def test_a_start_rehearses_first_and_then_says_how_old_that_is(theatre):
     assert json.loads(first.stdout)["id"] == "R-000001"
     assert "it was never rehearsed" in first.stderr
     lab.published()
-    second = lab.exp("ticket", "start", "1")
+    second = lab.exp("ticket", "start", "1", "--force")
     assert second.returncode == 0, second.stderr
     assert re.search(r"rehearsed .* ago: passed", second.stderr)
     assert len(list(theatre.folder.glob("2*"))) == 1
