@@ -42,3 +42,8 @@ def format_duration(seconds: float) -> str:
     if total < 86400:
         return f"{total // 3600} h {total % 3600 // 60:02d} min"
     return f"{total // 86400} d {total % 86400 // 3600:02d} h"
+
+
+def format_brief(seconds: float) -> str:
+    """Render a duration that may be far below a second: `0.0042 s`, `1.7 s`, `3 min 05 s`."""
+    return f"{seconds:.2g} s" if seconds < 10 else format_duration(seconds)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.clock import format_duration, format_utc
+from orchestrator.clock import format_brief, format_duration, format_utc
 from orchestrator.domain.finding import Finding, Quote, Severity
 from orchestrator.domain.rehearsal import (
     Forecast,
@@ -97,7 +97,7 @@ def _pace_rows(forecast: Forecast) -> Iterator[tuple[str, str]]:
 def _evaluation_rows(forecast: Forecast) -> Iterator[tuple[str, str]]:
     if forecast.eval_seconds is not None:
         share = f", {forecast.eval_share:.0%} of the time" if forecast.eval_share else ""
-        yield "evaluation", f"{_seconds(forecast.eval_seconds)} each{share}"
+        yield "evaluation", f"{format_brief(forecast.eval_seconds)} each{share}"
     if forecast.eval_every is not None:
         yield "suggested", f"evaluate every {forecast.eval_every:,} steps"
 
@@ -105,7 +105,7 @@ def _evaluation_rows(forecast: Forecast) -> Iterator[tuple[str, str]]:
 def _disk_rows(forecast: Forecast) -> Iterator[tuple[str, str]]:
     if forecast.checkpoint_bytes is not None:
         took = forecast.checkpoint_seconds
-        seconds = f", saved in {_seconds(took)}" if took is not None else ""
+        seconds = f", saved in {format_brief(took)}" if took is not None else ""
         yield "checkpoint", f"{size(forecast.checkpoint_bytes)}{seconds}"
     if forecast.disk is not None:
         yield "disk", f"{size(forecast.disk)} for all checkpoints"
@@ -123,11 +123,6 @@ def _length_rows(forecast: Forecast) -> Iterator[tuple[str, str]]:
 def _range(ends: tuple[float, float]) -> str:
     low, high = (f"{end:,.1f}" for end in ends)
     return low if low == high else f"{low} to {high}"
-
-
-def _seconds(seconds: float) -> str:
-    """A duration that may be far below a second."""
-    return f"{seconds:.2g} s" if seconds < 10 else format_duration(seconds)
 
 
 def render_rehearsal(result: Rehearsal, templates: Path | None = None) -> bytes:
@@ -179,7 +174,7 @@ def _step(step: RehearsalStep) -> Row:
         "name": step.name,
         "state": _STATES[step.state],
         "why": step.why,
-        "took": "" if step.state is StepState.SKIPPED else _seconds(step.seconds),
+        "took": "" if step.state is StepState.SKIPPED else format_brief(step.seconds),
     }
 
 

@@ -1,5 +1,6 @@
 """Step 4: a checkpoint written, verified, timed and sized."""
 
+from orchestrator.clock import format_brief
 from orchestrator.domain.finding import Quote
 from orchestrator.domain.rehearsal import Plan, RehearsalStep, StageFacts
 from orchestrator.domain.sizes import format_size
@@ -58,15 +59,15 @@ def _times(found: Findings, control: StageFacts, plan: Plan) -> None:
     took, step = measures.checkpoint_seconds(control), measures.step_seconds(control)
     if took is None:
         return
-    found.note(f"saving takes {took:.2g} s")
+    found.note(f"saving takes {format_brief(took)}")
     if step is None or plan.checkpoint_every is None:
         return
     share = took / (took + plan.checkpoint_every * step)
     if share > _MOST_SAVING:
         proposed = measures.interval_for(took, step)
         found.warn(
-            f"saving takes {share:.0%} of the time: {took:.2g} s every "
-            f"{plan.checkpoint_every:,} steps of {step:.3g} s",
+            f"saving takes {share:.0%} of the time: {format_brief(took)} every "
+            f"{plan.checkpoint_every:,} steps of {format_brief(step)}",
             f"save every {proposed:,} steps, or in the background",
         )
 

@@ -23,7 +23,7 @@ def check_evaluator(evaluate: StageFacts | None, plan: Plan) -> RehearsalStep:
     if how is not None:
         found.fail(f"the evaluator {how}", remedy(evaluate, measures.EVAL), evaluate.error)
     elif not evaluate.metrics:
-        found.warn("the evaluator logged no metric", "log its results: run.log or run.summary")
+        found.warn("the evaluator logged no metric", "log its results with run.log(...)")
     wrong = sorted(name for name, value in evaluate.metrics.items() if not math.isfinite(value))
     if wrong:
         values = ", ".join(f"{name} = {evaluate.metrics[name]}" for name in wrong[:_MOST_SHOWN])

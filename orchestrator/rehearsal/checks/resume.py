@@ -13,7 +13,7 @@ from orchestrator.rehearsal import measures, series
 from orchestrator.rehearsal.checks.causes import ending, remedy
 from orchestrator.rehearsal.checks.steps import Findings, not_asked, skipped
 
-_RESTORE = "restore model, optimizer, scheduler, loader and generators from run.resume_from"
+_RESTORE = "restore model, optimizer, scheduler, loader and generators from track.resume_path()"
 # What is not restored, and what to do.
 _REPLAYED = (
     "the losses are those of the control's first steps again, under later numbers",
@@ -109,7 +109,7 @@ def _begins_right(found: Findings, trial: _Trial) -> bool:
         found.fail(
             f"the program starts again from the beginning: step {first:,} after the kill, though "
             f"the checkpoint is of step {trial.saved:,}",
-            "load the checkpoint that run.resume_from names, when it is not None",
+            "load the checkpoint that track.resume_path() names, unless it is None",
             quote,
         )
     else:

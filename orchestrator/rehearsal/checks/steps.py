@@ -26,7 +26,7 @@ _GIVEN_UP = {
     6: "a preemption or a time limit may lose what was trained since the last checkpoint",
     7: "whether the checkpoint alone is enough for an evaluation is not known",
     8: "processes and memory that outlive the run are not looked for",
-    9: "there is no forecast",
+    9: "how long the run takes, and what it takes, is not known",
 }
 NOT_ASKED = "the program does not ask track.rehearsal()"
 

@@ -1,5 +1,6 @@
 """Step 2: validation right after training steps, with the optimizer's state resident."""
 
+from orchestrator.clock import format_brief
 from orchestrator.domain.rehearsal import Plan, RehearsalStep, StageFacts
 from orchestrator.domain.sizes import format_size
 from orchestrator.rehearsal import measures
@@ -32,7 +33,9 @@ def check_validation(control: StageFacts, plan: Plan) -> RehearsalStep:
     _memory(found, control, plan)
     _share(found, control, plan)
     seconds = sum(span.seconds or 0.0 for span in spans)
-    return found.step(f"{len(spans)} validations after training steps, {seconds:.1f} s", seconds)
+    return found.step(
+        f"{len(spans)} validations after training steps, {format_brief(seconds)}", seconds
+    )
 
 
 def _none(control: StageFacts, plan: Plan) -> RehearsalStep:
@@ -104,14 +107,16 @@ def _share(found: Findings, control: StageFacts, plan: Plan) -> None:
         return
     used, total = control.subset or (None, None)
     scaled = "" if used is None else f", scaled up from {used:,} of {total:,} examples"
-    found.note(f"a whole validation takes {cost.whole:.1f} s{scaled}; a step {step:.3g} s")
+    found.note(
+        f"a whole validation takes {format_brief(cost.whole)}{scaled}; a step {format_brief(step)}"
+    )
     proposed = measures.interval_for(cost.whole, step)
     if plan.eval_every is None:
         found.note(f"every {proposed:,} steps would keep it under 20% of the time")
         return
     share = cost.share(step, plan.eval_every)
-    line = f"evaluation takes {share:.0%} of the time: {cost.whole:.1f} s every "
-    line += f"{plan.eval_every:,} steps of {step:.3g} s{scaled}"
+    line = f"evaluation takes {share:.0%} of the time: {format_brief(cost.whole)} every "
+    line += f"{plan.eval_every:,} steps of {format_brief(step)}{scaled}"
     if share <= measures.MOST_EVALUATION:
         found.note(line)
         return
