@@ -14,11 +14,10 @@ from orchestrator.track.peaks import Peaks
 from orchestrator.track.warning import describe, harmless, warn_once
 
 VARIABLE = "EXP_REHEARSAL"
-EVENT = "rehearsal"
 NUMBERS = ("steps", "every", "examples")
 KEPT = 1000  # events that wait for `init`
 
-Write = Callable[[str, Mapping[str, Any], int | None], None]
+Write = Callable[[Mapping[str, Any], int | None], None]  # an event's data and step
 
 
 class Rehearsal:
@@ -61,11 +60,11 @@ class Rehearsal:
         found = ids.tolist() if hasattr(ids, "tolist") else list(ids)
         self._digest.update(json.dumps(found, default=str).encode())
         digest = self._digest.hexdigest()[:16]
-        self._write(EVENT, {"state": "batch", "step": step, "digest": digest}, step)
+        self._write({"state": "batch", "step": step, "digest": digest}, step)
 
     def _subset(self, total: int, each: int) -> int:
         used = min(-(-self.examples // each) * each, total)
-        self._write(EVENT, {"state": "subset", "used": used, "total": total}, None)
+        self._write({"state": "subset", "used": used, "total": total}, None)
         return used
 
 
@@ -77,7 +76,7 @@ class Rehearsing:
         self._asked = {"state": "asked", **numbers}
         self._told = False
         self._run_write: Write | None = None
-        self._early: list[tuple[str, Mapping[str, Any], int | None]] = []
+        self._early: list[tuple[Mapping[str, Any], int | None]] = []
         self._counts = TorchCounts()
         self._peaks = Peaks(self._write_state)
         self._phases: list[str] = []
@@ -143,13 +142,13 @@ class Rehearsing:
             self._write_state({"state": "counts", **counts})
 
     def _write_state(self, data: Mapping[str, Any]) -> None:
-        self._write(EVENT, data, None)
+        self._write(data, None)
 
-    def _write(self, name: str, data: Mapping[str, Any], step: int | None) -> None:
+    def _write(self, data: Mapping[str, Any], step: int | None) -> None:
         if self._run_write is not None:
-            self._run_write(name, data, step)
+            self._run_write(data, step)
         elif len(self._early) < KEPT:
-            self._early.append((name, data, step))
+            self._early.append((data, step))
 
 
 _current: tuple[str, Rehearsing | None] = ("", None)

@@ -295,7 +295,7 @@ class Run(Compatible):
         if self.config:
             self._write_config(self.config)
         if self._rehearsing is not None:
-            self._rehearsing.attach(self.write_event)
+            self._rehearsing.attach(partial(self.write_event, "rehearsal"))
 
     def after_fork(self) -> None:
         """In the child: a file of its own; what the parent still has to write is the parent's."""
