@@ -59,6 +59,16 @@ class AttemptFolder:
         return self.path / "telemetry.jsonl"
 
     @property
+    def elastic_folder(self) -> Path:
+        """Where torchrun lets each worker write the error that ended it."""
+        return self.path / "elastic"
+
+    @property
+    def elastic_error_file(self) -> Path:
+        """The worker's error that torchrun takes for the root cause."""
+        return self.path / "elastic-error.json"
+
+    @property
     def process_file(self) -> Path:
         """Identity of the shim."""
         return self.path / "proc.json"
@@ -145,6 +155,10 @@ class RunFolder:
     def notices_file(self) -> Path:
         """notices.jsonl: what people were told of this run, and what came of it."""
         return self.path / "notices.jsonl"
+
+    def forensics(self, number: int) -> Path:
+        """`forensics/attempt-N/`: what is kept of an attempt that went wrong."""
+        return self.path / "forensics" / f"attempt-{number}"
 
     def attempt(self, number: int) -> AttemptFolder:
         """Folder of attempt `number`, counted from 1."""

@@ -24,6 +24,7 @@ _SCHEDULER = re.compile(r"(?i)slurm.*oom[-_ ]kill|\bOOMKilled\b")
 _KERNEL = re.compile(r"(?i)killed process (\d+)")
 _ALLOCATOR = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
 _BATCHES = ("batch", "global_batch", "eval_batch", "accumulate")
+_CAUSES = (Kind.SCORES, Kind.LOGITS)  # activations that can be avoided: surer than the allocator
 _RESTS_ON = {  # settings that a reading rests on, by meaning
     Kind.SCORES: (*_BATCHES, "heads", "sequence"),
     Kind.LOGITS: (*_BATCHES, "sequence", "vocab"),
@@ -78,9 +79,9 @@ def cuda_oom(case: Case) -> Iterator[Finding]:
 
 
 def fragmentation(case: Case) -> Iterator[Finding]:
-    """The memory was there, but in pieces; not where the size itself is explained."""
+    """The memory was there, but in pieces; not where an activation explains the size."""
     oom = _oom(case)
-    if oom is None or not oom.fragmented or oom.readings or _expandable(case):
+    if oom is None or not oom.fragmented or oom.kind in _CAUSES or _expandable(case):
         return
     yield Finding(
         id="fragmentation",
@@ -109,7 +110,7 @@ def _oom(case: Case) -> _Oom | None:
         return None
     evaluating, ended = _phase(case, hit)
     names = dict.fromkeys(name for rests_on in _RESTS_ON.values() for name in rests_on)
-    settings = {name: told for name in names if (told := setting(case, name)) is not None}
+    settings = {name: found for name in names if (found := setting(case, name)) is not None}
     asked = shortage(hit.text if hit else quotes[0].text)
     shapes = _shapes(case, settings, evaluating=evaluating)
     readings = readings_of(asked.tried, shapes) if asked else ()
@@ -252,7 +253,7 @@ def _meaning(oom: _Oom) -> str:
     if oom.kind is Kind.LOGITS:
         return f"The logits of all positions are stored at once.{trigger}"
     if oom.kind is Kind.PARAMETERS:
-        return f"It is a copy of the parameters: optimizer state, gradients or an average.{trigger}"
+        return "It is a copy of the parameters: optimizer state, gradients or an average."
     if oom.evaluating:
         return (
             "Evaluation needs more than training left: optimizer state and cached blocks stay where"
@@ -271,10 +272,10 @@ def _action(case: Case, oom: _Oom) -> str:
         )
     if oom.kind is Kind.LOGITS:
         return "Compute the cross-entropy in chunks of positions, or with a fused linear loss"
-    if oom.kind is Kind.PARAMETERS:
-        return "Shard or offload the optimizer state (FSDP, ZeRO), or use an 8-bit optimizer"
     if oom.fragmented and not _expandable(case):
         return "See the finding fragmentation: the allocator setting first, then a smaller batch"
+    if oom.kind is Kind.PARAMETERS:
+        return "Shard or offload the optimizer state (FSDP, ZeRO), or use an 8-bit optimizer"
     if oom.evaluating:
         batch = _halved(setting(case, "eval_batch"), "the evaluation batch")
         return f"{batch}, under torch.no_grad(), after torch.cuda.empty_cache(); leave training's"

@@ -93,8 +93,8 @@ SIGNS: dict[str, Sign] = {
             r"\b(?:no|not|without|zero|0|never|if|whether|for|on|ignor\w+|avoid)\s+(?:any\s+)?"
             r"(?:nan|inf|non-?finite)\w*(?:\s+(?:loss|gradient|value)\w*)?(?:\s+detect\w*)?",
             # What a best value begins with.
-            rf"\b(?:best|min|max|lowest|highest|prev|patience|limit|timeout|from)[\w ./-]*[\"']?"
-            rf"\s*[=:]?\s*{_BAD}\b",
+            r"\b(?:best|min|max|lowest|highest|prev|patience|limit|timeout|from)[\w ./-]{0,40}"
+            rf"[\"']?\s*[=:]?\s*{_BAD}\b",
             r"\b(?:nan|inf|non-?finite)s?(?:[ _-](?:count|values?|steps?|batches|grads?|losses))?"
             r"[\"']?\s*[:=]\s*(?:0+(?:\.0+)?(?![\d.])|false|none)",
             r"\b\w*_(?:nan|inf)\w*|\bnan_?\w*(?:mean|sum|num|policy|check)\b",
@@ -116,11 +116,11 @@ SIGNS: dict[str, Sign] = {
         ),
         pattern=_loose(
             r"gradient overflow",
-            r"overflow!.*skip",
+            r"overflow!.{0,80}skip",
             r"skipping (?:this |the )?(?:optimizer )?step\b",
             r"(?:reduc|decreas|lower|halv|dropp)\w+ (?:the )?loss[ _-]?scale",
-            r"loss[ _-]?scaler? .*(?:reduc|decreas|halv|too small)",
-            r"grad(?:ient)?[ _-]?scaler?\b.*skip",
+            r"loss[ _-]?scaler? .{0,80}(?:reduc|decreas|halv|too small)",
+            r"grad(?:ient)?[ _-]?scaler?\b.{0,80}skip",
         ),
     ),
     "nccl": Sign(
@@ -156,7 +156,7 @@ SIGNS: dict[str, Sign] = {
         pattern=_any("No space left on device", "Disk quota exceeded", r"\bENOSPC\b"),
     ),
     "lr_zero": Sign(
-        pattern=_loose(rf"(?<![A-Za-z-])(?:\w*_)?(?:lr|learning[ _-]?rate){_RATE}{_ZERO}"),
+        pattern=_loose(rf"(?<![A-Za-z-])(?:lr|learning[ _-]?rate){_RATE}{_ZERO}"),
         probes={
             "lr": re.compile(rf"lr{_RATE}{_ZERO}".encode()),
             "learningrate": re.compile(rf"learning[ _-]?rate{_RATE}{_ZERO}".encode()),
