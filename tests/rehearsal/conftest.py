@@ -37,7 +37,7 @@ class Theatre:
         lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
         spec = f"{EVALUATE if evaluates else ''}[params]\n{lines}[stop]\ngrace = {grace}\n{more}"
         self.lab.ticket()
-        self.lab.experiment(program.read_text(), spec)
+        self.lab.experiment(program.read_text(), f"nproc = 1\n{spec}")
         self.lab.commit()
 
     def rehearse(self):

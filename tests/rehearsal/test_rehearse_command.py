@@ -5,7 +5,12 @@ import os
 import re
 import signal
 
+import nvml_stub
+import pytest
 from conftest import wait_for
+from nvml_stub import GIB, gpu
+
+from orchestrator.leases import Leases
 
 ALWAYS = '[rehearse]\nwhen = "always"\n'
 
@@ -64,9 +69,18 @@ def test_a_start_rehearses_first_and_then_says_how_old_that_is(theatre):
     assert len(list(theatre.folder.glob("2*"))) == 1
 
 
-def endless(theatre):
+@pytest.fixture
+def driver(tmp_path, monkeypatch):
+    """Two GPUs, the second in use by somebody without a lease."""
+    stub = nvml_stub.stub(tmp_path)
+    stub.write(gpu(0), gpu(1, used=100 * GIB))
+    nvml_stub.visible_to(stub, monkeypatch)
+    return stub
+
+
+def endless(theatre, more=""):
     """A rehearsal in its stage that no program would end by itself."""
-    theatre.write("ignores-sigterm", evaluates=False, grace=60)
+    theatre.write("ignores-sigterm", evaluates=False, grace=60, more=more)
     process = theatre.lab.popen("ticket", "rehearse", "1")
     begun = "2*/terminated/attempt-1/proc.json"
     wait_for(lambda: list(theatre.folder.glob(begun)), what=begun)
@@ -87,14 +101,30 @@ def test_a_rehearsal_is_alone_and_ends_with_ctrl_c(theatre):
     assert not (theatre.folder / "rehearsal.json").exists()
 
 
+@pytest.mark.usefixtures("driver")
 def test_a_killed_rehearsal_leaves_nothing_and_the_next_one_works(theatre):
-    """After kill -9 of exp its programs end soon, and a rehearsal goes as if nothing had been."""
-    process = endless(theatre)
+    """After kill -9 of exp its programs end soon, and with them the lease of its GPU."""
+    process = endless(theatre, one_gpu := "[resources]\ngpus = 1\n")
+    assert Leases().take("GPU-000") is None
+    assert "the rehearsal of T-0001" in Leases().holder("GPU-000")
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
     wait_for(lambda: not theatre.lab.processes(), what="the end of all programs")
-    theatre.write(evaluates=False)
-    assert theatre.rehearse().failed == ()
+    theatre.write(evaluates=False, more=one_gpu)
+    done = theatre.lab.exp("ticket", "rehearse", "1")
+    assert done.returncode == 0, done.stderr
+    log = next(iter(theatre.folder.glob("2*/terminated/attempt-1/out.log"))).read_text()
+    assert "CUDA_VISIBLE_DEVICES=GPU-000" in log
+
+
+@pytest.mark.usefixtures("driver")
+def test_gpus_that_are_in_use_are_not_rehearsed_with(theatre):
+    """It says who has them, and nothing is begun."""
+    theatre.write(more="[resources]\ngpus = 2\n")
+    done = theatre.lab.exp("ticket", "rehearse", "1")
+    assert done.returncode == 6
+    assert "GPU 1 is in use" in done.stderr
+    assert not list(theatre.folder.glob("2*"))
 
 
 def test_a_ticket_with_a_live_run_is_not_rehearsed(theatre):

@@ -125,6 +125,7 @@ def leave_behind():
 
 
 def train():
+    print(f"CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES')}", flush=True)
     if FAULT == "ignores-sigterm":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     told = None if FAULT == "ignores-contract" else track.rehearsal()
