@@ -79,13 +79,16 @@ class Hits:
 class Machine:
     """The machine now; None and empty mean that nobody looked or nobody can tell.
 
-    `known_pids` are processes of runs that are known here; `kernel` are lines of its log.
+    `known_pids` are processes of runs that are known here; `owners` say whose the others are that
+    hold memory of a GPU, by pid (`ada: python train.py`); `kernel` are lines of its log, of the
+    time of the newest attempt.
     """
 
     gpus: GpuReading | None = None
     host: HostReading | None = None
     disk_total: int | None = None
     known_pids: frozenset[int] = frozenset()
+    owners: Mapping[int, str] = field(default_factory=dict)
     kernel: tuple[Quote, ...] = ()
 
 
@@ -97,7 +100,7 @@ class Case:
     has executed, `idle` the seconds without a new record or log line. `hits` are log lines by kind
     of sign (signs.py). `failures` are those of the attempts, by number. `reported` are lines in
     which people say what they saw: of the ticket, of notes. Series are named as
-    in the index.
+    in the index. `written` are the bytes of logs and records so far, checkpoints not counted.
     """
 
     record: RunRecord
@@ -117,6 +120,7 @@ class Case:
     verdicts: Sequence[Verdict] = ()
     machine: Machine = field(default_factory=Machine)
     reported: Sequence[Quote] = ()
+    written: int | None = None
 
     @property
     def thresholds(self) -> Thresholds:

@@ -100,7 +100,10 @@ class Thresholds:
     throttled: float = 0.25  # of the samples
     memory_trend: float = 0.9  # of the memory, that the trend would reach before the end
     disk: float = 0.95  # of the free space, that the forecast may take
+    unsaved: float = 1800.0  # of execution without any checkpoint
     ranks: int = 2  # steps between the first and the last rank
     crash_loop: int = 3  # attempts that ended alike
     speed: float = 1.5  # what was reported over what was measured
     drift: float = 1.2  # a schedule's position over where the optimizer steps say it is
+    ema: float = 0.1  # of the first weights, that an average of weights may hold at the end
+    unnoticed: float = 3600.0  # between the end of a failed attempt and the next one

@@ -10,15 +10,18 @@ _SAME_AGAIN = (  # it looks like another cause, and would be the same the next t
     "Duplicate GPU detected",
     "device-side assert triggered",
 )
-_CUDA_OOM = (
+CUDA_OOM = (
     r"torch\.(?:cuda\.)?OutOfMemoryError",
-    "(?:CUDA|HIP)(?: error:)? out of memory",
+    "(?:CUDA|HIP|XPU)(?: error:)? out of memory",
+    "MPS backend out of memory",
+    r"would exceed allowed memory\. \(out of memory\)",  # cudaMallocAsync
+    r"OOM on device \d+ while trying to allocate",
     "CUDA_ERROR_OUT_OF_MEMORY",
     "cudaErrorMemoryAllocation",
     "CUBLAS_STATUS_ALLOC_FAILED",
     "RESOURCE_EXHAUSTED: Out of memory",
 )
-_GPU_LOST = (
+GPU_LOST = (
     r"\bXid(?: \(|:? \d)",
     "fallen off the bus",
     "GPU is lost",
@@ -38,7 +41,7 @@ _STORAGE = (
     "PytorchStreamWriter failed writing",
     r"unexpected pos \d+ vs",
 )
-_NCCL = (
+NCCL = (
     "DistBackendError",
     "DistStoreError",
     "Watchdog caught collective operation timeout",
@@ -66,10 +69,10 @@ _NAN = (r"(?i:\bnans?\b|\bnon-?finite\b|\binf(?:inite|inity)?\b)",)
 # The first that matches counts. A line that matches proves the cause wherever it stands;
 _PLAIN = {
     Cause.PROGRAM: re.compile("|".join(_SAME_AGAIN)),
-    Cause.CUDA_OOM: re.compile("|".join(_CUDA_OOM)),
-    Cause.GPU_LOST: re.compile("|".join(_GPU_LOST)),
+    Cause.CUDA_OOM: re.compile("|".join(CUDA_OOM)),
+    Cause.GPU_LOST: re.compile("|".join(GPU_LOST)),
     Cause.STORAGE: re.compile("|".join(_STORAGE)),
-    Cause.NCCL: re.compile("|".join(_NCCL)),
+    Cause.NCCL: re.compile("|".join(NCCL)),
 }
 # these texts also stand in warnings of programs that go on: only an exception proves anything.
 _RAISED = {
