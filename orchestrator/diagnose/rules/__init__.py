@@ -3,7 +3,16 @@
 from collections.abc import Callable, Iterator
 
 from orchestrator.diagnose.case import Case
-from orchestrator.diagnose.rules import disk, machine, processes, ranks
+from orchestrator.diagnose.rules import (
+    claims,
+    components,
+    disk,
+    lost_time,
+    machine,
+    processes,
+    ranks,
+    schedule,
+)
 from orchestrator.domain.finding import Finding
 
 RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
@@ -26,4 +35,14 @@ RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     processes.time_limit,
     processes.no_checkpoint,
     processes.killed_unexplained,
+    schedule.scheduler_accumulation,
+    schedule.schedule_off,
+    schedule.ema_horizon,
+    components.component_imbalance,
+    components.unnamed_residual,
+    claims.speed_counts_skipped,
+    claims.contradiction,
+    lost_time.input_bound,
+    lost_time.crash_before_save,
+    lost_time.noticed_late,
 )
