@@ -146,6 +146,11 @@ class RunFolder:
         """notices.jsonl: what people were told of this run, and what came of it."""
         return self.path / "notices.jsonl"
 
+    @property
+    def findings_file(self) -> Path:
+        """findings.json: what was found to be wrong with this run, open and closed."""
+        return self.path / "findings.json"
+
     def attempt(self, number: int) -> AttemptFolder:
         """Folder of attempt `number`, counted from 1."""
         return AttemptFolder(self.path / f"attempt-{number}", number)

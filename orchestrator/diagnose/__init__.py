@@ -4,5 +4,6 @@ Pure functions over what was recorded: the same case gives the same findings.
 """
 
 from orchestrator.diagnose.findings import diagnose
+from orchestrator.diagnose.rules import RULES
 
-__all__ = ["diagnose"]
+__all__ = ["RULES", "diagnose"]

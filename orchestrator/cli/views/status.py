@@ -8,8 +8,10 @@ from rich.text import Text
 
 from orchestrator.actions.overview import Overview, RunOverview
 from orchestrator.cli.views.criteria import criteria_table
+from orchestrator.cli.views.findings import severity_mark
 from orchestrator.cli.views.tickets import ticket_table
 from orchestrator.cli.views.words import ago, plain, progress, took, word
+from orchestrator.domain.finding import Severity
 
 _BAR = 24  # characters
 
@@ -20,12 +22,29 @@ def dashboard(seen: Overview) -> RenderableType:
     if not seen.runs:
         parts.append(Padding(Text("no runs yet: exp ticket start", style="dim"), (0, 2)))
     for run in seen.runs:
-        parts += [_run_head(run), Padding(criteria_table(run.criteria), (0, 4))]
+        parts.append(_run_head(run))
+        if run.findings:
+            parts.append(Padding(_findings(run), (0, 2)))
+        parts.append(Padding(criteria_table(run.criteria), (0, 4)))
     parts += [Text("tickets", style="bold"), ticket_table(seen.tickets)]
     if seen.needs:
         parts.append(Text("needs a person", style="bold yellow"))
         parts += [Padding(plain(need), (0, 2)) for need in seen.needs]
     return Group(*parts)
+
+
+def _findings(seen: RunOverview) -> Text:
+    """How many findings of each severity there are, and the worst of them."""
+    worst = seen.findings[0]
+    counts = ", ".join(
+        f"{count} {severity}" for severity in Severity if (count := _count(seen, severity))
+    )
+    line = Text.assemble(severity_mark(worst.severity), "  ", plain(worst.title))
+    return line.append(f"  ({counts}: exp doctor {seen.run.id})", style="dim")
+
+
+def _count(seen: RunOverview, severity: Severity) -> int:
+    return sum(finding.severity is severity for finding in seen.findings)
 
 
 def _run_head(seen: RunOverview) -> RenderableType:
