@@ -3,24 +3,34 @@
 import re
 from dataclasses import dataclass
 
-_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-_SIZE = r"(\d+(?:\.\d+)?) ([KMGT]i)?(?:B|bytes)"
-_TRIED = re.compile(rf"[Tt]r(?:ied|ying) to allocate {_SIZE}")
-_FREE = re.compile(rf"{_SIZE} (?:is )?free")
-_ALLOCATED = re.compile(rf"{_SIZE} (?:is |already )?(?:allocated|by PyTorch)")
-_RESERVED = re.compile(rf"{_SIZE} (?:is )?reserved( in total)?")
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_SIZE = r"(\d+(?:\.\d+)?) ?([KMGT])?i?(?:B\b|bytes)"  # MPS writes GB, and means GiB
+_TRIED = re.compile(rf"(?:[Tt]r(?:ied|ying) to allocate|Requested ?:) {_SIZE}")
+_FREE = re.compile(rf"{_SIZE} (?:is )?free|Free \(according to CUDA\) ?: {_SIZE}|\(free: (\d+)()")
+_ALLOCATED = re.compile(
+    rf"{_SIZE} (?:is |already )?(?:allocated|by PyTorch)|(?:Currently|MPS) allocated ?: {_SIZE}"
+)
+_UNALLOCATED = re.compile(rf"{_SIZE} (?:is )?(?:reserved(?! in total)|cached)")
+_RESERVED = re.compile(rf"{_SIZE} reserved in total")
+_ALLOWED = re.compile(rf"{_SIZE} allowed|max allowed: {_SIZE}|memory fraction\) ?: {_SIZE}")
+_MPS_OTHER = re.compile(rf"other allocations: {_SIZE}")
+_OURS = "this process has"  # without it, one of the processes listed may be the run's own
+_PROCESS = re.compile(rf"Process \d+ has {_SIZE} memory in use")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortage:
     """An allocation that failed, in bytes; None is what the message does not say.
 
-    `unallocated` is what PyTorch has reserved and does not use: large enough in sum, but in pieces.
+    `free` is what may still be taken: of a process whose share is limited, no more than its limit
+    leaves. `unallocated` is what PyTorch has reserved and does not use: large enough in sum, but in
+    pieces. `others` is what other processes hold on that GPU.
     """
 
     tried: int
     free: int | None = None
     unallocated: int | None = None
+    others: int | None = None
 
     @property
     def fragmented(self) -> bool | None:
@@ -28,6 +38,13 @@ class Shortage:
         if self.free is None or self.unallocated is None:
             return None
         return self.tried <= self.free + self.unallocated
+
+    @property
+    def short(self) -> int | None:
+        """How much was missing, all that PyTorch had reserved counted as free; None if unknown."""
+        if self.free is None:
+            return None
+        return max(0, self.tried - self.free - (self.unallocated or 0))
 
     @property
     def arithmetic(self) -> str | None:
@@ -49,21 +66,38 @@ class Shortage:
 def shortage(message: str) -> Shortage | None:
     """Read the numbers of an out-of-memory message, of old and of new PyTorch; None without any."""
     text = " ".join(message.split())
-    tried = _TRIED.search(text)
+    tried = _read(_TRIED, text)
     if tried is None:
         return None
-    free, allocated, reserved = (pattern.search(text) for pattern in (_FREE, _ALLOCATED, _RESERVED))
-    unallocated = None if reserved is None else _bytes(reserved)
-    if unallocated is not None and reserved is not None and reserved[3]:
-        # Older messages give all that is reserved, the used part included.
-        unallocated = None if allocated is None else max(0, unallocated - _bytes(allocated))
+    allocated, reserved = _read(_ALLOCATED, text), _read(_RESERVED, text)
+    unallocated = _read(_UNALLOCATED, text)
+    if reserved is not None:  # older messages give all that is reserved, the used part included
+        unallocated = None if allocated is None else max(0, reserved - allocated)
+    held = None if allocated is None else allocated + (unallocated or 0)
+    others = sum(_bytes(match) for match in _PROCESS.finditer(text)) if _OURS in text else None
     return Shortage(
-        tried=_bytes(tried), free=None if free is None else _bytes(free), unallocated=unallocated
+        tried=tried, free=_room(text, held), unallocated=unallocated, others=others or None
     )
 
 
+def _room(text: str, held: int | None) -> int | None:
+    """What the device has left, or the limit of this process if that is less."""
+    free, allowed = _read(_FREE, text), _read(_ALLOWED, text)
+    if allowed is None or held is None:
+        return free
+    rest = max(0, allowed - held - (_read(_MPS_OTHER, text) or 0))
+    return rest if free is None else min(free, rest)
+
+
+def _read(pattern: re.Pattern[str], text: str) -> int | None:
+    match = pattern.search(text)
+    return None if match is None else _bytes(match)
+
+
 def _bytes(match: re.Match[str]) -> int:
-    return round(float(match[1]) * _UNITS[f"{match[2] or ''}B"])
+    groups = match.groups()
+    number, unit = next((n, u) for n, u in zip(groups[::2], groups[1::2], strict=True) if n)
+    return round(float(number) * _UNITS[unit or ""])
 
 
 def _gib(size: int) -> str:

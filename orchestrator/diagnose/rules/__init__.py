@@ -5,17 +5,30 @@ from collections.abc import Callable, Iterator
 from orchestrator.diagnose.case import Case
 from orchestrator.diagnose.rules import (
     claims,
+    collapse,
     components,
     disk,
+    evaluation,
+    evaluation_time,
+    finite,
+    growth,
+    losses,
     lost_time,
     machine,
+    memory,
     processes,
     ranks,
     schedule,
+    stillness,
+    zeros,
 )
 from orchestrator.domain.finding import Finding
 
 RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
+    memory.cuda_oom,
+    memory.fragmentation,
+    memory.host_oom,
+    growth.memory_trend,
     machine.gpu_lost,
     machine.gpu_fault,
     machine.gpu_throttled,
@@ -45,4 +58,16 @@ RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     lost_time.input_bound,
     lost_time.crash_before_save,
     lost_time.noticed_late,
+    finite.non_finite,
+    finite.hidden_nan,
+    losses.jumps,
+    zeros.rate_zero,
+    zeros.gradient_zero,
+    stillness.stillness,
+    evaluation.frozen,
+    evaluation.gap,
+    evaluation.overfitting,
+    evaluation.pooled_votes,
+    evaluation_time.dominates,
+    collapse.collapse,
 )

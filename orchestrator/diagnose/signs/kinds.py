@@ -48,7 +48,20 @@ _SPEEDS = (
     *("its", "iters", "iterations", "step", "batch", "sample", "example"),
     *("sit", "secit", "siter", "seciter"),
 )
-_UNIT = r"(?:it|iters?|iterations?|steps?|batch(?:es)?|samples?|examples?)"
+_UNITS = (
+    *("it", "its", "iter", "iters", "iteration", "iterations", "step", "steps", "batch", "batches"),
+    *("sample", "samples", "example", "examples"),
+)
+
+
+def _behind(*ends: str) -> str:
+    """That one of these stands before; a pattern that begins with what is behind it is fast."""
+    return "(?:" + "|".join(f"(?<={end})" for end in ends) + ")"
+
+
+_A_SECOND = _behind(*(rf"\d{gap}{unit}/" for gap in ("", " ") for unit in _UNITS))
+_EACH = _behind(*(rf"\d{gap}{second}/" for gap in ("", " ") for second in ("s", "sec")))
+_PER = _behind(*(f"{unit}{gap}per" for gap in "_ " for unit in _UNITS))
 
 SIGNS: dict[str, Sign] = {
     "cuda_oom": Sign(
@@ -93,8 +106,8 @@ SIGNS: dict[str, Sign] = {
             r"\b(?:no|not|without|zero|0|never|if|whether|for|on|ignor\w+|avoid)\s+(?:any\s+)?"
             r"(?:nan|inf|non-?finite)\w*(?:\s+(?:loss|gradient|value)\w*)?(?:\s+detect\w*)?",
             # What a best value begins with.
-            rf"\b(?:best|min|max|lowest|highest|prev|patience|limit|timeout|from)[\w ./-]*[\"']?"
-            rf"\s*[=:]?\s*{_BAD}\b",
+            r"\b(?:best|min|max|lowest|highest|prev|patience|limit|timeout|from)[\w ./-]{0,40}"
+            rf"[\"']?\s*[=:]?\s*{_BAD}\b",
             r"\b(?:nan|inf|non-?finite)s?(?:[ _-](?:count|values?|steps?|batches|grads?|losses))?"
             r"[\"']?\s*[:=]\s*(?:0+(?:\.0+)?(?![\d.])|false|none)",
             r"\b\w*_(?:nan|inf)\w*|\bnan_?\w*(?:mean|sum|num|policy|check)\b",
@@ -116,11 +129,11 @@ SIGNS: dict[str, Sign] = {
         ),
         pattern=_loose(
             r"gradient overflow",
-            r"overflow!.*skip",
+            r"overflow!.{0,80}skip",
             r"skipping (?:this |the )?(?:optimizer )?step\b",
             r"(?:reduc|decreas|lower|halv|dropp)\w+ (?:the )?loss[ _-]?scale",
-            r"loss[ _-]?scaler? .*(?:reduc|decreas|halv|too small)",
-            r"grad(?:ient)?[ _-]?scaler?\b.*skip",
+            r"loss[ _-]?scaler? .{0,80}(?:reduc|decreas|halv|too small)",
+            r"grad(?:ient)?[ _-]?scaler?\b.{0,80}skip",
         ),
     ),
     "nccl": Sign(
@@ -156,7 +169,7 @@ SIGNS: dict[str, Sign] = {
         pattern=_any("No space left on device", "Disk quota exceeded", r"\bENOSPC\b"),
     ),
     "lr_zero": Sign(
-        pattern=_loose(rf"(?<![A-Za-z-])(?:\w*_)?(?:lr|learning[ _-]?rate){_RATE}{_ZERO}"),
+        pattern=_loose(rf"(?<![A-Za-z-])(?:lr|learning[ _-]?rate){_RATE}{_ZERO}"),
         probes={
             "lr": re.compile(rf"lr{_RATE}{_ZERO}".encode()),
             "learningrate": re.compile(rf"learning[ _-]?rate{_RATE}{_ZERO}".encode()),
@@ -164,10 +177,10 @@ SIGNS: dict[str, Sign] = {
     ),
     "speed": Sign(
         words=("persec",),
-        pattern=_loose(
-            rf"\d\s?{_UNIT}/s(?:ec(?:ond)?)?\b",
-            rf"\d\s?s(?:ec)?/{_UNIT}\b",
-            rf"\b{_UNIT}[ _]per[ _]sec(?:ond)?\b",
+        pattern=_any(
+            rf"/{_A_SECOND}s(?:ec(?:ond)?)?\b",
+            rf"/{_EACH}(?:{'|'.join(_UNITS)})\b",
+            rf"per{_PER}[ _]sec(?:ond)?\b",
         ),
         probes=dict.fromkeys(
             _SPEEDS, re.compile(rb"/(?:s(?:ec|econd)?\b|it|step|batch|sample|ex)")
