@@ -7,11 +7,10 @@ over its name.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
-from itertools import pairwise
 
 from orchestrator.diagnose.case import Case, Curve
 from orchestrator.domain.hardware import is_sampled
@@ -37,6 +36,7 @@ class Measure(StrEnum):
     ACCURACY = "accuracy"  # share of parts that are right: pixels, tokens, examples
     EXACT = "exact"  # share of whole answers that are right
     RECALL = "recall"  # of one class
+    COUNT = "count"  # of the examples of one class
     CHANCE = "chance"  # what a constant predictor reaches
     OTHER = "other"
 
@@ -53,8 +53,9 @@ EVAL_WORDS = frozenset(
 )
 # The surest name of a loss first: the others beside it are its terms.
 LOSS_NAMES = _words(
-    "loss total_loss loss_total objective lm_loss nll nll_loss cross_entropy cross_entropy_loss "
-    "ce_loss ce xent xent_loss mse_loss mse recon_loss elbo_loss"
+    "loss loss_step total_loss loss_total objective lm_loss nll nll_loss cross_entropy "
+    "cross_entropy_loss "
+    "ce_loss ce xent xent_loss mse_loss mse recon_loss elbo_loss loss_epoch"
 )
 NAMES: Mapping[Measure, tuple[str, ...]] = {
     Measure.PERPLEXITY: _words("ppl perplexity bits_per_byte bpb bpc bits_per_char"),
@@ -83,18 +84,29 @@ RECALL_HEADS = _words(
     "recall acc accuracy class_acc class_accuracy class_recall per_class_acc per_class_accuracy "
     "per_class_recall"
 )
+COUNT_HEADS = _words("support count counts examples_per_class pixels_per_class class_count")
 # Before the name of a term, and of a norm.
 LOSS_HEADS = _words("loss losses")
 GRADIENT_HEADS = _words("grad gradient gradients")
 # What stands in such a group is no measurement of this model at this step.
 FOREIGN = frozenset(
     _words("baseline baselines chance uniform unigram teacher best lowest highest target goal")
+    + _words("reference ref initial untrained prior frozen")
+)
+# Where these are logged, a loss follows what the policy or the rival does and is no progress.
+RIVALRY = frozenset(
+    _words("reward rewards return returns episode episodic rollout discriminator generator critic")
+    + _words("actor policy d_loss g_loss loss_d loss_g disc_loss gen_loss adversarial gan")
 )
 
 _MEASURES = {name: measure for measure, names in NAMES.items() for name in names}
-_HEADS = frozenset((*LOSS_NAMES, *_MEASURES, *RECALL_HEADS, *LOSS_HEADS, *GRADIENT_HEADS))
+_HEADS = frozenset(
+    (*LOSS_NAMES, *_MEASURES, *RECALL_HEADS, *COUNT_HEADS, *LOSS_HEADS, *GRADIENT_HEADS)
+)
 _CLASS = re.compile(r"(?:class_?|color_?|label_?)?(\d+)", re.ASCII)
-_CLASS_IN_NAME = re.compile(r"(?:recall|acc|accuracy)_(?:class|color|label)?_?(\d+)", re.ASCII)
+_CLASS_IN_NAME = re.compile(
+    r"(?:recall_(?:class_?|color_?|label_?)?|acc(?:uracy)?_(?:class|color|label)_?)(\d+)", re.ASCII
+)
 _OPTIMIZER_RATE = re.compile(r"lr_(?:adam|sgd|adamw|muon|lion|adafactor|rmsprop)\w*", re.ASCII)
 
 
@@ -185,26 +197,43 @@ def recalls(case: Case) -> tuple[Series, ...]:
     return of_measure(case, Measure.RECALL, Side.EVAL)
 
 
-def newest(curve: Curve) -> tuple[int, ...]:
+def class_counts(case: Case) -> tuple[Series, ...]:
+    """How many examples of each class an evaluation had; the class is the name's `part`."""
+    return of_measure(case, Measure.COUNT, Side.EVAL)
+
+
+def is_loss_progress(case: Case) -> bool:
+    """Whether a falling loss means progress: not where rewards or two models' losses are logged."""
+    words = {word for each in all_series(case) for word in _path(each.name.series)}
+    return not words & RIVALRY
+
+
+def newest(curve: Curve) -> Sequence[int]:
     """Places of the points that hold: without those that a later segment took back."""
     steps = curve.steps
-    if all(a <= b for a, b in pairwise(steps)):
-        return tuple(range(len(steps)))
-    kept, bound = [], float("inf")
-    for place in range(len(steps) - 1, -1, -1):
-        if steps[place] <= bound:
-            bound = steps[place]
+    if sorted(steps) == list(steps):  # nearly always, and quickly told
+        return range(len(steps))
+    kept = [len(steps) - 1]
+    for place in range(len(steps) - 2, -1, -1):
+        bound = steps[kept[-1]]
+        again = steps[place] == bound and kept[-1] == place + 1  # logged twice, not taken back
+        if steps[place] < bound or again:
             kept.append(place)
     return tuple(reversed(kept))
+
+
+def last_at(curve: Curve, step: int) -> int | None:
+    """The place of the newest point at or before a step; None if there is none."""
+    return next((at for at in reversed(newest(curve)) if curve.steps[at] <= step), None)
 
 
 @lru_cache(maxsize=4096)
 def parse(series: str) -> Name:
     """A series' name taken apart, by the tables above."""
-    words = [re.sub(r"[-. ]+", "_", word) for word in plain_name(series).lower().split("/") if word]
+    words = _path(series)
     member, side_word, rest = _sides(words)
     measure, group, part = _measured(rest)
-    if FOREIGN & {*member, *rest[:-1]} or _first_word(rest) in FOREIGN:
+    if FOREIGN & {*member, *rest, (rest or [""])[-1].partition("_")[0]}:
         measure = Measure.CHANCE if measure is Measure.CHANCE else Measure.OTHER
     return Name(
         series=series,
@@ -215,6 +244,10 @@ def parse(series: str) -> Name:
         measure=measure,
         part=part,
     )
+
+
+def _path(series: str) -> list[str]:
+    return [re.sub(r"[-. ]+", "_", word) for word in plain_name(series).lower().split("/") if word]
 
 
 def _sides(words: list[str]) -> tuple[list[str], str, list[str]]:
@@ -254,7 +287,7 @@ def _measured(words: list[str]) -> tuple[Measure, str, str]:
         return Measure.OTHER, "", ""
     *before, last = words
     if (of_class := _class_of(before, last)) is not None:
-        return Measure.RECALL, *of_class
+        return of_class
     if before and before[0] in LOSS_HEADS:
         whole = last in ("total", "loss", "all")
         return (Measure.LOSS, "", "") if whole else (Measure.TERM, "", "/".join(words[1:]))
@@ -271,22 +304,21 @@ def _measured(words: list[str]) -> tuple[Measure, str, str]:
     return _MEASURES.get(last, Measure.OTHER), "/".join(before), ""
 
 
-def _class_of(before: list[str], last: str) -> tuple[str, str] | None:
-    """Group and class of a name that is about one class."""
+def _class_of(before: list[str], last: str) -> tuple[Measure, str, str] | None:
+    """Measure, group and class of a name that is about one class."""
     if number := _CLASS_IN_NAME.fullmatch(last):
-        return "/".join(before), number[1]
+        return Measure.RECALL, "/".join(before), number[1]
     head, number = (before or [""])[-1], _CLASS.fullmatch(last)
-    if last in RECALL_HEADS:
+    if number is None:
         head, number = last, _CLASS.fullmatch(head)
-    return ("/".join(before[:-1]), number[1]) if number and head in RECALL_HEADS else None
+    if number is None or head not in (*RECALL_HEADS, *COUNT_HEADS):
+        return None
+    measure = Measure.COUNT if head in COUNT_HEADS else Measure.RECALL
+    return measure, "/".join(before[:-1]), number[1]
 
 
 def _is_rate(word: str) -> bool:
     return word in NAMES[Measure.LEARNING_RATE] or bool(_OPTIMIZER_RATE.fullmatch(word))
-
-
-def _first_word(words: list[str]) -> str:
-    return words[-1].partition("_")[0] if words else ""
 
 
 def _judged(name: Name, spec: MetricSpec | None) -> Name:

@@ -104,6 +104,7 @@ class Thresholds:
     ranks: int = 2  # steps between the first and the last rank
     crash_loop: int = 3  # attempts that ended alike
     speed: float = 1.5  # what was reported over what was measured
+    skips: float = 0.01  # of the steps, that a loss scaler may skip
     drift: float = 1.2  # a schedule's position over where the optimizer steps say it is
     ema: float = 0.1  # of the first weights, that an average of weights may hold at the end
     unnoticed: float = 3600.0  # between the end of a failed attempt and the next one

@@ -25,7 +25,7 @@ _PLANNED = re.compile(
     re.IGNORECASE,
 )
 _SPEED = re.compile(
-    r"(?P<low>\d+(?:\.\d+)?)(?:\s*[-–—]\s*(?P<high>\d+(?:\.\d+)?))?\s*"  # noqa: RUF001
+    r"(?P<low>\d+(?:\.\d+)?)(?:\s*[-\u2013\u2014]\s*(?P<high>\d+(?:\.\d+)?))?\s*"
     r"(?:it|its|iters?|iterations|steps?)\s?(?:/|per )\s?s(?:ec(?:ond)?)?\b",
     re.IGNORECASE,
 )
@@ -62,22 +62,23 @@ class _Pace:
 
 def speed_counts_skipped(case: Case) -> Iterator[Finding]:
     """A speed that was told, and that logged steps never reached."""
-    pace = _pace(case)
+    speeds = (*_told_speeds(case), *_bar_speeds(case))
+    pace = _pace(case) if speeds else None
     if pace is None:
         return
     batches = accumulation(case)
-    for quote, text, told in (*_told_speeds(case), *_bar_speeds(case)):
+    for quote, text, told in speeds:
         ratio = told / (pace.rate * batches)
         if ratio <= case.thresholds.speed:
             continue
-        by = f" × {batches} micro-batches" if batches > 1 else ""
+        by = f"({pace.rate:.3g} × {batches} micro-batches)" if batches > 1 else f"{pace.rate:.3g}"
         yield Finding(
             id="speed-counts-skipped",
             severity=Severity.WARN,
-            title=f"{text} is told, {pace.rate * batches:.3g} it/s is the fastest ever measured",
+            title=f"{text} is told, the fastest ever logged is {pace.rate:.3g} steps a second",
             evidence=(quote, *pace.quotes),
-            arithmetic=f"{pace.steps:,} steps in {format_duration(pace.seconds)}{by} ="
-            f" {pace.rate * batches:.3g} it/s; {told:g} ÷ {pace.rate * batches:.3g} = {ratio:.1f}",
+            arithmetic=f"{pace.steps:,} steps in {format_duration(pace.seconds)} ="
+            f" {pace.rate:.3g} it/s; {told:g} ÷ {by} = {ratio:.1f}",
             meaning="What is told counts something else than steps of training: batches that were"
             " skipped after a resume, or samples. Any ETA made of it is wrong.",
             action="count from the first step after the resume; take speed and ETA from exp status",
@@ -265,5 +266,5 @@ def _against(
         evidence=(claim, measured),
         arithmetic=arithmetic,
         meaning="The notes and the records cannot both be right; what was measured counts.",
-        action="correct the notes; exp gpu, exp run show and exp ticket check tell what was measured",
+        action="correct the notes; exp gpu, exp run show and exp ticket check have measurements",
     )

@@ -108,7 +108,7 @@ def _oom(case: Case) -> _Oom | None:
         quotes = (Quote(source=source, text=failure.evidence),)
     if not quotes:
         return None
-    evaluating, told = _phase(case, hit)
+    evaluating, ended = _phase(case, hit)
     names = dict.fromkeys(name for rests_on in _RESTS_ON.values() for name in rests_on)
     settings = {name: found for name in names if (found := setting(case, name)) is not None}
     asked = shortage(hit.text if hit else quotes[0].text)
@@ -117,7 +117,7 @@ def _oom(case: Case) -> _Oom | None:
     kind = readings[0].kind if readings else None
     rests_on = _RESTS_ON[kind] if kind else ()
     return _Oom(
-        quotes=(*quotes, *told),
+        quotes=(*quotes, *ended),
         asked=asked,
         evaluating=evaluating,
         readings=tuple(each for each in readings if each.kind is kind),

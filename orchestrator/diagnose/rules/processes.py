@@ -8,6 +8,7 @@ from orchestrator.clock import format_duration
 from orchestrator.diagnose.case import Case
 from orchestrator.diagnose.causes import name_of
 from orchestrator.diagnose.rules.pace import gpu_hours, hits_of, left
+from orchestrator.diagnose.settings import setting
 from orchestrator.domain.attempt import Failure
 from orchestrator.domain.criterion import Criterion, State, Verdict
 from orchestrator.domain.facts import Checkpoint
@@ -138,13 +139,17 @@ def answer_known(case: Case) -> Iterator[Finding]:
         return
     rest, met = left(case), sum(verdict.state is State.MET for _, verdict in pairs)
     saved = "unknown" if rest is None else gpu_hours(case, rest)
+    known = [v.evidence.time for _, v in pairs if v.evidence is not None and v.evidence.time]
+    since = ""
+    if len(known) == len(pairs):
+        since = f"since the last verdict: {gpu_hours(case, case.now - max(known))}; "
     yield Finding(
         id="answer-known",
         severity=Severity.WARN,
         title=f"The answer is known ({met} of {len(pairs)} criteria met, all final) and it still "
         f"runs: {saved} to go",
         evidence=tuple(_verdict(criterion, verdict) for criterion, verdict in pairs),
-        arithmetic=f"planned rest: {saved}",
+        arithmetic=f"{since}planned rest: {saved}",
         meaning="No further step can change a verdict.",
         action=f'exp run stop {case.record.id}; with stop.when = "decided" it ends by itself',
     )
@@ -216,9 +221,11 @@ def no_checkpoint(case: Case) -> Iterator[Finding]:
     rest, limit = left(case), case.thresholds.unsaved
     if case.ended or case.started is None or rest is None or _newest(case) is not None:
         return
-    used = case.now - case.started
+    used, every = case.now - case.started, setting(case, "checkpoint_every")
     if used < limit or rest < limit:
         return
+    if every is not None and (case.max_step or 0) < every.value:
+        return  # as it was told to: the first one is not due
     yield Finding(
         id="no-checkpoint",
         severity=Severity.WARN,
