@@ -23,7 +23,10 @@ _SECRET_NAME = re.compile(
     """
 )
 _VALUE = r"""(?P<value>"[^"\n]{3,}"|'[^'\n]{3,}'|[^\s"',;&|)}\]]{3,})"""
-_ASSIGNMENT = re.compile(rf"""(?P<name>[A-Za-z][\w.\-]*)["']?[ \t]?[=:][ \t]{{0,2}}{_VALUE}""")
+# The end of a name tells; without a bound, a word of a megabyte would take hours.
+_ASSIGNMENT = re.compile(
+    rf"""(?P<name>[A-Za-z][\w.\-]{{0,60}})["']?[ \t]?[=:][ \t]{{0,2}}{_VALUE}"""
+)
 _FLAG = re.compile(rf"(?<![\w-])--?(?P<name>[A-Za-z][\w.\-]*)[ \t]+(?!-){_VALUE}")
 _NO_SECRET = re.compile(r"\$\{?\w+\}?|<\w+>|\*+|none|null|true|false", re.IGNORECASE)
 _NUMBER = re.compile(r"[\d.,eE+\-_]+")

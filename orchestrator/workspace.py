@@ -59,6 +59,16 @@ class AttemptFolder:
         return self.path / "telemetry.jsonl"
 
     @property
+    def elastic_folder(self) -> Path:
+        """Where torchrun lets each worker write the error that ended it."""
+        return self.path / "elastic"
+
+    @property
+    def elastic_error_file(self) -> Path:
+        """The worker's error that torchrun takes for the root cause."""
+        return self.path / "elastic-error.json"
+
+    @property
     def process_file(self) -> Path:
         """Identity of the shim."""
         return self.path / "proc.json"
@@ -150,6 +160,10 @@ class RunFolder:
     def findings_file(self) -> Path:
         """findings.json: what was found to be wrong with this run, open and closed."""
         return self.path / "findings.json"
+
+    def forensics(self, number: int) -> Path:
+        """`forensics/attempt-N/`: what is kept of an attempt that went wrong."""
+        return self.path / "forensics" / f"attempt-{number}"
 
     def attempt(self, number: int) -> AttemptFolder:
         """Folder of attempt `number`, counted from 1."""

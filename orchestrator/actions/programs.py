@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.domain.experiment import Experiment, Program
-from orchestrator.domain.run import Command, Phase
+from orchestrator.domain.run import TORCHRUN, Command, Phase
 from orchestrator.errors import InvalidFileError, NotFoundError
 from orchestrator.spec import planned_steps
 from orchestrator.workspace import Workspace
 
-_TORCHRUN = ("-m", "torch.distributed.run", "--standalone")
+_TORCHRUN = ("-m", TORCHRUN, "--standalone")
 _WORKERS = "--nproc-per-node="
 _PLACEHOLDER = re.compile(r"\{([a-zA-Z_][\w.]*)\}")
 

@@ -112,6 +112,7 @@ BY_US = "exp"  # who asked for a stop, when it was the tool itself
 REQUEUE = 75  # the program saved a checkpoint and asks to be started again
 NO_RETRY = 93  # the program says that a retry cannot help
 TIME_LIMIT = "time limit"
+TORCHRUN = "torch.distributed.run"  # the module that starts the ranks of a program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,10 @@
 import fnmatch
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from orchestrator.domain.attempt import AttemptRequest
-from orchestrator.domain.run import RunRecord
+from orchestrator.domain.run import TORCHRUN, RunRecord
 from orchestrator.errors import RefusedError
 from orchestrator.redact import SECRET, is_secret_name, redact
 from orchestrator.workspace import AttemptFolder, RunFolder
@@ -67,6 +68,8 @@ def child_environment(
         **own,
         **record.environment,
         "PYTHONUNBUFFERED": "1",  # a log that lags behind hides the crash
+        "PYTHONFAULTHANDLER": "1",  # a crash in C leaves the stack of Python
+        **_error_files(attempt, request),
         **set_by_spec,
         **_only(gpus),
         "EXP_RUN_ID": run.id,
@@ -75,6 +78,20 @@ def child_environment(
         "EXP_ATTEMPT_DIR": str(attempt.path),
         "EXP_CONFIG": str(config),
         "EXP_WORKSPACE": str(run.path.parents[2]),
+    }
+
+
+def _error_files(attempt: AttemptFolder, request: AttemptRequest) -> dict[str, str]:
+    """Where torchrun and its workers write the exception that ended them.
+
+    Of no use without torchrun; it gives each worker a file of its own below its log folder.
+    """
+    words = (word for command in request.commands for word in command.argv)
+    if not any(Path(word).name in {TORCHRUN, "torchrun"} for word in words):
+        return {}
+    return {
+        "TORCHELASTIC_ERROR_FILE": str(attempt.elastic_error_file),
+        "PET_LOG_DIR": str(attempt.elastic_folder),
     }
 
 

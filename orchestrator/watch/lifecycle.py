@@ -8,6 +8,7 @@ from orchestrator.domain.attempt import AttemptRequest, Failure, Lease, Waiting
 from orchestrator.domain.run import (
     BY_US,
     REQUEUE,
+    TORCHRUN,
     AttemptState,
     Command,
     ExitRecord,
@@ -23,7 +24,6 @@ from orchestrator.executors import Executor
 from orchestrator.fsio import write_once
 from orchestrator.workspace import AttemptFolder, RunFolder
 
-_TORCHRUN = "torch.distributed.run"
 BY_QUEUE = "queue"  # who recorded the end of an attempt that never started
 
 
@@ -102,7 +102,7 @@ def may_go_on(record: RunRecord, state: RunState) -> bool:
 def _by_torchrun(attempt: AttemptState) -> bool:
     """Whether the codes of the programs are hidden behind a launcher that always ends with 1."""
     commands = attempt.request.commands if attempt.request is not None else ()
-    return any(_TORCHRUN in command.argv for command in commands)
+    return any(TORCHRUN in command.argv for command in commands)
 
 
 def commands_of(record: RunRecord, attempt: AttemptState) -> tuple[Command, ...]:

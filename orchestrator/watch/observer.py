@@ -34,6 +34,7 @@ _OURS = {
     "exit.json",
     "failure.json",
     "findings.json",
+    "elastic-error.json",
     "stop.json",
     "ticked.json",
     "published.json",
@@ -317,7 +318,8 @@ class Observer:
             return ()
         root, created = self._workspace.root, self._record.created
         try:
-            inside = [path for path in sorted(self._folder.path.glob(pattern)) if _is_theirs(path)]
+            found = sorted(self._folder.path.glob(pattern))
+            inside = [path for path in found if _is_theirs(path, self._folder.path)]
             if inside:
                 return tuple(str(path.relative_to(self._folder.path)) for path in inside)
             return tuple(
@@ -329,9 +331,10 @@ class Observer:
             return ()  # no pattern of files: a name too long, `**` within a name
 
 
-def _is_theirs(path: Path) -> bool:
+def _is_theirs(path: Path, folder: Path) -> bool:
     """Whether the programs of the run made a file of its folder, and not exp."""
     ours = path.name in _OURS or path.name.startswith(("events-", "stacks-", "out.log"))
+    ours |= path.relative_to(folder).parts[0] == "forensics"
     return not ours and path.is_file()
 
 

@@ -17,6 +17,7 @@ from orchestrator.redact import redact
 from orchestrator.store import Reader
 from orchestrator.watch.attempts import request_attempt
 from orchestrator.watch.endings import evidence_of
+from orchestrator.watch.forensics import preserve
 from orchestrator.watch.observer import Observation
 from orchestrator.watch.retrying import decide, next_request
 
@@ -43,6 +44,7 @@ def settle(seen: Observation, reader: Reader, clock: Clock) -> bool:
         failure = decide(found.story, _without_secrets(name_cause(found.ending)))
         write_once(folder.attempt(end.attempt.number).failure_file, encode(failure))
         log.info("%s: %s: %s", folder.id, failure.cause, failure.evidence)
+    preserve(folder, seen.record, end.attempt, failure)
     if not failure.retry:
         return False
     request = next_request(found.story, failure, found.left, now=clock.wall())

@@ -39,6 +39,34 @@ def test_exit_code_75_of_the_workers_is_understood(lab):
     assert lab.json("attempt-1/exit.json")["code"] == 1
     assert lab.json("attempt-1/failure.json")["cause"] == "requeue"
     assert (lab.run() / "attempt-2/exit.json").exists()
+    assert not (lab.run() / "forensics").exists()  # neither a requeue nor the end went wrong
+
+
+RECORDED = """
+from torch.distributed.elastic.multiprocessing.errors import record
+@record
+def main():
+    if rank == 1:
+        raise ValueError("bad sample 4711")
+    time.sleep(60)
+main()
+"""
+
+
+def test_the_error_file_of_each_worker_is_kept(lab):
+    """With `@record` torch writes who failed with what; the bundle names that rank as the first."""
+    done = follow(lab, RECORDED)
+    assert done.returncode == 8, done.stderr
+    kept = {
+        path.name: json.loads(path.read_text())["message"]
+        for path in (lab.run() / "forensics/attempt-1/elastic").iterdir()
+    }
+    assert sorted(kept) == ["attempt_0-rank-1.json", "root-cause.json"]
+    assert {each["message"] for each in kept.values()} == {"ValueError: bad sample 4711"}
+    assert "in main" in kept["root-cause.json"]["extraInfo"]["py_callstack"]
+    found = lab.json("forensics/attempt-1/ranks.json")
+    assert found["first_failing"]["rank"] == 1
+    assert [rank["metrics"]["rank"] for rank in found["ranks"]] == [[1, 0], [1, 1]]
 
 
 def test_the_rank_that_failed_first_is_the_cause(lab):

@@ -132,3 +132,30 @@ def test_every_exit_code_is_documented():
     assert len({kind.exit_code for kind in kinds}) == len(kinds)
     for kind in kinds:
         assert f"| {kind.exit_code} |" in text
+
+
+def test_every_threshold_of_findings_is_documented():
+    """docs/findings.md gives each key of [findings] with its default."""
+    from dataclasses import fields
+
+    from orchestrator.domain.finding import Thresholds
+
+    text = (ROOT / "docs" / "findings.md").read_text().partition("## Thresholds")[2]
+    told = dict(re.findall(r"(?m)^\| `(\w+)` \| ([\d.]+|none) \|", text))
+    defaults = {f.name: f.default for f in fields(Thresholds)}
+    assert told.pop("ignore") == "none"
+    assert not defaults.pop("ignore")
+    assert {name: float(value) for name, value in told.items()} == defaults
+
+
+def test_every_finding_is_documented():
+    """docs/findings.md has a row for each id that a rule may give."""
+    text = (ROOT / "docs" / "findings.md").read_text()
+    rules = ROOT / "orchestrator" / "diagnose" / "rules"
+    ids = [
+        found
+        for path in rules.glob("*.py")
+        for found in re.findall(r'(?m)^\s+id="([a-z-]+)"', path.read_text())
+    ]
+    assert len(ids) > 20
+    assert [found for found in ids if f"| `{found}`" not in text] == []

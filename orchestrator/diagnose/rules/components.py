@@ -58,7 +58,15 @@ def unnamed_residual(case: Case) -> Iterator[Finding]:
 
 def _losses(case: Case) -> list[Series]:
     """The totals: of training and of evaluation, of each member."""
-    return [s for s in all_series(case) if s.name.measure is Measure.LOSS]
+    found = []
+    for each in all_series(case):
+        *groups, last = _words(each)
+        apart = set(groups) & {*_RAW, *_SCALED, *_OTHER_KINDS}
+        if each.name.measure is not Measure.LOSS or apart:
+            continue
+        if _plain(last) not in weights(case, each.name.member):
+            found.append(each)
+    return found
 
 
 def _shares(told: Mapping[str, Setting]) -> dict[str, float]:
@@ -106,7 +114,7 @@ def _terms(case: Case, loss: Series, told: Mapping[str, Setting]) -> dict[str, t
 
 def _term(each: Series, told: Mapping[str, Setting]) -> tuple[str, str]:
     """The term that a series holds and the group it stands in; empty if it is none."""
-    words = [word.removesuffix("_loss").removeprefix("loss_") for word in _words(each)]
+    words = [_plain(word) for word in _words(each)]
     kind = next((word for word in words[:-1] if word in (*_RAW, *_SCALED)), "")
     if not words or any(word in _OTHER_KINDS for word in words[:-1]):
         return "", ""
@@ -117,6 +125,10 @@ def _term(each: Series, told: Mapping[str, Setting]) -> tuple[str, str]:
 
 def _words(each: Series) -> list[str]:
     return each.name.series.lower().replace("-", "_").split("/")
+
+
+def _plain(word: str) -> str:
+    return word.removesuffix("_loss").removeprefix("loss_")
 
 
 def _as_counted(

@@ -208,7 +208,8 @@ def _drift(case: Case) -> _Drift | None:
         rate = _rate(case, series)
         if rate is not None:
             drift = _in_warmup(rate) or _in_decay(case, rate)
-            if drift is not None and (drift.ratio > 1 or _counts_known(case)):
+            late = drift is not None and drift.ratio * case.thresholds.drift < 1
+            if drift is not None and (not late or _counts_known(case)):
                 return drift
     return None
 
