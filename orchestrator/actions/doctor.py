@@ -108,9 +108,8 @@ def examine_run(workspace: Workspace, folder: RunFolder, on_read: OnRead) -> Exa
     """
     record, now = require_record(folder), time.time()
     sizes = [log.stat().st_size for attempt in folder.attempts() for log in attempt.logs()]
-    with index_of(workspace, folder, record) as (reader, scan):
-        if scan is None:
-            scan = scan_logs(folder, lambda done: on_read(folder.id, done, sum(sizes)))
+    with index_of(workspace, folder, record) as (reader, known):
+        scan = known or scan_logs(folder, lambda done: on_read(folder.id, done, sum(sizes)))
         case = case_of(folder, record, reader, now=now, scan=scan)
         row = reader.run(folder.id)
         gaps = [*_gaps(case, reader, folder)]

@@ -280,7 +280,7 @@ class Observer:
         cursor = self._logs[key]
         for first_line, text in cursor.read(log, ended=ended, pieces=pieces):
             self._judge.observe_log(self._name_of(log), first_line, text)
-            self.scan.feed(attempt, self._name_of(log), first_line, text)
+            self.scan.feed(attempt, self._name_of(log), cursor.place, text)
         return cursor.grown
 
     def _name_of(self, path: Path) -> str:

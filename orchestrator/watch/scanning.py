@@ -16,8 +16,9 @@ def scan_logs(folder: RunFolder, on_read: Callable[[int], None]) -> LogScan:
     for attempt in folder.attempts():
         for path in attempt.logs():
             name = str(path.relative_to(folder.path))
-            for first_line, text in LogCursor().read(path, ended=True):
-                scan.feed(attempt.number, name, first_line, text)
+            cursor = LogCursor()
+            for _, text in cursor.read(path, ended=True):
+                scan.feed(attempt.number, name, cursor.place, text)
                 done += len(text)
                 on_read(done)
     return scan
