@@ -78,6 +78,12 @@ def test_notes_are_held_against_records(text, keys):
     assert found(claims.contradiction(noted(text, curves=[LOSS, scores]))) == keys
 
 
+def test_a_score_that_was_once_not_finite_bounds_nothing():
+    """NaN is neither above nor below what is told."""
+    scores = curve("eval/acc", [0.5, float("nan"), 0.6])
+    assert found(claims.contradiction(noted("acc = 99%", curves=[scores]))) == []
+
+
 @pytest.mark.parametrize(
     ("told", "measured", "same"),
     [

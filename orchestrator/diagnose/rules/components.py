@@ -1,7 +1,7 @@
 """Terms of a loss: whether their shares are what their weights ask, and whether they explain it."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.diagnose.case import Case
@@ -34,39 +34,41 @@ class _Parts:
 
 def component_imbalance(case: Case) -> Iterator[Finding]:
     """A term that is far more or far less of the loss than its declared weight asks."""
-    for loss in _losses(case):
-        declared = _shares(weights(case, loss.name.member))
-        looks = _looks(case, loss)
-        if len(declared) < 2 or not looks:
-            continue
-        if all(_unbalanced(parts, declared, case.thresholds.component) for parts in looks):
+    series = all_series(case)
+    for loss, told in _losses(case, series):
+        declared = _shares(told)
+        looks = _looks(loss, told, series) if len(declared) > 1 else []
+        if looks and all(
+            _unbalanced(parts, declared, case.thresholds.component) for parts in looks
+        ):
             yield _imbalance(loss, looks[-1], declared)
-    yield from _drowned(case)
+    yield from _drowned(case, series)
 
 
 def unnamed_residual(case: Case) -> Iterator[Finding]:
     """A part of the loss that is in no named term."""
-    for loss in _losses(case):
-        looks = _looks(case, loss)
-        declared = {t for t, w in weights(case, loss.name.member).items() if w.value > 0}
-        if not looks or not declared or declared - set(looks[-1].terms):
+    series = all_series(case)
+    for loss, told in _losses(case, series):
+        declared = {term for term, weight in told.items() if weight.value > 0}
+        looks = _looks(loss, told, series) if declared else []
+        if not looks or declared - set(looks[-1].terms):
             continue  # without all weights nobody knows what the terms should add up to
         limit = case.thresholds.residual
         if all(each.total - each.named > limit * each.total for each in looks):
             yield _residual(loss, looks[-1], limit)
 
 
-def _losses(case: Case) -> list[Series]:
-    """The totals: of training and of evaluation, of each member."""
-    found = []
-    for each in all_series(case):
-        *groups, last = _words(each)
-        apart = set(groups) & {*_RAW, *_SCALED, *_OTHER_KINDS}
-        if each.name.measure is not Measure.LOSS or apart:
+def _losses(case: Case, series: Sequence[Series]) -> Iterator[tuple[Series, dict[str, Setting]]]:
+    """The totals of training and of evaluation, of each member, with the weights declared."""
+    known: dict[str, dict[str, Setting]] = {}
+    for each in series:
+        if each.name.measure is not Measure.LOSS:
             continue
-        if _plain(last) not in weights(case, each.name.member):
-            found.append(each)
-    return found
+        member = each.name.member
+        told = known[member] = known[member] if member in known else weights(case, member)
+        *groups, last = _words(each)
+        if _plain(last) not in told and not set(groups) & {*_RAW, *_SCALED, *_OTHER_KINDS}:
+            yield each, told
 
 
 def _shares(told: Mapping[str, Setting]) -> dict[str, float]:
@@ -75,10 +77,9 @@ def _shares(told: Mapping[str, Setting]) -> dict[str, float]:
     return {term: each.value / whole for term, each in told.items() if each.value > 0}
 
 
-def _looks(case: Case, loss: Series) -> list[_Parts]:
+def _looks(loss: Series, told: Mapping[str, Setting], series: Sequence[Series]) -> list[_Parts]:
     """The loss and its terms at the newest steps at which all were logged, in order."""
-    told = weights(case, loss.name.member)
-    found = _terms(case, loss, told)
+    found = _terms(loss, told, series)
     if not found or any(kind in _RAW and term not in told for term, (_, kind) in found.items()):
         return []  # what a term is times an unknown weight is unknown
     curves = [loss.curve, *(each.curve for each, _ in found.values())]
@@ -96,10 +97,12 @@ def _looks(case: Case, loss: Series) -> list[_Parts]:
     return looks
 
 
-def _terms(case: Case, loss: Series, told: Mapping[str, Setting]) -> dict[str, tuple[Series, str]]:
+def _terms(
+    loss: Series, told: Mapping[str, Setting], series: Sequence[Series]
+) -> dict[str, tuple[Series, str]]:
     """Series of the terms beside a loss by name, with the group they stand in (`raw`, or none)."""
     found: dict[str, tuple[Series, str]] = {}
-    for each in all_series(case):
+    for each in series:
         name = each.name
         same = name.member == loss.name.member and name.side_word == loss.name.side_word
         if not same or each.name.series == loss.name.series:
@@ -202,7 +205,7 @@ def _residual(loss: Series, parts: _Parts, limit: float) -> Finding:
     )
 
 
-def _drowned(case: Case) -> Iterator[Finding]:
+def _drowned(case: Case, series: Sequence[Series]) -> Iterator[Finding]:
     """A task loss that cannot matter, where no term is logged: ln C is what guessing costs.
 
     A mean cross-entropy over C classes above ln C is worse than a guess; so that much of the total
@@ -213,12 +216,12 @@ def _drowned(case: Case) -> Iterator[Finding]:
     declared = _shares(told)
     if classes is None or classes.value < 2 or task not in declared or len(declared) < 2:
         return
-    for loss in _losses(case):
+    for loss, _ in _losses(case, series):
         places = newest(loss.curve)[-_LOOKS:]
         totals = [loss.curve.values[at] for at in places]
         most = told[task].value * math.log(classes.value)
         limit = most * case.thresholds.component / declared[task]
-        if loss.name.side is not Side.TRAIN or loss.name.member or _terms(case, loss, told):
+        if loss.name.side is not Side.TRAIN or loss.name.member or _terms(loss, told, series):
             continue
         if totals and all(math.isfinite(total) and total > limit for total in totals):
             yield _drowned_in(loss, told[task], classes, declared[task])
