@@ -97,7 +97,8 @@ def _errors(runs: tuple[RunOverview, ...]) -> Iterator[str]:
     for seen in runs:
         for finding in seen.findings if seen.run.status != "ended" else ():
             if finding.severity is Severity.ERROR:
-                yield f"{seen.run.ticket or seen.run.id}: {finding.title} (exp doctor {seen.run.id})"
+                name = seen.run.ticket or seen.run.id
+                yield f"{name}: {finding.title} (exp doctor {seen.run.id})"
 
 
 def _queue_needs(runs: tuple[RunOverview, ...]) -> Iterator[str]:

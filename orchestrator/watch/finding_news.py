@@ -49,8 +49,10 @@ def _news(seen: Observation, finding: Finding) -> News:
         level=_LEVELS[finding.severity],
         title=f"{subject(seen)}: {finding.title}",
         text=(
-            *_reasons(finding),
+            _quoted(finding.evidence[0]),
+            finding.arithmetic,
             finding.meaning,
+            f"→ {finding.action}",
             progress(seen),
             f"exp doctor {seen.folder.id}",
         ),
@@ -60,18 +62,12 @@ def _news(seen: Observation, finding: Finding) -> News:
 def why_it_ended(folder: RunFolder) -> tuple[str, ...]:
     """The worst finding about a run that has ended, in the lines of a notice."""
     worst = next((each for each in open_findings(folder) if each.severity in LOUD), None)
-    return () if worst is None else (worst.title, *_reasons(worst))
+    return () if worst is None else (worst.title, worst.arithmetic, f"→ {worst.action}")
 
 
-def _reasons(finding: Finding) -> tuple[str, ...]:
-    """The first piece of evidence, the sum, and what to do."""
-    quote = finding.evidence[0]
-    return f"> {one_place(quote)} {quote.text}", finding.arithmetic, f"→ {finding.action}"
-
-
-def one_place(quote: Quote) -> str:
-    """`attempt-1/out.log:12`, or the file alone."""
-    return quote.source if quote.line is None else f"{quote.source}:{quote.line}"
+def _quoted(quote: Quote) -> str:
+    place = quote.source if quote.line is None else f"{quote.source}:{quote.line}"
+    return f"> {place} {quote.text}"
 
 
 def _between_attempts(folder: RunFolder, moment: float) -> bool:

@@ -29,8 +29,6 @@ def severity_mark(severity: Severity) -> Text:
 
 def finding_view(finding: Finding, since: float | None = None) -> RenderableType:
     """A finding whole: title, evidence, sum, meaning, action, whether a retry may help."""
-    head = Text.assemble(severity_mark(finding.severity), "  ")
-    head.append_text(Text(plain(finding.title).plain, style="bold"))
     body = Table.grid(padding=(0, 1))
     body.add_column(style="dim", no_wrap=True)
     body.add_column(overflow="fold")
@@ -42,15 +40,22 @@ def finding_view(finding: Finding, since: float | None = None) -> RenderableType
     body.add_row("", plain(finding.meaning))
     body.add_row(Text("→", style="cyan"), Text(plain(finding.action).plain, style="cyan"))
     body.add_row("", Text(" · ".join(_notes(finding, since)), style="dim"))
-    return Group(head, Padding(body, (0, 0, 0, 2)))
+    return Group(_head(finding, style="bold"), Padding(body, (0, 0, 0, 2)))
 
 
 def finding_lines(findings: Sequence[Finding]) -> Iterator[RenderableType]:
     """Findings in short: title and action."""
     for finding in findings:
-        line = Text.assemble(severity_mark(finding.severity), "  ", plain(finding.title))
-        yield line
+        yield _head(finding)
         yield Padding(bullet("→ ", finding.action, style="cyan"), (0, 0, 0, 2))
+
+
+def _head(finding: Finding, style: str = "") -> RenderableType:
+    line = Table.grid(padding=(0, 2, 0, 0))
+    line.add_column(no_wrap=True)
+    line.add_column(style=style, overflow="fold")
+    line.add_row(severity_mark(finding.severity), plain(finding.title))
+    return line
 
 
 def bullet(mark: str, text: str, style: str = "dim") -> RenderableType:

@@ -81,7 +81,9 @@ def run_detail(detail: RunDetail) -> RenderableType:
     for name, value in rows.items():
         facts.add_row(name, plain(value))
     head = Text.assemble((detail.id, "bold"), " ", word(detail.outcome or detail.status))
-    parts: list[RenderableType] = [head, facts, *finding_lines(detail.findings)]
+    parts: list[RenderableType] = [head, facts]
+    if detail.findings:
+        parts += [Text(""), *finding_lines(detail.findings)]
     if any(told.cause is not None for told in detail.story):
         parts.append(attempts_table(detail.story))
     if not all(map(is_sampled, detail.latest)):

@@ -1,5 +1,7 @@
 """`exp status` on the terminal."""
 
+from collections.abc import Iterator
+
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.progress_bar import ProgressBar
@@ -14,6 +16,7 @@ from orchestrator.cli.views.words import ago, plain, progress, took, word
 from orchestrator.domain.finding import Severity
 
 _BAR = 24  # characters
+_NAMES = {Severity.ERROR: "error", Severity.WARN: "warning", Severity.INFO: "note"}
 
 
 def dashboard(seen: Overview) -> RenderableType:
@@ -36,15 +39,17 @@ def dashboard(seen: Overview) -> RenderableType:
 def _findings(seen: RunOverview) -> Text:
     """How many findings of each severity there are, and the worst of them."""
     worst = seen.findings[0]
-    counts = ", ".join(
-        f"{count} {severity}" for severity in Severity if (count := _count(seen, severity))
-    )
+    counts = ", ".join(_counts(seen))
     line = Text.assemble(severity_mark(worst.severity), "  ", plain(worst.title))
     return line.append(f"  ({counts}: exp doctor {seen.run.id})", style="dim")
 
 
-def _count(seen: RunOverview, severity: Severity) -> int:
-    return sum(finding.severity is severity for finding in seen.findings)
+def _counts(seen: RunOverview) -> Iterator[str]:
+    """`1 error`, `2 warnings`."""
+    for severity, name in _NAMES.items():
+        count = sum(finding.severity is severity for finding in seen.findings)
+        if count:
+            yield f"{count} {name}{'s' * (count != 1)}"
 
 
 def _run_head(seen: RunOverview) -> RenderableType:

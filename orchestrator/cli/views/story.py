@@ -16,6 +16,9 @@ from orchestrator.domain.finding import Severity
 from orchestrator.watch.stories import AttemptStory
 
 
+_EVIDENCE = 200  # characters of what tells a cause
+
+
 def run_story(told: Explanation) -> RenderableType:
     """Why it ended, what is wrong with it, what to do next; then its attempts."""
     head = Text.assemble((told.run, "bold"), " ", word(told.status), ": ", plain(told.why))
@@ -58,10 +61,10 @@ def _line(told: AttemptStory) -> Text:
     return line.append_text(plain(told.ending))
 
 
-def _attempt(told: AttemptStory, checkpoint: int | None) -> list[Text]:
+def _attempt(told: AttemptStory, checkpoint: int | None) -> list[RenderableType]:
     """What an attempt was asked to do, how far it got, and what was made of its end."""
     asked = "launched" if told.asked_by is None else f"by {told.asked_by}"
-    lines = [Text(f"attempt {told.number}: {', '.join(told.phases)}", "bold")]
+    head = Text(f"attempt {told.number}: {', '.join(told.phases)}", "bold")
     rows = {"asked for": f"{asked}: {told.asked_why}" if told.asked_why else asked}
     if told.delay:
         rows["pause"] = f"{told.delay:.1f} s, doubled with each failure, with jitter"
@@ -71,13 +74,22 @@ def _attempt(told: AttemptStory, checkpoint: int | None) -> list[Text]:
         rows["ran"] = f"{took(told.started, told.ended)}{gpus}, steps {steps_of(told)}"
     rows["now" if told.ended is None and told.cause is None else "ended"] = told.ending
     if told.cause is not None:
-        rows["cause"] = f"{told.cause}: {told.evidence}"
+        rows["cause"] = f"{told.cause}: {_cut(told.evidence or '')}"
         rows["checkpoint"] = (
             f"{_step(checkpoint)} at its start, {_step(told.checkpoint)} at its end"
         )
         rows["so"] = f"{'tried again' if told.retried else 'not tried again'}: {told.decision}"
-    lines += [Text(f"  {name:<11}").append_text(plain(text)) for name, text in rows.items()]
-    return lines
+    table = Table.grid(padding=(0, 1))
+    table.add_column(min_width=10, no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in rows.items():
+        table.add_row(name, plain(text))
+    return [head, Padding(table, (0, 0, 0, 2))]
+
+
+def _cut(evidence: str) -> str:
+    """The begin of what a log said; all of it is in --json and in the log."""
+    return evidence if len(evidence) <= _EVIDENCE else f"{evidence[:_EVIDENCE]}…"
 
 
 def _limits(told: Explanation) -> list[Text]:
