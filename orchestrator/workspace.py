@@ -156,6 +156,11 @@ class RunFolder:
         """notices.jsonl: what people were told of this run, and what came of it."""
         return self.path / "notices.jsonl"
 
+    @property
+    def findings_file(self) -> Path:
+        """findings.json: what was found to be wrong with this run, open and closed."""
+        return self.path / "findings.json"
+
     def forensics(self, number: int) -> Path:
         """`forensics/attempt-N/`: what is kept of an attempt that went wrong."""
         return self.path / "forensics" / f"attempt-{number}"

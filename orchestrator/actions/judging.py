@@ -1,15 +1,17 @@
 """The verdicts on a run: from the index while it is up to date, else from the run's own files."""
 
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import store
 from orchestrator.clock import SystemClock
+from orchestrator.diagnose.signs import LogScan
 from orchestrator.domain.criterion import Verdict
 from orchestrator.domain.run import RunRecord, RunStatus
-from orchestrator.errors import ConflictError
+from orchestrator.errors import ConflictError, EnvironmentFailure, InvalidFileError
 from orchestrator.fsio import locked
 from orchestrator.store.rows import RunRow
 from orchestrator.watch.live import state_of
@@ -56,6 +58,34 @@ def _is_current(
     return all(
         file.stat().st_size == taken.get(f"{file.parent.name}/{file.name}", 0) for file in files
     )
+
+
+@contextmanager
+def index_of(
+    workspace: Workspace, folder: RunFolder, record: RunRecord
+) -> Iterator[tuple[store.Reader, LogScan | None]]:
+    """The index, if it has all of a run, else one made of the run's files and thrown away.
+
+    With the latter comes what was found in the run's logs, for they had to be read. An index that
+    is damaged is left to the watcher.
+    """
+    with store.Reader(workspace.database) as reader:
+        if _can_be_asked(reader, folder, record):
+            yield reader, None
+            return
+    with tempfile.TemporaryDirectory(prefix="exp-") as scratch:
+        database = Path(scratch) / "exp.db"
+        with store.Index(database) as index, store.Reader(database) as fresh:
+            observer = Observer(workspace, index, RunFiles(folder, record))
+            observer.look(SystemClock())
+            yield fresh, observer.scan
+
+
+def _can_be_asked(reader: store.Reader, folder: RunFolder, record: RunRecord) -> bool:
+    try:
+        return _is_current(reader, folder, record, reader.run(folder.id))
+    except (InvalidFileError, EnvironmentFailure):
+        return False
 
 
 def refresh(workspace: Workspace, folder: RunFolder, record: RunRecord) -> None:

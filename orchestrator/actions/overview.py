@@ -14,11 +14,13 @@ from orchestrator.actions.run_list import RunSummary, list_runs
 from orchestrator.codec import read_record_if_present
 from orchestrator.domain.attempt import NEEDS
 from orchestrator.domain.criterion import State
+from orchestrator.domain.finding import Finding, Severity
 from orchestrator.domain.run import ExitRecord
 from orchestrator.domain.ticket import Ticket
 from orchestrator.procs import pids_of_run
 from orchestrator.store import Reader
 from orchestrator.watch.daemon import ensure_watcher
+from orchestrator.watch.findings import open_findings
 from orchestrator.watch.live import has_pending
 from orchestrator.workspace import RunFolder, Workspace
 
@@ -27,11 +29,12 @@ _RECENT = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOverview:
-    """A run with the criteria it is judged by."""
+    """A run with the criteria it is judged by, and what is wrong with it, the worst first."""
 
     run: RunSummary
     title: str
     criteria: tuple[CriterionRow, ...]
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,13 @@ def overview(workspace: Workspace) -> Overview:
             _overview_of(workspace, reader, run, tickets.get(run.ticket or ""))
             for run in live + recent
         )
-    needs = (*_alarms(runs), *_queue_needs(runs), *_host_needs(workspace, runs), *_needs(rows))
+    needs = (
+        *_alarms(runs),
+        *_errors(runs),
+        *_queue_needs(runs),
+        *_host_needs(workspace, runs),
+        *_needs(rows),
+    )
     return Overview(root=str(workspace.root), tickets=tuple(rows), runs=runs, needs=needs)
 
 
@@ -66,8 +75,9 @@ def _overview_of(
     workspace: Workspace, reader: Reader, run: RunSummary, ticket: Ticket | None
 ) -> RunOverview:
     title = ticket.title if ticket else (run.experiment or "")
-    rows = judged_rows(reader, RunFolder(workspace.runs / run.id), ticket)
-    return RunOverview(run=run, title=title, criteria=rows)
+    folder = RunFolder(workspace.runs / run.id)
+    rows = judged_rows(reader, folder, ticket)
+    return RunOverview(run=run, title=title, criteria=rows, findings=open_findings(folder))
 
 
 def _alarms(runs: tuple[RunOverview, ...]) -> Iterator[str]:
@@ -80,6 +90,15 @@ def _alarms(runs: tuple[RunOverview, ...]) -> Iterator[str]:
                 and row.verdict.state is State.MET
             ):
                 yield f"{seen.run.ticket}: alarm: {row.text} (exp run logs {seen.run.id})"
+
+
+def _errors(runs: tuple[RunOverview, ...]) -> Iterator[str]:
+    """What makes the result of a live run wrong or lost."""
+    for seen in runs:
+        for finding in seen.findings if seen.run.status != "ended" else ():
+            if finding.severity is Severity.ERROR:
+                name = seen.run.ticket or seen.run.id
+                yield f"{name}: {finding.title} (exp doctor {seen.run.id})"
 
 
 def _queue_needs(runs: tuple[RunOverview, ...]) -> Iterator[str]:

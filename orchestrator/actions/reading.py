@@ -9,12 +9,14 @@ from orchestrator.actions.run_list import RunSummary, current_runs, list_runs, s
 from orchestrator.actions.specs import said_of
 from orchestrator.codec import read_record_if_present
 from orchestrator.domain.criterion import Criterion, State, Verdict
+from orchestrator.domain.finding import Finding
 from orchestrator.domain.run import Published
 from orchestrator.domain.ticket import Ticket
 from orchestrator.errors import NotFoundError
 from orchestrator.store import Reader
 from orchestrator.store.rows import LatestValue
 from orchestrator.watch.claims import criteria_of
+from orchestrator.watch.findings import open_findings
 from orchestrator.watch.live import state_of
 from orchestrator.watch.stories import AttemptStory, stories
 from orchestrator.workspace import RunFolder, Workspace
@@ -90,6 +92,7 @@ class RunDetail:
     commit: str | None
     report: str | None
     problems: tuple[str, ...]
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +277,7 @@ def run_detail(workspace: Workspace, text: str) -> RunDetail:
         commit=published.commit if published else None,
         report=published.report if published else None,
         problems=published.problems if published else (),
+        findings=open_findings(folder),
     )
 
 

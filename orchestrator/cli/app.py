@@ -5,6 +5,7 @@ import typer
 from orchestrator import __version__
 from orchestrator.cli import (
     criteria,
+    doctor,
     gpu,
     notify,
     queue,
@@ -29,6 +30,7 @@ app.add_typer(runs.app, name="run")
 app.add_typer(criteria.app, name="criteria")
 app.add_typer(notify.app, name="notify")
 app.add_typer(workspace.database, name="db")
+app.command("doctor")(doctor.doctor)
 app.command("init")(workspace.init)
 app.command("status")(status.status)
 app.command("gpu")(gpu.gpu)

@@ -48,18 +48,19 @@ def show(run: str = RUN, as_json: bool = AS_JSON) -> None:
 
 @app.command("explain")
 def explain(run: str = RUN, as_json: bool = AS_JSON) -> None:
-    """Tell the story of a run's attempts, with the arithmetic behind each decision"""
+    """Say why a run ended, what is wrong with it and what to do, then tell its attempts"""
     from orchestrator.actions.explaining import explain_run
-    from orchestrator.cli import views
     from orchestrator.cli.console import out, show_json
+    from orchestrator.cli.progress import log_progress
+    from orchestrator.cli.views.story import run_story
     from orchestrator.workspace import find_workspace
 
     workspace = find_workspace()
-    told = explain_run(workspace, workspace.run(run))
+    told = explain_run(workspace, workspace.run(run), log_progress())
     if as_json:
         show_json(told)
     else:
-        out().print(views.run_story(told))
+        out().print(run_story(told))
 
 
 @app.command("logs")

@@ -14,6 +14,7 @@ class NoticeKind(StrEnum):
     BUDGET = "budget"  # a budget or time limit is used up, or nearly so
     PERSON = "person"  # something waits for a person
     ALERT = "alert"  # the program called for attention, or an alarm of the ticket is true
+    FINDING = "finding"  # something is wrong with a run, with evidence and arithmetic
     DISK = "disk"  # little space is left where the run writes
 
 

@@ -4,7 +4,6 @@ from orchestrator.report.facts import (
     AttemptFacts,
     CriterionFacts,
     Dependent,
-    FindingFacts,
     GitFacts,
     MetricFacts,
     Moment,
@@ -15,7 +14,7 @@ from orchestrator.report.facts import (
     Target,
     TicketFacts,
 )
-from orchestrator.report.markdown import code
+from orchestrator.report.markdown import code, literal
 from orchestrator.report.notes import notes_of
 from orchestrator.report.series import metric_facts, pace
 from orchestrator.report.status import render_status
@@ -24,7 +23,6 @@ __all__ = [
     "AttemptFacts",
     "CriterionFacts",
     "Dependent",
-    "FindingFacts",
     "GitFacts",
     "MetricFacts",
     "Moment",
@@ -35,6 +33,7 @@ __all__ = [
     "Target",
     "TicketFacts",
     "code",
+    "literal",
     "metric_facts",
     "notes_of",
     "pace",

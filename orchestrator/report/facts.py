@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.domain.criterion import Criterion, Verdict
 from orchestrator.domain.facts import Checkpoint
+from orchestrator.domain.finding import KnownFinding
 from orchestrator.domain.run import Command, MetricSpec, Outcome, RunStatus
 
 History = tuple[tuple[int, float], ...]
@@ -168,15 +169,6 @@ class AttemptFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FindingFacts:
-    """A diagnosis: what was seen, what it means, what to do."""
-
-    title: str
-    evidence: str
-    action: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFacts:
     """All of one report. `path` is where report.md will lie; `notes` is a person's text, verbatim.
 
@@ -197,7 +189,7 @@ class ReportFacts:
     checkpoints: tuple[Checkpoint, ...] = ()
     configuration: dict[str, Any] = field(default_factory=dict)
     log_tail: tuple[str, ...] = ()
-    findings: tuple[FindingFacts, ...] = ()
+    findings: tuple[KnownFinding, ...] = ()
     unknown: tuple[str, ...] = ()
     next_steps: tuple[str, ...] = ()
     notes: str = ""

@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.clock import format_utc
 from orchestrator.domain.criterion import Evidence, State
+from orchestrator.domain.finding import KnownFinding, Quote
 from orchestrator.domain.run import RunStatus
 from orchestrator.report import words
 from orchestrator.report.curves import Chart
@@ -17,6 +18,8 @@ _BAR = 24
 _MOST_HEADLINES = 4
 _MOST_FILES = 30
 _MOST_MOMENTS = 40
+_MOST_QUOTES = 6  # of a finding
+_RETRY = {True: "may go well", False: "would end no better"}
 _HEADLINE = re.compile(r"loss|acc|pass@|exact|perplexity|ppl|score|reward|f1", re.IGNORECASE)
 
 Row = dict[str, Any]
@@ -35,7 +38,8 @@ def view_of(facts: ReportFacts, charts: Sequence[Chart], log_tail: str) -> Row:
         "git": _git(facts),
         "now": _now(facts, live=live),
         "criteria": [_criterion(each) for each in facts.criteria],
-        "findings": facts.findings,
+        "findings": [_finding(each) for each in facts.findings if each.closed is None],
+        "mended": [_finding(each) for each in facts.findings if each.closed is not None],
         "log_tail": log_tail,
         "metrics": [_metric(metric) for metric in facts.metrics],
         "charts": [{"file": chart.file, "alt": _alt(chart)} for chart in charts],
@@ -169,6 +173,29 @@ def _criterion(facts: CriterionFacts) -> Row:
         "source": _source(verdict.evidence),
         "margin": words.margin(verdict),
     }
+
+
+def _finding(known: KnownFinding) -> Row:
+    finding = known.finding
+    return {
+        "severity": finding.severity.upper(),
+        "id": finding.id,
+        "title": finding.title,
+        "evidence": [
+            {"place": _place(quote), "text": quote.text}
+            for quote in finding.evidence[:_MOST_QUOTES]
+        ],
+        "arithmetic": finding.arithmetic,
+        "meaning": finding.meaning,
+        "action": finding.action,
+        "retry": None if finding.retry is None else _RETRY[finding.retry],
+        "opened": _clock(known.opened),
+        "closed": _clock(known.closed),
+    }
+
+
+def _place(quote: Quote) -> str:
+    return quote.source if quote.line is None else f"{quote.source}:{quote.line}"
 
 
 def _source(evidence: Evidence | None) -> str | None:

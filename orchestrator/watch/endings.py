@@ -10,9 +10,11 @@ from orchestrator.codec import read_record_if_present
 from orchestrator.diagnose.causes import Ending, Finish
 from orchestrator.domain.attempt import AttemptRequest, Failure
 from orchestrator.domain.facts import Checkpoint
+from orchestrator.domain.finding import Severity
 from orchestrator.domain.point import Event
 from orchestrator.domain.run import BY_US, AttemptState, Command, ExitRecord, Identity, Outcome
 from orchestrator.store import Reader
+from orchestrator.watch.findings import open_findings
 from orchestrator.watch.lifecycle import commands_of
 from orchestrator.watch.logs import tail
 from orchestrator.watch.observer import Observation
@@ -69,6 +71,7 @@ def _story(seen: Observation, attempt: AttemptState, ended: ExitRecord, reader: 
         checkpoint=_newest(seen.facts.checkpoints),
         survivors=ended.survivors,
         over=_over(seen, attempt),
+        hopeless=_hopeless(seen.folder),
     )
 
 
@@ -78,6 +81,12 @@ def _over(seen: Observation, attempt: AttemptState) -> str | None:
     if stop is not None and not stop.is_limit:
         return f"{stop.by} asked for the end: {stop.why}"
     return used_up(seen.record, seen.used) or by_verdicts(seen.record, seen.verdicts)
+
+
+def _hopeless(folder: RunFolder) -> str | None:
+    """What was found that a retry does not mend."""
+    errors = (each for each in open_findings(folder) if each.severity is Severity.ERROR)
+    return next((each.title for each in errors if each.retry is False), None)
 
 
 def _failures(folder: RunFolder, number: int) -> tuple[tuple[Failure, ...], int | None]:

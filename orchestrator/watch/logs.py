@@ -16,17 +16,20 @@ class LogCursor:
 
     A file that was cut short or replaced (`copytruncate` of logrotate) is read from its start.
     `behind` says that the last `read` left whole pieces for the next one, `grown` that the file
-    had more bytes than at the read before.
+    had more bytes than at the read before. `place` is the number of the line in which the piece
+    begins that was given last, if carriage returns end lines, too.
     """
 
     def __init__(self) -> None:
         self._offset = 0
         self._next_line = 1
+        self._next_place = 1
         self._mark = b""
         self._size = 0
         self._stamp: tuple[int, int, int] | None = None
         self.behind = False
         self.grown = False
+        self.place = 1
 
     def read(
         self, path: Path, *, ended: bool, pieces: int | None = None
@@ -48,7 +51,9 @@ class LogCursor:
                 while (text := self._next_piece(file.fileno(), ended=ended)) and pieces != 0:
                     first = self._next_line
                     self._offset += len(text)
+                    self.place = self._next_place
                     self._next_line += text.count(b"\n")
+                    self._next_place += text.count(b"\n") + text.count(b"\r")
                     self._mark = (self._mark + text[-_MARK:])[-_MARK:]
                     pieces = None if pieces is None else pieces - 1
                     yield first, text.decode(errors="replace")
@@ -62,7 +67,7 @@ class LogCursor:
         self.grown, self._size = size != self._size, size
         start = self._offset - len(self._mark)
         if os.pread(descriptor, len(self._mark), start) != self._mark:
-            self._offset, self._next_line, self._mark = 0, 1, b""
+            self._offset, self._next_line, self._next_place, self._mark = 0, 1, 1, b""
 
     def _next_piece(self, descriptor: int, *, ended: bool) -> bytes:
         data = os.pread(descriptor, _PIECE, self._offset)

@@ -31,7 +31,7 @@ _TAIL = 60  # log lines that are searched for an error
 _SHORT = 90  # characters of a cause in a title
 _ERROR = re.compile(r"(?:[\w.]+\.)?(?P<name>\w*(?:Error|Exception|Interrupt)): ?(?P<what>.*)")
 _LOUD = {"warn": NoticeLevel.WARN, "warning": NoticeLevel.WARN, "error": NoticeLevel.ERROR}
-_ENDED_BADLY = {Outcome.FAILED: "crashed", Outcome.LOST: "was lost", Outcome.INCOMPLETE: "ended"}
+ENDED_BADLY = {Outcome.FAILED: "crashed", Outcome.LOST: "was lost", Outcome.INCOMPLETE: "ended"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,15 +46,20 @@ class News:
 
 
 def news_of_end(
-    workspace: Workspace, seen: Observation, published: Published, phases: Sequence[Event]
+    workspace: Workspace,
+    seen: Observation,
+    published: Published,
+    phases: Sequence[Event],
+    why: Sequence[str] = (),
 ) -> Iterator[News]:
     """How a run ended, and what its end leaves to a person. `phases` are its events of that name.
 
-    What a person asked for is no news to them.
+    `why` are lines of the finding that explains a bad end. What a person asked for is no news to
+    them.
     """
     number = seen.state.attempt.number
-    if seen.state.outcome in _ENDED_BADLY:
-        yield _bad_end(seen, published, phases)
+    if seen.state.outcome in ENDED_BADLY:
+        yield _bad_end(seen, published, phases, why)
     elif seen.state.outcome is Outcome.STOPPED and not is_decided(seen.state.attempt.stop):
         yield from _stopped(seen, published)
     elif seen.record.ticket is not None:
@@ -180,7 +185,9 @@ def _is_decided(seen: Observation) -> bool:
     return required and decided(seen.record.criteria, seen.verdicts)
 
 
-def _bad_end(seen: Observation, published: Published, phases: Sequence[Event]) -> News:
+def _bad_end(
+    seen: Observation, published: Published, phases: Sequence[Event], why: Sequence[str]
+) -> News:
     outcome, number = seen.state.outcome, seen.state.attempt.number
     short = outcome is Outcome.INCOMPLETE
     evidence = "" if short else _evidence(seen)
@@ -192,10 +199,11 @@ def _bad_end(seen: Observation, published: Published, phases: Sequence[Event]) -
         what=f"{'incomplete' if short else 'crash'}:{number}",
         kind=NoticeKind.INCOMPLETE if short else NoticeKind.CRASH,
         level=NoticeLevel.WARN if short else NoticeLevel.ERROR,
-        title=f"{subject(seen)} {_ENDED_BADLY[outcome or Outcome.LOST]}{_after(seen)}: {cause}",
+        title=f"{subject(seen)} {ENDED_BADLY[outcome or Outcome.LOST]}{_after(seen)}: {cause}",
         text=(
             f"{seen.folder.id} {outcome}: {seen.state.why}",
             f"> {evidence}" if evidence else "",
+            *why,
             *_verdict_on_retry(seen),
             progress(seen),
             published.report or "",

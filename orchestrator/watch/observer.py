@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator import procs
 from orchestrator.clock import Clock
+from orchestrator.diagnose.signs import LogScan
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.facts import Checkpoint, RunFacts
 from orchestrator.domain.point import Event, Point
@@ -32,6 +33,7 @@ _OURS = {
     "proc.json",
     "exit.json",
     "failure.json",
+    "findings.json",
     "elastic-error.json",
     "stop.json",
     "ticked.json",
@@ -82,7 +84,10 @@ class _Known:
 
 
 class Observer:
-    """Follows the files of one run; made anew after a crash, it first replays the index."""
+    """Follows the files of one run; made anew after a crash, it first replays the index.
+
+    `scan` holds what was found in the run's logs so far.
+    """
 
     def __init__(self, workspace: Workspace, index: "Index", files: RunFiles) -> None:
         self._workspace = workspace
@@ -111,6 +116,7 @@ class Observer:
         """Judge from the start: all that the index holds, and the logs from their first line."""
         self._judge = judge_of(self._record, self._history)
         self._logs: dict[tuple[int, int], LogCursor] = {}  # by number of attempt and of file
+        self.scan = LogScan()
         self._alerts = ()
         self._index.replay(
             self._record.id,
@@ -274,6 +280,7 @@ class Observer:
         cursor = self._logs[key]
         for first_line, text in cursor.read(log, ended=ended, pieces=pieces):
             self._judge.observe_log(self._name_of(log), first_line, text)
+            self.scan.feed(attempt, self._name_of(log), cursor.place, text)
         return cursor.grown
 
     def _name_of(self, path: Path) -> str:

@@ -16,6 +16,7 @@ from orchestrator.fsio import write_atomic
 from orchestrator.store import Reader
 from orchestrator.store.rows import VerdictRow
 from orchestrator.watch.checkpoints import CheckpointShelf
+from orchestrator.watch.findings import known_findings
 from orchestrator.watch.lifecycle import read_run
 from orchestrator.watch.live import newest_attempt, state_of
 from orchestrator.watch.logs import last_lines
@@ -123,6 +124,7 @@ def _facts_of_run(
         timeline=_timeline(reader, folder, record, ended),
         attempts=tuple(_attempt(told) for told in stories(folder, record, reader)),
         checkpoints=CheckpointShelf().of(folder),
+        findings=known_findings(folder),
         configuration=record.params | _settings(state),
         log_tail=tuple(last_lines(folder.attempt(state.attempt.number).log, _TAIL))
         if failed

@@ -35,7 +35,8 @@ class Story:
     it, oldest first, back to the last one that a person asked for; `started_from` is the step of
     the newest valid checkpoint when that one began. `step` is the last one logged, `checkpoint`
     that of the newest valid checkpoint now. `survivors` counts processes that could not be ended;
-    `over` says why the run itself is over, whatever the attempt ended by.
+    `over` says why the run itself is over, whatever the attempt ended by; `hopeless` is the title
+    of a finding that says that the same again ends no better.
     """
 
     record: RunRecord
@@ -47,6 +48,7 @@ class Story:
     checkpoint: int | None = None
     survivors: int = 0
     over: str | None = None
+    hopeless: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +156,8 @@ def _by_policy(story: Story, found: Diagnosis) -> tuple[bool, str]:
         if knob is None:
             return False, f"unchanged it would run out of memory again: {_no_knob(story)}"
         return True, f"{left}{knob.words}{_pause(story, cause)}"
+    if story.hopeless is not None and cause not in _NO_FAILURE:
+        return False, story.hopeless
     progress = _progress(story)
     if cause in _NEEDS_PROGRESS and progress is None:
         return False, f"no newer checkpoint than at its start ({_at(_start(story))}): no progress"

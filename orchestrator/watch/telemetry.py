@@ -36,10 +36,12 @@ class Telemetry:
         self._roots: dict[str, int] = {}  # pid of the shim, by run
         self._recorders: dict[str, Recorder] = {}
         self._sample: Sample | None = None
+        self.latest: Sample | None = None  # the newest there is, of whatever age
 
     def turn(self, clock: Clock) -> None:
         """At the begin of a tick: take the sample that is ready, start the next if it is due."""
         self._sample = self._sampler.take()
+        self.latest = self._sample or self.latest
         self._recorders = {run: r for run, r in self._recorders.items() if run in self._roots}
         roots, self._roots = self._roots, {}
         now = clock.monotonic()

@@ -16,8 +16,10 @@ from orchestrator.domain.run import Published, RunRecord, RunStatus
 from orchestrator.notify import Outbox, load_settings
 from orchestrator.redact import SECRET, is_secret_name, redact
 from orchestrator.store import Reader
+from orchestrator.watch.finding_news import news_of_findings, why_it_ended
 from orchestrator.watch.hang import Pulse, arithmetic, claim, limit_of, pulse_of, silence_of
 from orchestrator.watch.news import (
+    ENDED_BADLY,
     News,
     news_of_disk,
     news_of_end,
@@ -38,7 +40,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _TITLE, _TEXT = 160, 2000  # characters
-_ALERTS = 20  # of one run that are told
+_MANY, _MOST = {NoticeKind.ALERT, NoticeKind.FINDING}, 20  # of one run that are told
 _POINTS = 300_000  # of a series, that are read to measure its pauses
 _DISK_LOOK = 60.0  # seconds
 _SHORTEST_SECRET = 8
@@ -78,13 +80,17 @@ class Teller:
         if seen.state.status is RunStatus.RUNNING:
             self._tell(seen, self._hang(seen))
         self._tell(seen, self._disk(seen))
+        self._tell(seen, news_of_findings(seen, self._told(seen)))
 
     @_harmless
     def ended(self, seen: Observation, published: Published) -> None:
         """Tell how a run ended; written down when this returns."""
         self._tell(seen, news_of_life(seen))
         phases = self._reader.events(seen.record.id, "phase")
-        self._tell(seen, news_of_end(self._workspace, seen, published, phases))
+        why = why_it_ended(seen.folder)
+        self._tell(seen, news_of_end(self._workspace, seen, published, phases, why))
+        if seen.state.outcome not in ENDED_BADLY:
+            self._tell(seen, news_of_findings(seen, self._told(seen)))
         for memory in (self._floors, self._stalls, self._disk_due):
             memory.pop(seen.record.id, None)
 
@@ -117,11 +123,15 @@ class Teller:
             key = f"{seen.record.id}:{each.what}"
             if key in known:
                 continue
-            alerts = sum(f"{seen.record.id}:alert:" in key for key in known)
-            alerts += each.what.startswith("alert:")
-            if each.what.startswith("alert:") and alerts > _ALERTS:
+            kind = f"{seen.record.id}:{each.what.partition(':')[0]}:"
+            alike = sum(key.startswith(kind) for key in known)
+            if each.kind in _MANY and alike >= _MOST:
                 continue
             self._box().add(seen.folder, self._notice(seen.folder, seen.record, key, each))
+
+    def _told(self, seen: Observation) -> list[str]:
+        """Names of what was told of a run."""
+        return [key.removeprefix(f"{seen.record.id}:") for key in self._box().known(seen.folder)]
 
     def _notice(self, folder: RunFolder, record: RunRecord | None, key: str, news: News) -> Notice:
         text = "\n".join(self._clean(part) for part in news.text if part.strip())

@@ -14,6 +14,7 @@ from orchestrator.fsio import read_json, to_json, write_atomic
 from orchestrator.tickets import Document
 from orchestrator.watch.claims import criteria_of
 from orchestrator.watch.evidence import evidence_lines, tally
+from orchestrator.watch.findings import LOUD, open_findings
 from orchestrator.watch.lifecycle import attempt_state, run_state
 from orchestrator.watch.observer import Observation
 from orchestrator.watch.policy import is_decided, saved_words
@@ -120,7 +121,7 @@ def _with_end(document: Document, seen: Observation, before: frozenset[str]) -> 
     run = seen.folder.id
     evidence = evidence_lines(document.ticket, seen, _ticked_by_runs(seen, document.ticket.id))
     document = document.set_block("Evidence", f"evidence-{run}", evidence)
-    trouble = list(_troubles(seen))
+    trouble = [*_troubles(seen), *_found(seen)]
     if trouble:
         document = document.set_block("Obstacles", f"obstacle-{run}", "\n".join(trouble))
     document = document.set_block("Outcome", f"outcome-{run}", _outcome(seen))
@@ -141,6 +142,16 @@ def _troubles(seen: Observation) -> Iterator[str]:
     if seen.state.outcome in _TROUBLES:
         words = f"{run} {seen.state.outcome}: {seen.state.why} (`exp run logs {run}`)"
         yield f"{words}{_cause(seen.state.attempt)}"
+
+
+def _found(seen: Observation) -> Iterator[str]:
+    """What is wrong with the run as it ended, each with what to do about it."""
+    loud = [each for each in open_findings(seen.folder) if each.severity in LOUD]
+    if loud:
+        yield f"\nFindings of {seen.folder.id} (`exp doctor {seen.folder.id}`):\n"
+    for each in loud:
+        title, action = report.literal(each.title), report.literal(each.action)
+        yield f"- {each.severity.upper()} `{each.id}`: {title} → {action}"
 
 
 def _cause(attempt: AttemptState) -> str:

@@ -16,6 +16,7 @@ from orchestrator.errors import DamagedIndexError, EnvironmentFailure, ExpError
 from orchestrator.executors import executor_for
 from orchestrator.store import Reader
 from orchestrator.store.index import Index
+from orchestrator.watch.diagnosing import Diagnoses
 from orchestrator.watch.dispatch import Dispatcher, queue_lock
 from orchestrator.watch.lifecycle import read_run, record_loss
 from orchestrator.watch.live import LiveRun, Pending, newest_attempt
@@ -62,6 +63,7 @@ class Watcher:
         self._troubles: dict[str, _Trouble] = {}
         self._tickets_due = 0.0
         self._telemetry = Telemetry(workspace, self._reader)
+        self._diagnoses = Diagnoses(self._reader, self._clock)
 
     def __enter__(self) -> Self:
         return self
@@ -118,6 +120,7 @@ class Watcher:
             # One that is finished with, or a folder that lost its run.json: it was never launched.
             for memory in (self._files, self._observers, self._troubles):
                 memory.pop(run, None)
+            self._diagnoses.forget(run)
         for folder in folders:
             with self._spared(folder.id):
                 record = read_run(folder) if folder.id not in self._files else None
@@ -193,12 +196,13 @@ class Watcher:
         if seen.end is None:
             self._telemetry.record(seen)
             self._steer(seen)
+            self._diagnoses.live(seen, observer.scan, self._telemetry.latest)
             self._teller.live(seen)
             return
         if seen.end.attempt.exit is None:
             self._bury(seen.folder, seen.record, seen.end)
             seen = observer.look(self._clock)
-        if settle(seen, self._reader, self._clock):
+        if self._settle(seen, observer):
             return
         seen = observer.look(self._clock)
         if seen.end is None:
@@ -210,6 +214,18 @@ class Watcher:
             )
         self._index.put_run(seen.record, seen.state, folder=seen.folder)
         self._observers.pop(seen.folder.id, None)
+        self._diagnoses.forget(seen.folder.id)
+
+    def _settle(self, seen: Observation, observer: Observer) -> bool:
+        """Decide whether an ended run goes on, in the light of what is wrong with it."""
+        if seen.folder.published_file.exists():
+            return settle(seen, self._reader, self._clock)
+        sample = self._telemetry.latest
+        self._diagnoses.ended(seen, observer.scan, sample)
+        goes_on = settle(seen, self._reader, self._clock)
+        # Once more: now it is written down why the attempt failed.
+        self._diagnoses.ended(seen, observer.scan, sample)
+        return goes_on
 
     def _observer(self, files: RunFiles) -> Observer:
         run = files.folder.id

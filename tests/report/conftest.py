@@ -18,12 +18,12 @@ from orchestrator.domain.criterion import (
     Verdict,
 )
 from orchestrator.domain.facts import Checkpoint
+from orchestrator.domain.finding import Finding, KnownFinding, Quote, Severity
 from orchestrator.domain.run import Command, MetricSpec, Outcome, Phase, RunStatus
 from orchestrator.report import (
     AttemptFacts,
     CriterionFacts,
     Dependent,
-    FindingFacts,
     GitFacts,
     Moment,
     Progress,
@@ -240,10 +240,25 @@ def rich_facts():
         },
         log_tail=("step 41,950 loss 0.51", "", "", "step 41,960 loss 0.52"),
         findings=(
-            FindingFacts(
-                title="The evaluation ran before the checkpoint was saved.",
-                evidence="The crash at step 10,361 lost 1 h 42 min on 8 GPUs.",
-                action='Save first: `checkpoint = "before_eval"`.',
+            KnownFinding(
+                finding=Finding(
+                    id="crash-before-save",
+                    severity=Severity.ERROR,
+                    title="The evaluation ran before the checkpoint was saved.",
+                    evidence=(
+                        Quote(
+                            source="attempt-1/out.log",
+                            line=5312,
+                            text="RuntimeError: Inplace update to inference tensor",
+                        ),
+                    ),
+                    arithmetic="1 h 42 min on 8 GPUs = 13.6 GPU-hours",
+                    meaning="The crash at step 10,361 lost what had been trained by then.",
+                    action='Save first: `checkpoint = "before_eval"`.',
+                    retry=False,
+                ),
+                opened=BEGIN + 6120,
+                seen=BEGIN + 6200,
             ),
         ),
         unknown=("GPU memory: no telemetry was written",),

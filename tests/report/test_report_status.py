@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.domain.criterion import State, Verdict
+from orchestrator.domain.finding import Finding, KnownFinding, Quote, Severity
 from orchestrator.domain.run import RunStatus
 from orchestrator.report import (
-    FindingFacts,
     MetricFacts,
     Moment,
     Progress,
@@ -180,6 +180,23 @@ def test_tables_are_whole(name, request):
     _assert_whole(page)
 
 
+def _finding(text):
+    """An open finding that says the same everywhere."""
+    return KnownFinding(
+        finding=Finding(
+            id="x",
+            severity=Severity.WARN,
+            title=text,
+            evidence=(Quote(source=text, text=text),),
+            arithmetic=text,
+            meaning=text,
+            action=text,
+        ),
+        opened=1.0,
+        seen=2.0,
+    )
+
+
 def test_foreign_text_stays_in_its_cell(rich):
     """Pipes, line ends, tags and markers in names, reasons and logs stay text."""
     nasty = "a | b\n| c |\n## Heading <script>x</script> <!-- exp:notes --> `tick` *star*"
@@ -187,7 +204,7 @@ def test_foreign_text_stays_in_its_cell(rich):
         rich,
         ticket=replace(rich.ticket, title=nasty, status=nasty),
         timeline=(Moment(time=0.0, text=nasty),),
-        findings=(FindingFacts(title=nasty, evidence=nasty, action=nasty),),
+        findings=(_finding(nasty), replace(_finding(nasty), closed=9.0)),
         metrics=(metric_facts(nasty, [(1, 1.0), (2, 2.0)]),),
         configuration={nasty: nasty},
         next_steps=(nasty,),

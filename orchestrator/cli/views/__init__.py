@@ -1,6 +1,5 @@
 """What a person sees: Rich renderables made from what the actions return."""
 
-from orchestrator.cli.views.attempts import run_story
 from orchestrator.cli.views.check import ticket_check
 from orchestrator.cli.views.criteria import criteria_table
 from orchestrator.cli.views.queue import queue
@@ -18,7 +17,6 @@ __all__ = [
     "ready_table",
     "run_detail",
     "run_end",
-    "run_story",
     "run_table",
     "start_readings",
     "ticket_check",

@@ -11,6 +11,7 @@ from orchestrator.actions.reading import RunDetail
 from orchestrator.actions.run_list import RunSummary
 from orchestrator.cli.views.attempts import attempts_table
 from orchestrator.cli.views.criteria import criteria_table
+from orchestrator.cli.views.findings import finding_lines
 from orchestrator.cli.views.words import ago, number, plain, progress, took, word
 from orchestrator.domain.hardware import is_sampled
 from orchestrator.domain.run import RunStatus
@@ -81,6 +82,8 @@ def run_detail(detail: RunDetail) -> RenderableType:
         facts.add_row(name, plain(value))
     head = Text.assemble((detail.id, "bold"), " ", word(detail.outcome or detail.status))
     parts: list[RenderableType] = [head, facts]
+    if detail.findings:
+        parts += [Text(""), *finding_lines(detail.findings)]
     if any(told.cause is not None for told in detail.story):
         parts.append(attempts_table(detail.story))
     if not all(map(is_sampled, detail.latest)):
