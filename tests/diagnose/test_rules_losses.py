@@ -231,6 +231,24 @@ def test_votes_that_are_pooled_under_a_name_of_their_own_are_fine(params):
     assert keys(*curves, params=params) == []
 
 
+@pytest.mark.parametrize(
+    ("line", "is_found"),
+    [
+        ("pass@1 with 40 votes: 40.3%", False),
+        ("voting over 1000 augmentations of step 4000", False),
+        ("pooling votes with those before", True),
+        ("votes of 3 checkpoints are counted", True),
+        ("votes from step_1000, step_2000", True),
+        ("votes from step_1000, again step_1000", False),
+    ],
+)
+def test_a_line_about_votes_must_say_that_they_are_pooled(line, is_found):
+    """Votes of a single checkpoint are how many are scored."""
+    told = {"votes": hits(line)}
+    raised = keys(curve("train/loss", STEADY), hits=told)
+    assert raised == (["pooled-votes"] if is_found else [])
+
+
 def test_strange_curves_are_survived():
     """One point, all NaN, steps and clocks that go back, values beyond floats' squares."""
     rng = random.Random(3)
