@@ -76,7 +76,7 @@ def test_a_write_that_failed_is_told_with_what_is_free():
     line = "OSError: [Errno 28] No space left on device"
     (one,) = disk.disk_full(at(0, ended=True, hits={"no_space": hits(line)}))
     assert one.title == f"A write failed: {line}"
-    assert one.arithmetic == "1 lines of it; 0.00 GiB free now"
+    assert one.arithmetic == "1 line of it; 0.00 GiB free now"
     assert one.retry is False
 
 

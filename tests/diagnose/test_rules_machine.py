@@ -76,9 +76,10 @@ def test_a_gpu_that_is_there_is_not_lost(events):
 )
 def test_an_xid_blames_the_gpu_or_the_program(line, rule):
     """Faults that the driver books on the program are no lost GPU, and no retry helps them."""
-    made = at(hits={"xid": hits(line)})
+    made = at(hits={"xid": hits(line), "gpu_lost": hits(line)})
     both = [*machine.gpu_lost(made), *machine.gpu_fault(made)]
     assert found(both) == [rule]
+    assert len(both[0].evidence) == 1
     assert both[0].retry is (rule == "gpu-lost")
 
 

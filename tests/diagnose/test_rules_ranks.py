@@ -10,7 +10,10 @@ WATCHDOG = (
     "[Rank {rank}] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=12, "
     "OpType=ALLREDUCE, NumelIn=1, NumelOut=1, Timeout(ms)=600000) ran for 600030 milliseconds"
 )
-ERROR = 'Traceback (most recent call last):\n  File "a.py", line 1\nValueError: bad sample 4711'
+ERROR = (
+    'Traceback (most recent call last):\n  File "a.py", line 1, in f\nValueError: bad sample 4711\n'
+    f"{WATCHDOG.format(rank=3)}"  # the line that another rank printed next
+)
 ECHO = "Traceback (most recent call last):\ntorch.distributed.DistBackendError: NCCL error"
 
 

@@ -50,7 +50,10 @@ def _full(
     free: tuple[float, Quote] | None,
     inodes: tuple[float, Quote] | None,
 ) -> Finding:
-    known = [each for each in (free, inodes) if each is not None]
+    known, total = (
+        [each for each in (free, inodes) if each is not None],
+        case.hits["no_space"].total,
+    )
     there = f"{_gib(free[0])} free" if free is not None else "free room unknown"
     if inodes is not None and inodes[0] < 1:
         there += ", no inode free"
@@ -59,7 +62,7 @@ def _full(
         severity=Severity.ERROR,
         title=f"A write failed: {_short(quotes[0].text)}",
         evidence=(*quotes, *(quote for _, quote in known)),
-        arithmetic=f"{case.hits['no_space'].total} lines of it; {there} now",
+        arithmetic=f"{total} line{'s' * (total != 1)} of it; {there} now",
         meaning="What was being written then is missing or torn. It may have been another file "
         "system than that of the run folders: /tmp, /dev/shm, a quota.",
         action="df -h; df -i; remove old checkpoints, then exp run resume",

@@ -77,7 +77,7 @@ def _lost(subject: str, why: str, evidence: tuple[Quote, ...]) -> Finding:
         severity=Severity.ERROR,
         title=f"{subject or 'A GPU'} is lost: {_short(why)}",
         evidence=evidence,
-        arithmetic=f"{len(evidence)} records of it",
+        arithmetic=f"{len(evidence)} record{'s' * (len(evidence) != 1)} of it",
         meaning="A fault of the GPU or its driver. Programs that used it cannot go on.",
         action="Resume on another GPU (exp run resume); reset this one (nvidia-smi -r) or reboot, "
         "and have it examined if it happens again",
@@ -86,8 +86,8 @@ def _lost(subject: str, why: str, evidence: tuple[Quote, ...]) -> Finding:
 
 
 def _of_hardware(case: Case) -> Iterator[Quote]:
-    """Lines of log and kernel that blame the hardware."""
-    for quote in _gpu_lines(case):
+    """Lines of log and kernel that blame the hardware, each once."""
+    for quote in dict.fromkeys(_gpu_lines(case)):
         xid = _XID.search(quote.text)
         if xid is None or int(xid[1]) not in _OF_PROGRAM:
             yield quote
@@ -104,7 +104,7 @@ def _gpu_lines(case: Case) -> Iterator[Quote]:
 def gpu_fault(case: Case) -> Iterator[Finding]:
     """An Xid that the driver books on the program: a bad address, an illegal instruction."""
     found: dict[int, list[Quote]] = {}
-    for quote in _gpu_lines(case):
+    for quote in dict.fromkeys(_gpu_lines(case)):
         xid = _XID.search(quote.text)
         if xid is not None and int(xid[1]) in _OF_PROGRAM:
             found.setdefault(int(xid[1]), []).append(quote)
@@ -340,8 +340,8 @@ def _gpus(case: Case) -> dict[int, dict[str, _Samples]]:
         parts = name.removeprefix(SAMPLED).split(".")
         if not name.startswith(SAMPLED) or len(parts) != 3 or parts[0] != "gpu":
             continue
-        own = f"attempt-{case.attempt}/"
-        places = [at for at, source in enumerate(curve.sources) if source.startswith(own)]
+        own = {s for s in set(curve.sources) if s.startswith(f"attempt-{case.attempt}/")}
+        places = [at for at, source in enumerate(curve.sources) if source in own]
         if places and parts[1].isdecimal():
             samples = _Samples(curve=curve, places=places)
             found.setdefault(int(parts[1]), {})[parts[2]] = samples

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from orchestrator.clock import format_duration
 from orchestrator.diagnose.case import Case, Curve, Hit
+from orchestrator.diagnose.causes.traces import lines_of, traces_of
 from orchestrator.diagnose.rules.pace import hits_of, programs
 from orchestrator.domain.finding import Finding, Quote, Severity
 
@@ -24,7 +25,7 @@ _COLLECTIVE = re.compile(
     r"|Connection (?:reset|closed)|ChildFailedError|SignalException",
     re.IGNORECASE,
 )
-_RAISED = re.compile(r"^(?:\[\w+\]: ?)?[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b")
+_LONGEST = 100  # characters of an exception in a title
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ def nccl_timeout(case: Case) -> Iterator[Finding]:
         severity=Severity.ERROR,
         title=f"{_collective(waited)}{_because(root, lag)}",
         evidence=(
-            *([root.quote] if root is not None else []),
+            *([root[0].quote] if root is not None else []),
             *told,
             *(hit.quote for hit in hits[:_SHOWN]),
         ),
@@ -68,33 +69,27 @@ def nccl_timeout(case: Case) -> Iterator[Finding]:
     )
 
 
-def _root_error(case: Case, collective: Hit) -> Hit | None:
+def _root_error(case: Case, collective: Hit) -> tuple[Hit, str] | None:
     """The first traceback before a collective's failure that speaks of something else."""
     for hit in hits_of(case, "traceback"):
         if hit.source == collective.source and hit.line > collective.line:
             return None
-        if not _COLLECTIVE.search(hit.text):
-            return hit
+        # The lines behind a traceback belong to whoever printed next.
+        raised = next((trace.raised for trace in traces_of(lines_of(hit.text))), None)
+        if raised is not None and not _COLLECTIVE.search(raised):
+            return hit, raised
     return None
 
 
-def _because(root: Hit | None, lag: _Lag | None) -> str:
+def _because(root: tuple[Hit, str] | None, lag: _Lag | None) -> str:
     """What lies behind a collective's failure, as far as anything tells."""
     if root is not None:
-        return f" after {_raised(root.text)}"
+        return f" after {root[1]}" if len(root[1]) <= _LONGEST else f" after {root[1][:_LONGEST]}…"
     if lag is None or lag.late_step == lag.first_step:
         return "; no earlier error is known"
     return (
         f": rank {lag.late} was at step {lag.late_step:,}, rank {lag.first} at {lag.first_step:,}"
     )
-
-
-def _raised(text: str) -> str:
-    """The line of a traceback that names the exception, else its last one."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    named = [line for line in lines if _RAISED.match(line)]
-    said = (named or lines or ["an error"])[-1]
-    return said if len(said) <= 100 else f"{said[:100]}…"
 
 
 def _collective(waited: list[re.Match[str]]) -> str:
@@ -139,20 +134,20 @@ def _worst(case: Case) -> _Lag | None:
 
 
 def _lag(curve: Curve, case: Case) -> _Lag | None:
-    ranks: dict[int, list[int]] = {}
     files = {source: _FILE.fullmatch(source) for source in set(curve.sources)}
-    own = {s: int(f[2]) for s, f in files.items() if f and int(f[1]) == case.attempt}
-    if len(set(own.values())) < 2:
+    of = {source: int(f[2]) for source, f in files.items() if f and int(f[1]) == case.attempt}
+    if len(set(of.values())) < 2:
         return None
+    ranks: dict[int, list[int]] = {}
     for at, source in enumerate(curve.sources):
-        if source in own:
-            ranks.setdefault(own[source], []).append(at)
-    newest = {rank: max(at, key=curve.times.__getitem__) for rank, at in ranks.items()}
+        if source in of:
+            ranks.setdefault(of[source], []).append(at)
+    newest = {rank: max(own, key=lambda at: curve.times[at]) for rank, own in ranks.items()}
     late = min(newest, key=lambda rank: (curve.steps[newest[rank]], rank))
     first = max(newest, key=lambda rank: (curve.steps[newest[rank]], -rank))
     behind, ahead = newest[late], newest[first]
     # A rank that logs every tenth step is not behind by nine.
-    begin = min(curve.steps[at] for places in ranks.values() for at in places) - 1
+    begin = min(curve.steps[at] for own in ranks.values() for at in own) - 1
     gaps = [b - a for a, b in pairwise([begin, *sorted({curve.steps[at] for at in ranks[late]})])]
     allowed = case.thresholds.ranks * max(1.0, statistics.median(gaps))
     if curve.steps[ahead] - curve.steps[behind] <= allowed:
