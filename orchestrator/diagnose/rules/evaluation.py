@@ -160,8 +160,10 @@ def _gap(case: Case, training: Series, each: Series) -> Finding | None:
     ratios = [_ratio(each.curve.values[at], trained) for at, trained in pairs]
     start = _level(training.curve, training.curve.steps[min(2, len(training.curve) - 1)])
     first = each.curve.values[newest(each.curve)[0]]
-    if len(pairs) < 2 or start is None or first <= start or min(ratios) <= case.thresholds.gap:
+    if len(pairs) < 2 or start is None or min(ratios) <= case.thresholds.gap:
         return None
+    if first <= start or pairs[0][1] < 0.5 * start:
+        return None  # training has learned much by then, its examples by heart perhaps
     at, trained = pairs[-1]
     value, step = each.curve.values[at], each.curve.steps[at]
     beside = last_at(training.curve, step)
