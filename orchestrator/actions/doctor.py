@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 from orchestrator.actions.follow import require_record
@@ -15,7 +15,7 @@ from orchestrator.domain.finding import Finding
 from orchestrator.domain.hardware import is_sampled
 from orchestrator.domain.run import RunRecord
 from orchestrator.domain.ticket import TicketStatus
-from orchestrator.errors import NotFoundError
+from orchestrator.errors import DamagedIndexError, NotFoundError
 from orchestrator.gpus import Gpus
 from orchestrator.host import Host
 from orchestrator.ids import ticket_id, ticket_number
@@ -24,7 +24,7 @@ from orchestrator.watch.casebook import case_of
 from orchestrator.watch.daemon import ensure_watcher
 from orchestrator.watch.findings import known_findings
 from orchestrator.watch.live import has_pending, live_runs
-from orchestrator.watch.machines import machine_of
+from orchestrator.watch.machines import measured
 from orchestrator.watch.scanning import scan_logs
 from orchestrator.workspace import RunFolder, Workspace
 
@@ -73,9 +73,16 @@ def examine(workspace: Workspace, name: str | None, on_read: OnRead) -> tuple[Ex
     Raises:
         NotFoundError: there is no such run or ticket, or the ticket has no run.
     """
-    if workspace.state.is_dir() and has_pending(workspace):
+    if workspace.state.is_dir() and _needs_a_watcher(workspace):
         ensure_watcher(workspace)
     return tuple(examine_run(workspace, folder, on_read) for folder in _chosen(workspace, name))
+
+
+def _needs_a_watcher(workspace: Workspace) -> bool:
+    try:
+        return has_pending(workspace)
+    except DamagedIndexError:
+        return True  # to make it again
 
 
 def _chosen(workspace: Workspace, name: str | None) -> list[RunFolder]:
@@ -115,7 +122,7 @@ def examine_run(workspace: Workspace, folder: RunFolder, on_read: OnRead) -> Exa
         gaps = [*_gaps(case, reader, folder)]
     if not case.ended:
         gpus = Gpus().read()
-        case = replace(case, machine=machine_of(folder.path, gpus, Host().read(folder.path)))
+        case = measured(case, folder.path, gpus, Host().read(folder.path))
         if gpus.gpus is None and record.resources.get("gpus"):
             gaps.append(f"the GPUs as they are now: {gpus.problem}")
     found = diagnose(case, on_error=lambda rule, error: gaps.append(_bug(rule, error)))

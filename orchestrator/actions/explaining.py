@@ -10,7 +10,7 @@ from orchestrator.domain.finding import Finding
 from orchestrator.domain.retry import Retry
 from orchestrator.domain.run import Budget, Outcome, RunRecord, RunState, RunStatus
 from orchestrator.store import Reader
-from orchestrator.watch.findings import open_findings
+from orchestrator.watch.findings import ledger_of, open_findings
 from orchestrator.watch.live import state_of
 from orchestrator.watch.spending import spent
 from orchestrator.watch.stories import AttemptStory, stories
@@ -66,7 +66,7 @@ def explain_run(workspace: Workspace, folder: RunFolder, on_read: OnRead) -> Exp
         elapsed = 0.0 if started is None else max(0.0, time.time() - started)
     used = spent(folder, record, number, elapsed)
     findings = open_findings(folder)
-    if not folder.findings_file.exists():
+    if ledger_of(folder) is None:
         findings = examine_run(workspace, folder, on_read).findings
     return Explanation(
         run=folder.id,

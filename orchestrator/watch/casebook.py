@@ -11,7 +11,7 @@ from typing import Protocol
 
 from orchestrator import tickets
 from orchestrator.codec import read_record_if_present
-from orchestrator.diagnose.case import Case, Curve, Hits
+from orchestrator.diagnose.case import Case, Curve, Hits, Machine
 from orchestrator.domain.attempt import Failure
 from orchestrator.domain.finding import Quote
 from orchestrator.domain.hardware import is_sampled
@@ -45,8 +45,8 @@ def case_of(
 ) -> Case:
     """Gather what is known of a run at the moment `now`, in seconds.
 
-    `scan` is what was found in its logs, None if nobody has looked. Nobody has looked at the
-    machine either: `replace(case, machine=…)` puts it beside.
+    `scan` is what was found in its logs, None if nobody has looked. Of the machine it holds what
+    the kernel said of an attempt that went wrong; `measured` (machines.py) adds the present.
 
     Raises:
         InvalidFileError: the index or a record of the newest attempt cannot be read.
@@ -71,7 +71,9 @@ def case_of(
         checkpoints=CheckpointShelf().of(folder),
         failures=dict(_failures(folder)),
         verdicts=tuple(row.verdict for row in reader.verdicts(folder.id)),
+        machine=Machine(kernel=tuple(_kernel(folder, newest.number))),
         reported=tuple(_reported(folder, record)),
+        written=_written(folder),
     )
 
 
@@ -109,6 +111,24 @@ def _idle(attempt: AttemptFolder, state: RunState, now: float) -> float:
         with suppress(OSError):  # rotated a moment ago
             times.append(file.stat().st_mtime)
     return max(0.0, now - max(times)) if times else 0.0
+
+
+def _written(folder: RunFolder) -> int:
+    """Bytes of logs and records so far."""
+    files = [f for a in folder.attempts() for f in (*a.event_files(), *a.logs())]
+    sizes = []
+    for file in files:
+        with suppress(OSError):
+            sizes.append(file.stat().st_size)
+    return sum(sizes)
+
+
+def _kernel(folder: RunFolder, number: int) -> Iterator[Quote]:
+    """What was kept of the kernel's log when an attempt went wrong."""
+    file = folder.forensics(number) / "kernel.log"
+    with suppress(OSError):
+        for line, text in enumerate(file.read_text(errors="replace").splitlines(), 1):
+            yield Quote(source=str(file.relative_to(folder.path)), line=line, text=text)
 
 
 def _failures(folder: RunFolder) -> Iterator[tuple[int, Failure]]:

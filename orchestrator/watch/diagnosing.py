@@ -2,7 +2,6 @@
 
 import logging
 import time
-from dataclasses import replace
 
 from orchestrator.clock import Clock
 from orchestrator.diagnose import diagnose
@@ -11,7 +10,7 @@ from orchestrator.errors import DamagedIndexError
 from orchestrator.store import Reader
 from orchestrator.watch.casebook import Scan, case_of
 from orchestrator.watch.findings import Ledger
-from orchestrator.watch.machines import machine_of
+from orchestrator.watch.machines import measured
 from orchestrator.watch.observer import Observation
 from orchestrator.watch.sampler import Sample
 
@@ -64,8 +63,8 @@ class Diagnoses:
                 self._ledgers[folder.id] = Ledger(folder)
             case = case_of(folder, seen.record, self._reader, now=now, scan=scan)
             gpus, host = (sample.gpus, sample.host) if sample is not None else (None, None)
-            case = replace(case, machine=machine_of(folder.path, gpus, host))
-            self._ledgers[folder.id].update(diagnose(case, on_error=_failed), now=now)
+            found = diagnose(measured(case, folder.path, gpus, host), on_error=_failed)
+            self._ledgers[folder.id].update(found, now=now)
         except DamagedIndexError:
             raise  # it is made again, and then looked at again
         except Exception:

@@ -20,15 +20,20 @@ LOUD = frozenset({Severity.WARN, Severity.ERROR})  # what a person should hear o
 _CLOSED = 200  # of a run that are kept: one that comes and goes must not fill the disk
 
 
-def known_findings(folder: RunFolder) -> tuple[KnownFinding, ...]:
-    """What is written down of a run; nothing for a file that nobody can read.
+def ledger_of(folder: RunFolder) -> tuple[KnownFinding, ...] | None:
+    """What is written down of a run; None if nobody has looked, or nobody can read it.
 
     Who only shows a run must not fail over a torn file: the watcher sets it aside.
     """
     try:
-        return read_record_if_present(tuple[KnownFinding, ...], folder.findings_file) or ()
+        return read_record_if_present(tuple[KnownFinding, ...], folder.findings_file)
     except (InvalidFileError, OSError):
-        return ()
+        return None
+
+
+def known_findings(folder: RunFolder) -> tuple[KnownFinding, ...]:
+    """What is known to be or to have been wrong with a run, as far as somebody has looked."""
+    return ledger_of(folder) or ()
 
 
 def open_findings(folder: RunFolder) -> tuple[Finding, ...]:

@@ -3,19 +3,23 @@
 import shutil
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.diagnose.case import Machine
+from orchestrator.diagnose.case import Case
 from orchestrator.domain.hardware import GpuProcess, GpuReading, HostReading
 
 
-def machine_of(folder: Path, gpus: GpuReading | None, host: HostReading | None) -> Machine:
-    """A machine by its readings; `folder` names the file system that counts."""
+def measured(case: Case, folder: Path, gpus: GpuReading | None, host: HostReading | None) -> Case:
+    """The case with its machine as it was just read; `folder` names the file system that counts."""
     total = None
     with suppress(OSError):
         total = shutil.disk_usage(folder).total
     ours, owners = _holders(gpus)
-    return Machine(gpus=gpus, host=host, disk_total=total, known_pids=ours, owners=owners)
+    machine = replace(
+        case.machine, gpus=gpus, host=host, disk_total=total, known_pids=ours, owners=owners
+    )
+    return replace(case, machine=machine)
 
 
 def _holders(gpus: GpuReading | None) -> tuple[frozenset[int], dict[int, str]]:

@@ -15,7 +15,6 @@ from orchestrator.clock import format_duration, format_utc
 from orchestrator.domain.finding import Severity
 from orchestrator.watch.stories import AttemptStory
 
-
 _EVIDENCE = 200  # characters of what tells a cause
 
 
