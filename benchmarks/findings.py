@@ -12,21 +12,25 @@ from orchestrator.diagnose import diagnose
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the curves are those of the tests
 
 from diagnose.cases import case, curve, found
-from diagnose.curves import HEALTHY, begun, cosine, decay, evals, norms
+from diagnose.curves import HEALTHY
+from diagnose.shapes import begun, cosine, decay, evals, norms
 from diagnose.sick import SICK
 
+# True of a run that has not learned anything so far.
+HONEST = {"not-learning", "collapse"}
 SEEDS, FALSE_BUDGET = 50, 0.02
 SERIES, POINTS, COST_BUDGET, ROUNDS = 30, 5_000, 0.100, 5  # seconds
 
 
 def accused(cases):
-    """Findings of healthy runs: how many runs have any, and which."""
-    which, runs = Counter(), 0
+    """Findings of healthy runs: in how many of them, in how many a false one, and which."""
+    which, runs, wrong = Counter(), 0, 0
     for kind, whole in cases:
-        findings = diagnose(whole)
-        runs += bool(findings)
-        which.update((kind.__name__, finding.id) for finding in findings)
-    return runs, which
+        names = {finding.id for finding in diagnose(whole)}
+        runs += bool(names)
+        wrong += bool(names - HONEST)
+        which.update((kind.__name__, name) for name in names)
+    return runs, wrong, which
 
 
 def healthy(seeds):
@@ -77,8 +81,8 @@ def main() -> int:
     """Print the table; 1 if a budget was missed."""
     cases = healthy(SEEDS)
     rng = random.Random(7)
-    runs, which = accused(cases)
-    cut, honest = accused([(kind, begun(whole, rng)) for kind, whole in cases])
+    runs, _, which = accused(cases)
+    cut, wrong_cut, early = accused([(kind, begun(whole, rng)) for kind, whole in cases])
     wrong, sick = missed(SEEDS // 5)
     one, ten = cost(large(1)), cost(large(10))
     print("| question | measured | budget |")
@@ -88,7 +92,8 @@ def main() -> int:
         f"{runs / len(cases):.2%} | ≤ {FALSE_BUDGET:.0%} |"
     )
     print(
-        f"| the same, each cut off anywhere | {cut} of {len(cases):,} = {cut / len(cases):.2%} | |"
+        f"| the same, each cut off anywhere: but for what is true of a run that has not learned "
+        f"yet; with it | {wrong_cut} = {wrong_cut / len(cases):.2%}; {cut} | ≤ {FALSE_BUDGET:.0%} |"
     )
     print(f"| sick runs without exactly their finding, {len(SICK)} kinds | {wrong} of {sick} | 0 |")
     for what, seconds in (("one training", one), ("ten that are compared", ten)):
@@ -96,10 +101,12 @@ def main() -> int:
             f"| diagnosis of {SERIES} series of {POINTS:,} points, {what} | "
             f"{1000 * seconds:.0f} ms | ≤ {1000 * COST_BUDGET:.0f} ms |"
         )
-    for (kind, name), count in [*which.most_common(), *honest.most_common()]:
+    for (kind, name), count in [*which.most_common(), *early.most_common()]:
         print(f"\n{kind}: {name}, {count}", end="")
-    print("\n\nprocessor time; what is found in runs cut off is true of them: not learned so far")
-    return int(runs > FALSE_BUDGET * len(cases) or wrong > 0 or max(one, ten) > COST_BUDGET)
+    print("\n\nprocessor time")
+    return int(
+        max(runs, wrong_cut) > FALSE_BUDGET * len(cases) or wrong > 0 or max(one, ten) > COST_BUDGET
+    )
 
 
 if __name__ == "__main__":

@@ -3,12 +3,10 @@
 import math
 
 from diagnose.cases import case, curve, hits, phases
-from diagnose.curves import STEPS, cosine, decay, evals, norms
+from diagnose.shapes import STEPS, cosine, decay, evals, norms
 
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.run import MetricSpec
-
-FROZEN = 101.40213871002197
 
 
 def nan_loss(rng):

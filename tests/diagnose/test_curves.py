@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 from diagnose.cases import found
-from diagnose.curves import HEALTHY, begun
+from diagnose.curves import HEALTHY
+from diagnose.shapes import begun
 from diagnose.sick import SICK
 
 from orchestrator.diagnose import diagnose

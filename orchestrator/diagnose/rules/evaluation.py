@@ -1,6 +1,7 @@
 """Evaluations that stand still, are far from training, turn up again, or pool their votes."""
 
 import math
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -243,6 +244,13 @@ def _overfitting(
 
 
 _POOLING = frozenset({"aggregated_voting", "aggregate_votes", "pool_votes", "pooled_votes"})
+# What a line about votes must say: that they are pooled, or that they come from several places.
+_TOLD = re.compile(
+    r"\bpool(?:s|ed|ing)?\b|\baggregat(?:e|es|ed|ing)\b.*\bcheckpoints\b"
+    r"|\b(?:earlier|previous|several|all|past|[2-9]|\d\d+) (?:checkpoints|evaluations)\b"
+    r"|\bstep[ _]?(\d+)\b.*\bstep[ _]?(?!\1\b)\d+\b",
+    re.IGNORECASE,
+)
 _SEVERAL = frozenset({"eval_checkpoints", "vote_checkpoints", "evaluate_checkpoints"})
 
 
@@ -254,13 +262,14 @@ def pooled_votes(case: Case) -> Iterator[Finding]:
         if "pooled" not in each.name.series
     ]
     hits = case.hits.get("votes")
-    told = [hit.quote for hit in hits.shown[:_QUOTED]] if hits else []
+    lines = [hit for hit in (hits.shown if hits else ()) if _TOLD.search(hit.text)]
+    told = [hit.quote for hit in lines[:_QUOTED]]
     told += [
         Quote(source="run.json", text=f"{path} = {value}")
         for path, value in _flat(case.record.params)
         if _pools(path.rpartition(".")[2], value)
     ]
-    if not told or (not hits and not scores):
+    if not told or not (lines or scores):
         return
     shown = [each.curve.quote(len(each.curve) - 1) for each in scores[:_QUOTED]]
     subject = scores[0].name.series if scores else ""

@@ -147,7 +147,7 @@ def _lag(curve: Curve, case: Case) -> _Lag | None:
     first = max(newest, key=lambda rank: (curve.steps[newest[rank]], -rank))
     behind, ahead = newest[late], newest[first]
     # A rank that logs every tenth step is not behind by nine.
-    begin = min(curve.steps[at] for places in ranks.values() for at in places) - 1
+    begin = min(curve.steps[at] for own in ranks.values() for at in own) - 1
     gaps = [b - a for a, b in pairwise([begin, *sorted({curve.steps[at] for at in ranks[late]})])]
     allowed = case.thresholds.ranks * max(1.0, statistics.median(gaps))
     if curve.steps[ahead] - curve.steps[behind] <= allowed:

@@ -19,7 +19,7 @@ from orchestrator.diagnose.trend import drift_of
 from orchestrator.domain.criterion import State
 from orchestrator.domain.finding import Finding, Severity
 
-_START = 20  # points
+_START, _FEWEST = 20, 3  # points: of the start, to judge at all
 _SAME = 0.01  # of a level, within which another is the same
 
 
@@ -66,7 +66,7 @@ def _warm(case: Case, each: Series) -> _Course:
 def _at_random(case: Case, course: _Course) -> Finding | None:
     """The loss is what guessing gives, long after the warm-up."""
     values, name = course.values, course.series.name.series
-    if len(values) < max(3, case.thresholds.plateau // 4):
+    if len(values) < max(_FEWEST, case.thresholds.plateau // 4):
         return None
     level = median(values[-len(values) // 3 :])
     for chance, words in _chances(case, course.series):
@@ -89,9 +89,10 @@ def _chances(case: Case, each: Series) -> Iterator[tuple[float, str]]:
 
 def _at_start(case: Case, course: _Course) -> Finding | None:
     """No difference between the beginning and now, neither against the noise nor in size."""
-    values, start = course.values, course.start
-    if len(values) < case.thresholds.plateau:
+    values = course.values
+    if len(values) < max(_FEWEST, case.thresholds.plateau):
         return None
+    start = course.start
     drift, size = drift_of(values), _SAME * abs(start)
     moved = abs(drift.change) > max(drift.noise, size / 5)
     if moved or max(abs(drift.change), abs(drift.last - start)) > size:
@@ -119,7 +120,7 @@ def _not_learning(course: _Course, severity: Severity, title: str, arithmetic: s
 
 def _flat(case: Case, course: _Course) -> Finding | None:
     """Flat for long while criteria are open and the learning rate is not yet spent."""
-    values, count = course.values, case.thresholds.plateau
+    values, count = course.values, max(_FEWEST, case.thresholds.plateau)
     waits = any(v.state is State.PENDING and not v.final for v in case.verdicts)
     if not waits or len(values) < 2 * count or _is_rate_spent(case):
         return None
