@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks import (
     criteria,
     distill,
+    findings,
     imports,
     launch,
     models,
@@ -38,6 +39,7 @@ PARTS = {
     "Tickets": tickets.main,
     "Store": store.main,
     "Criteria": criteria.main,
+    "Findings": findings.main,
     "Models": models.main,
     "SAGE": sage.main,
     "Distillation": distill.main,

@@ -4,7 +4,6 @@ Silent where they may mean something else: lines that speak of targets, plans or
 numbers are no claims.
 """
 
-import math
 import re
 import statistics
 from collections.abc import Iterator, Sequence
@@ -63,7 +62,7 @@ class _Pace:
 
 def speed_counts_skipped(case: Case) -> Iterator[Finding]:
     """A speed that was told, and that logged steps never reached."""
-    speeds = [*_told_speeds(case), *_bar_speeds(case)]
+    speeds = (*_told_speeds(case), *_bar_speeds(case))
     pace = _pace(case) if speeds else None
     if pace is None:
         return
@@ -225,8 +224,7 @@ def _other_steps(case: Case, quote: Quote) -> Iterator[Finding]:
 def _other_score(case: Case, quote: Quote) -> Iterator[Finding]:
     """A score in percent beyond everything that was logged under that name."""
     for told in _SCORE.finditer(quote.text):
-        named = (c for c in case.curves.values() if _means(told["name"], c.name))
-        curves = [c for c in named if c.values and all(map(math.isfinite, c.values))]
+        curves = [c for c in case.curves.values() if c.values and _means(told["name"], c.name)]
         value, tolerance = float(told["n"]), _rounding(told["n"])
         if not curves or any(_within(c.values, value, tolerance) for c in curves):
             continue

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.diagnose.case import Case
-from orchestrator.diagnose.series import Measure, Series, Side, all_series, newest
+from orchestrator.diagnose.series import Measure, Series, Side, all_series, last_at, newest
 from orchestrator.diagnose.settings import Setting, setting, weights
 from orchestrator.domain.finding import Finding, Quote, Severity
 from orchestrator.domain.series import origin_of
@@ -82,19 +82,16 @@ def _looks(loss: Series, told: Mapping[str, Setting], series: Sequence[Series]) 
     found = _terms(loss, told, series)
     if not found or any(kind in _RAW and term not in told for term, (_, kind) in found.items()):
         return []  # what a term is times an unknown weight is unknown
-    totals = {loss.curve.steps[at]: at for at in newest(loss.curve)}
-    places = {
-        term: {each.curve.steps[at]: at for at in newest(each.curve)}
-        for term, (each, _) in found.items()
-    }
+    curves = [loss.curve, *(each.curve for each, _ in found.values())]
+    common = set.intersection(*({curve.steps[at] for at in newest(curve)} for curve in curves))
     looks = []
-    for step in sorted(set(totals).intersection(*places.values()))[-_LOOKS:]:
-        points = {t: (each.curve, places[t][step]) for t, (each, _) in found.items()}
-        values = {term: curve.values[at] for term, (curve, at) in points.items()}
-        total = loss.curve.values[totals[step]]
+    for step in sorted(common)[-_LOOKS:]:
+        points = [(c, at) for c in curves if (at := last_at(c, step)) is not None]
+        total, *rest = (curve.values[at] for curve, at in points)
+        values = dict(zip(found, rest, strict=True))
         if not 0 < total < math.inf or not all(0 <= v < math.inf for v in values.values()):
             continue
-        quotes = [curve.quote(at) for curve, at in ((loss.curve, totals[step]), *points.values())]
+        quotes = [curve.quote(at) for curve, at in points]
         terms = _as_counted(values, {t: kind for t, (_, kind) in found.items()}, told, total)
         looks.append(_Parts(total=total, terms=terms, quotes=tuple(quotes)))
     return looks

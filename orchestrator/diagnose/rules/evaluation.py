@@ -1,6 +1,7 @@
 """Evaluations that stand still, are far from training, turn up again, or pool their votes."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
@@ -187,9 +188,11 @@ def _gap(case: Case, training: Series, each: Series) -> Finding | None:
 
 def _level(curve: Curve, step: int) -> float | None:
     """The training loss around a step: of the points before it, else of the first ones."""
-    places = [at for at in newest(curve) if math.isfinite(curve.values[at])]
-    before = [at for at in places if curve.steps[at] <= step][-_NEAR:] or places[:1]
-    return median(curve.values[at] for at in before) if before else None
+    places = newest(curve)
+    end = max(1, bisect_right(places, step, key=lambda at: curve.steps[at]))
+    near = [curve.values[at] for at in places[max(0, end - _NEAR) : end]]
+    finite = [value for value in near if math.isfinite(value)]
+    return median(finite) if finite else None
 
 
 def _ratio(above: float, below: float) -> float:

@@ -140,18 +140,19 @@ def _worst(case: Case) -> _Lag | None:
 
 def _lag(curve: Curve, case: Case) -> _Lag | None:
     ranks: dict[int, list[int]] = {}
-    for at, source in enumerate(curve.sources):
-        file = _FILE.fullmatch(source)
-        if file is not None and int(file[1]) == case.attempt:
-            ranks.setdefault(int(file[2]), []).append(at)
-    if len(ranks) < 2:
+    files = {source: _FILE.fullmatch(source) for source in set(curve.sources)}
+    own = {s: int(f[2]) for s, f in files.items() if f and int(f[1]) == case.attempt}
+    if len(set(own.values())) < 2:
         return None
-    newest = {rank: max(own, key=lambda at: curve.times[at]) for rank, own in ranks.items()}
+    for at, source in enumerate(curve.sources):
+        if source in own:
+            ranks.setdefault(own[source], []).append(at)
+    newest = {rank: max(at, key=curve.times.__getitem__) for rank, at in ranks.items()}
     late = min(newest, key=lambda rank: (curve.steps[newest[rank]], rank))
     first = max(newest, key=lambda rank: (curve.steps[newest[rank]], -rank))
     behind, ahead = newest[late], newest[first]
     # A rank that logs every tenth step is not behind by nine.
-    begin = min(curve.steps[at] for own in ranks.values() for at in own) - 1
+    begin = min(curve.steps[at] for places in ranks.values() for at in places) - 1
     gaps = [b - a for a, b in pairwise([begin, *sorted({curve.steps[at] for at in ranks[late]})])]
     allowed = case.thresholds.ranks * max(1.0, statistics.median(gaps))
     if curve.steps[ahead] - curve.steps[behind] <= allowed:
