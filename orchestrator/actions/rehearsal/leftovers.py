@@ -46,14 +46,15 @@ def _processes(execution: Execution) -> Iterator[str]:
         plural = "es" if ended.leftovers > 1 else ""
         yield f"{ended.leftovers} process{plural} that had to be ended"
     for pid in procs.pids_of_run(execution.stage.folder.path):
-        yield f"process {pid} ({_command(pid)})"
+        if command := _command(pid):  # else it was about to end
+            yield f"process {pid} ({command})"
     procs.kill_run(execution.stage.folder.path)
 
 
 def _command(pid: int) -> str:
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()[:80].strip()
-    return "gone"
+    return ""
 
 
 def _shared() -> list[str]:
