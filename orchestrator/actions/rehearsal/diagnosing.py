@@ -7,19 +7,21 @@ from orchestrator.actions.rehearsal.stages import Stage
 from orchestrator.diagnose import diagnose
 from orchestrator.diagnose.signs import LogScan
 from orchestrator.domain.finding import Finding, Quote, Severity
-from orchestrator.domain.rehearsal import RehearsalStep, StepState
+from orchestrator.domain.rehearsal import RehearsalStep, StageFacts, StepState
 from orchestrator.domain.run import Outcome
 from orchestrator.store import Reader
 from orchestrator.watch.casebook import case_of
 from orchestrator.watch.logs import LogCursor
 
 
-def findings_of(stage: Stage) -> tuple[Finding, ...]:
+def findings_of(stage: Stage, facts: StageFacts) -> tuple[Finding, ...]:
     """What is found in the records of a stage; places are relative to the workspace."""
     with Reader(stage.index.path) as reader:
         case = case_of(stage.folder, stage.record, reader, now=time.time(), scan=_scanned(stage))
     if case.outcome is Outcome.INCOMPLETE:
         case = replace(case, outcome=Outcome.COMPLETED)  # it was told to end before its plan
+    if facts.ended_by is not None:
+        case = replace(case, exit=None, failures={})  # the rehearsal's own doing
     folder = stage.folder.path.relative_to(stage.scene.workspace.root)
     return tuple(_placed(finding, str(folder)) for finding in diagnose(case))
 
