@@ -6,14 +6,14 @@ from dataclasses import replace
 from orchestrator.actions.rehearsal.stages import Stage
 from orchestrator.diagnose import diagnose
 from orchestrator.domain.finding import Finding, Quote, Severity
-from orchestrator.domain.rehearsal import RehearsalStep, StepState
+from orchestrator.domain.rehearsal import RehearsalStep, StageFacts, StepState
 from orchestrator.domain.run import Outcome
 from orchestrator.store import Reader
 from orchestrator.watch.casebook import case_of
 from orchestrator.watch.scanning import scan_logs
 
 
-def findings_of(stage: Stage) -> tuple[Finding, ...]:
+def findings_of(stage: Stage, facts: StageFacts) -> tuple[Finding, ...]:
     """What is found in the records of a stage; places are relative to the workspace."""
     with Reader(stage.index.path) as reader:
         case = case_of(
@@ -21,6 +21,8 @@ def findings_of(stage: Stage) -> tuple[Finding, ...]:
         )
     if case.outcome is Outcome.INCOMPLETE:
         case = replace(case, outcome=Outcome.COMPLETED)  # it was told to end before its plan
+    if facts.ended_by is not None:
+        case = replace(case, exit=None, failures={})  # the rehearsal's own doing
     folder = stage.folder.path.relative_to(stage.scene.workspace.root)
     return tuple(_placed(finding, str(folder)) for finding in diagnose(case))
 
