@@ -51,8 +51,15 @@ _PRIVATE_KEY = re.compile(
 _HOME = re.compile(r"(?<![\w.~-])(?:/(?:home|Users)/[^/\s:;,'\"`|()<>\[\]]+|/root(?![\w.-]))")
 
 
-def redact(text: str, hosts: Iterable[str] = (), home: str | None = None) -> str:
-    """Replace secrets by `<secret>`, home folders by `~` and these host names by `<host>`."""
+def redact(
+    text: str, hosts: Iterable[str] = (), home: str | None = None, values: Iterable[str] = ()
+) -> str:
+    """Replace secrets by `<secret>`, home folders by `~` and these host names by `<host>`.
+
+    `values` are secrets that are known, the longest first: they go wherever they stand.
+    """
+    for value in values:
+        text = text.replace(value, SECRET)
     text = _PRIVATE_KEY.sub(SECRET, text)
     text = _URL_USER.sub(SECRET, text)
     text = _HEADER.sub(lambda match: match[1] + SECRET, text)
@@ -98,16 +105,18 @@ def _host_names(hosts: Iterable[str]) -> set[str]:
     return names | {label for label in labels if len(label) > 2 and re.search(r"[\d-]", label)}
 
 
-def redacted(value: T, hosts: Iterable[str] = (), home: str | None = None) -> T:
+def redacted(
+    value: T, hosts: Iterable[str] = (), home: str | None = None, values: Iterable[str] = ()
+) -> T:
     """The same tree of dataclasses, sequences and mappings with every text redacted.
 
     Also where name and value stand apart: an entry of a mapping, a flag before its argument.
     """
-    names = tuple(hosts)
+    names, known = tuple(hosts), tuple(values)
 
     def walk(item: Any, name: str = "") -> Any:
         if isinstance(item, str) and not isinstance(item, Enum):
-            return SECRET if _gives_away(name, item) else redact(item, names, home)
+            return SECRET if _gives_away(name, item) else redact(item, names, home, known)
         if is_dataclass(item) and not isinstance(item, type):
             return replace(item, **{f.name: walk(getattr(item, f.name)) for f in fields(item)})
         if isinstance(item, Mapping):

@@ -9,8 +9,10 @@ from orchestrator.actions.follow import require_record
 from orchestrator.actions.judging import index_of
 from orchestrator.actions.reading import load_tickets
 from orchestrator.actions.run_list import current_runs, list_runs
+from orchestrator.codec import read_record_if_present
 from orchestrator.diagnose import RULES, diagnose
 from orchestrator.diagnose.case import Case, Curve
+from orchestrator.domain.attempt import AttemptRequest
 from orchestrator.domain.finding import Finding
 from orchestrator.domain.hardware import is_sampled
 from orchestrator.domain.run import RunRecord
@@ -21,6 +23,7 @@ from orchestrator.host import Host
 from orchestrator.ids import ticket_id, ticket_number
 from orchestrator.store import Reader
 from orchestrator.watch.casebook import case_of
+from orchestrator.watch.censor import Censor
 from orchestrator.watch.daemon import ensure_watcher
 from orchestrator.watch.findings import known_findings
 from orchestrator.watch.live import has_pending, live_runs
@@ -132,7 +135,7 @@ def examine_run(workspace: Workspace, folder: RunFolder, on_read: OnRead) -> Exa
         title=record.ticket.title if record.ticket else record.experiment,
         status=case.outcome or (row.status if row else "running"),
         why=row.why if row else "",
-        findings=found,
+        findings=_censor_of(folder, record, case.attempt).data(found),
         since={k.finding.key: k.opened for k in known_findings(folder) if k.closed is None},
         looked=Looked(
             series=len(case.curves),
@@ -144,6 +147,11 @@ def examine_run(workspace: Workspace, folder: RunFolder, on_read: OnRead) -> Exa
         ),
         gaps=tuple(gaps),
     )
+
+
+def _censor_of(folder: RunFolder, record: RunRecord, number: int) -> Censor:
+    request = read_record_if_present(AttemptRequest, folder.attempt(number).request_file)
+    return Censor.of(record, request)
 
 
 def _gaps(case: Case, reader: Reader, folder: RunFolder) -> Iterator[str]:

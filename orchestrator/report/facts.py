@@ -173,7 +173,8 @@ class ReportFacts:
     """All of one report. `path` is where report.md will lie; `notes` is a person's text, verbatim.
 
     `unknown` lists what could not be read or measured; `next_steps` adds to what follows from the
-    criteria. `hosts` and `home` are redacted wherever they occur, beside what looks like a secret.
+    criteria. `hosts`, `home` and `secrets` are redacted wherever they occur, as is what
+    looks like a secret.
     """
 
     time: float
@@ -195,3 +196,4 @@ class ReportFacts:
     notes: str = ""
     hosts: tuple[str, ...] = ()
     home: str | None = None
+    secrets: tuple[str, ...] = ()

@@ -27,7 +27,7 @@ def render_status(facts: ReportFacts, templates: Path | None = None) -> dict[str
         InvalidFileError: a template of the workspace is wrong, or would lose the person's notes.
     """
     safe = _safe(facts)
-    tail = redact("\n".join(facts.log_tail), facts.hosts, facts.home)
+    tail = redact("\n".join(facts.log_tail), facts.hosts, facts.home, facts.secrets)
     charts = charts_of(safe.metrics)
     span = span_of(charts)
     files = {chart.file: draw(chart, safe.attempts, span) for chart in charts}
@@ -44,6 +44,7 @@ def render_status(facts: ReportFacts, templates: Path | None = None) -> dict[str
 def _safe(facts: ReportFacts) -> ReportFacts:
     """The facts with every text redacted; histories hold numbers only and are passed by."""
     bare = tuple(replace(metric, history=()) for metric in facts.metrics)
-    safe = redacted(replace(facts, metrics=bare, notes=""), facts.hosts, facts.home)
+    bare_facts = replace(facts, metrics=bare, notes="", secrets=())
+    safe = redacted(bare_facts, facts.hosts, facts.home, facts.secrets)
     pairs = zip(safe.metrics, facts.metrics, strict=True)
     return replace(safe, metrics=tuple(replace(m, history=full.history) for m, full in pairs))

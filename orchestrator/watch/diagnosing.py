@@ -9,6 +9,7 @@ from orchestrator.domain.finding import KnownFinding
 from orchestrator.errors import DamagedIndexError
 from orchestrator.store import Reader
 from orchestrator.watch.casebook import Scan, case_of
+from orchestrator.watch.censor import Censor
 from orchestrator.watch.findings import Ledger
 from orchestrator.watch.machines import measured
 from orchestrator.watch.observer import Observation
@@ -16,7 +17,8 @@ from orchestrator.watch.sampler import Sample
 
 log = logging.getLogger(__name__)
 _INTERVAL = 30.0  # seconds between two looks at a run, at the least
-_SHARE = 0.005  # of a core, that looking at one run may take
+_LONGEST = 600.0  # seconds: so late may a finding be where many large runs share the time
+_SHARE = 0.005  # of a core, that looking at all of them may take
 
 
 class Diagnoses:
@@ -36,7 +38,8 @@ class Diagnoses:
         if self._clock.monotonic() >= self._due.get(run, 0.0):
             before = time.thread_time()
             self._look(seen, scan, sample)
-            pause = max(_INTERVAL, (time.thread_time() - before) / _SHARE)
+            share = _SHARE / max(1, len(self._due))
+            pause = max(_INTERVAL, min(_LONGEST, (time.thread_time() - before) / share))
             self._due[run] = self._clock.monotonic() + pause
         return self._known(run)
 
@@ -64,7 +67,8 @@ class Diagnoses:
             case = case_of(folder, seen.record, self._reader, now=now, scan=scan)
             gpus, host = (sample.gpus, sample.host) if sample is not None else (None, None)
             found = diagnose(measured(case, folder.path, gpus, host), on_error=_failed)
-            self._ledgers[folder.id].update(found, now=now)
+            secrets = Censor.of(seen.record, seen.state.attempt.request).values
+            self._ledgers[folder.id].update(found, now=now, secrets=secrets)
         except DamagedIndexError:
             raise  # it is made again, and then looked at again
         except Exception:

@@ -57,16 +57,19 @@ class Ledger:
             found = None
         self.known: tuple[KnownFinding, ...] = found or ()
 
-    def update(self, found: Iterable[Finding], *, now: float) -> tuple[KnownFinding, ...]:
+    def update(
+        self, found: Iterable[Finding], *, now: float, secrets: Sequence[str] = ()
+    ) -> tuple[KnownFinding, ...]:
         """Write down what was found at the moment `now`; findings that are missing are closed.
 
         An empty file says that somebody has looked.
-        Secrets are taken out first: findings are quoted in tickets and reports.
+        Secrets, these and what looks like one, are taken out first: findings are quoted in tickets
+        and reports.
 
         Raises:
             EnvironmentFailure: it cannot be written; ask again.
         """
-        known = merged(self.known, [redacted(each) for each in found], now=now)
+        known = merged(self.known, [redacted(each, values=secrets) for each in found], now=now)
         if known != self.known or not self._file.exists():
             write_atomic(self._file, to_json([asdict(each) for each in known]))
             self.known = known

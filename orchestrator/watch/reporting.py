@@ -15,6 +15,7 @@ from orchestrator.domain.ticket import Ticket
 from orchestrator.fsio import write_atomic
 from orchestrator.store import Reader
 from orchestrator.store.rows import VerdictRow
+from orchestrator.watch.censor import Censor
 from orchestrator.watch.checkpoints import CheckpointShelf
 from orchestrator.watch.findings import known_findings
 from orchestrator.watch.lifecycle import read_run
@@ -132,6 +133,7 @@ def _facts_of_run(
         notes=_notes(workspace.root / page),
         hosts=(record.host,),
         home=os.path.expanduser("~"),  # noqa: PTH111 - the text to redact, not a path to use
+        secrets=Censor.of(record, state.attempt.request).values,
     )
 
 

@@ -13,9 +13,9 @@ from orchestrator.diagnose.causes import Diagnosis, name_cause
 from orchestrator.domain.run import BY_US, Outcome
 from orchestrator.errors import ConflictError
 from orchestrator.fsio import write_once
-from orchestrator.redact import redact
 from orchestrator.store import Reader
 from orchestrator.watch.attempts import request_attempt
+from orchestrator.watch.censor import Censor
 from orchestrator.watch.endings import evidence_of
 from orchestrator.watch.forensics import preserve
 from orchestrator.watch.observer import Observation
@@ -41,7 +41,8 @@ def settle(seen: Observation, reader: Reader, clock: Clock) -> bool:
         return False
     failure = end.attempt.failure
     if failure is None:
-        failure = decide(found.story, _without_secrets(name_cause(found.ending)))
+        censor = Censor.of(seen.record, end.attempt.request)
+        failure = decide(found.story, _without_secrets(name_cause(found.ending), censor))
         write_once(folder.attempt(end.attempt.number).failure_file, encode(failure))
         log.info("%s: %s: %s", folder.id, failure.cause, failure.evidence)
     preserve(folder, seen.record, end.attempt, failure)
@@ -57,7 +58,7 @@ def settle(seen: Observation, reader: Reader, clock: Clock) -> bool:
     return True
 
 
-def _without_secrets(found: Diagnosis) -> Diagnosis:
+def _without_secrets(found: Diagnosis, censor: Censor) -> Diagnosis:
     """What a log says is quoted in tickets and reports, and git keeps those for ever."""
-    evidence, fingerprint = redact(found.evidence), redact(found.fingerprint)
+    evidence, fingerprint = censor.text(found.evidence), censor.text(found.fingerprint)
     return replace(found, evidence=evidence, fingerprint=fingerprint)

@@ -204,3 +204,27 @@ def test_fragmentation_is_arithmetic(text, fragmented):
 def test_no_numbers_are_no_shortage():
     """A message without the size that was tried says nothing about memory."""
     assert shortage("CUDA error: out of memory") is None
+
+
+@pytest.mark.parametrize(
+    ("link", "first", "cause"),
+    [
+        ("direct cause", "torch.OutOfMemoryError: CUDA out of memory.", Cause.CUDA_OOM),
+        ("handling", "RuntimeError: CUDA out of memory.", Cause.CUDA_OOM),
+        ("handling", "ConnectionError: no mirror", Cause.PROGRAM),
+        ("unrelated", "torch.OutOfMemoryError: CUDA out of memory.", Cause.PROGRAM),
+    ],
+)
+def test_a_wrapped_lack_of_memory_stays_one(link, first, cause):
+    """An exception raised from it, twice even, or while it is handled; not one that follows it."""
+    words = {
+        "direct cause": "The above exception was the direct cause of the following exception:",
+        "handling": "During handling of the above exception, another exception occurred:",
+        "unrelated": "epoch 2",
+    }[link]
+    head = 'Traceback (most recent call last):\n  File "a.py", line 1, in step\n    x\n'
+    told = f"{first} Tried to allocate 2.00 GiB"
+    links = [told, "ValueError: validation failed", "SystemError: again"]
+    found = name_cause(ending(1, log=f"\n\n{words}\n\n".join(head + each for each in links)))
+    assert found.cause is cause
+    assert ("2.00 GiB" in found.evidence) is (cause is Cause.CUDA_OOM)

@@ -252,3 +252,17 @@ def test_memory_is_bounded():
     tracemalloc.stop()
     assert now < 3e6
     assert found.hits()["nan"].total == 6_001
+
+
+def test_a_flood_of_rates_is_counted_and_its_ends_are_kept():
+    """Of a progress bar's lines the first and the last are there, whatever stands between."""
+    scan, at = LogScan(), 1
+    for piece in range(3):
+        lines = [f"{piece * 1000 + n}/9999 [00:01<00:02, 1.72it/s]" for n in range(1000)]
+        lines[500] = "Loss is nan at 1.72it/s"
+        scan.feed(1, "out.log", at, "".join(f"{line}\r" for line in lines))
+        at += len(lines)
+    found = scan.hits()
+    assert found["speed"].total == 3000
+    assert [hit.line for hit in found["speed"].shown] == [*range(1, 21), *range(2981, 3001)]
+    assert [hit.line for hit in found["nan"].shown] == [501, 1501, 2501]

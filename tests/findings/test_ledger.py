@@ -113,3 +113,10 @@ def test_secrets_do_not_reach_the_file(folder):
     known = known_findings(folder)[0]
     assert known == KnownFinding(finding=known.finding, opened=1.0, seen=1.0)
     assert replace(known.finding, title="").evidence[0].line == 3
+
+
+def test_a_secret_that_is_known_goes_wherever_it_stands(folder):
+    """A value without a name beside it looks like nothing; it is taken out all the same."""
+    Ledger(folder).update([finding(text="plain-4711 it is")], now=1.0, secrets=["plain-4711"])
+    assert "plain-4711" not in folder.findings_file.read_text()
+    assert known_findings(folder)[0].finding.title == "<secret> it is"

@@ -155,6 +155,7 @@ def _by_words(ending: Ending, end: End, lines: list[Line]) -> Diagnosis:
 
 
 def _by_exception(ending: Ending, root: Trace) -> Diagnosis:
+    root = _reason(root)
     cause = cause_of_exception(root.raised)
     rank = f" ({root.rank})" if root.rank else ""
     at = f" at {root.place}" if root.place else ""
@@ -172,6 +173,18 @@ def _by_exception(ending: Ending, root: Trace) -> Diagnosis:
     elif cause is Cause.PROGRAM and "CUDA" in root.raised and (trouble := _gpu_trouble(ending)):
         return _plain(Cause.GPU_LOST, f"{quoted}; telemetry: {trouble}", root.fingerprint)
     return _plain(cause, quoted, root.fingerprint)
+
+
+def _reason(trace: Trace) -> Trace:
+    """Of exceptions raised from one another the first that was short of memory; else the last.
+
+    A program may catch others and fail on its own account. Nobody mends a lack of memory so.
+    """
+    chain, told = trace, trace
+    while chain.reason is not None:
+        chain = chain.reason
+        told = chain if cause_of_exception(chain.raised) is Cause.CUDA_OOM else told
+    return told
 
 
 def _root(ending: Ending, lines: list[Line]) -> Trace | None:

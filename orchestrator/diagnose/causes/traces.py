@@ -19,6 +19,10 @@ _VARIABLE = (
     (re.compile(r"(?:[\w.~-]*/)+([\w.~-]*)"), r"…/\1"),  # a path: its last part alone
     (re.compile(r"\d+(?:[.,:]\d+)*"), "#"),
 )
+_CHAINED = (
+    "The above exception was the direct cause of the following exception:",
+    "During handling of the above exception, another exception occurred:",
+)
 _LONGEST = 8  # lines behind the first of a message
 _SHOWN = 160  # characters of a message that tell it from another
 
@@ -38,6 +42,7 @@ class Trace:
 
     `message` is its first line; `more` are those behind it, which may be other output already.
     `frames` are (file, function); `line` is the number of the line that names the exception.
+    `reason` is the exception that this one was raised from, or while it was handled.
     """
 
     kind: str
@@ -46,6 +51,7 @@ class Trace:
     line: int = 0
     rank: str | None = None
     frames: list[tuple[str, str]] = field(default_factory=list)
+    reason: "Trace | None" = None
 
     @property
     def raised(self) -> str:
@@ -95,9 +101,10 @@ def traces_of(lines: list[Line]) -> list[Trace]:
 
 
 def _traces(lines: list[Line]) -> Iterator[Trace]:
-    at = 0
+    at, before, chained = 0, None, False
     while at < len(lines):
         header = _HEADER.match(lines[at].text)
+        chained |= lines[at].text.strip() in _CHAINED
         at += 1
         if header is None:
             continue
@@ -114,14 +121,17 @@ def _traces(lines: list[Line]) -> Iterator[Trace]:
         while at < len(lines) and len(said) < _LONGEST and _goes_on(lines[at].text):
             said.append(lines[at].text)
             at += 1
-        yield Trace(
+        before = Trace(
             kind=raised["kind"],
             message=(raised["message"] or "").strip(),
             more=" ".join(said),
             line=first.number,
             rank=first.rank,
             frames=frames,
+            reason=before if chained else None,
         )
+        chained = False
+        yield before
 
 
 def _goes_on(text: str) -> bool:

@@ -78,6 +78,7 @@ def hidden_nan(case: Case) -> Iterator[Finding]:
     losses = [each for each in all_series(case) if each.name.measure is Measure.LOSS]
     if any(not math.isfinite(sum(each.curve.values)) for each in losses):
         return
+    finite = "the losses logged are finite" if losses else "no loss is logged"
     for kind, what in (
         ("nan", "speaks of NaN"),
         ("clamp", "tells of values that are clamped"),
@@ -91,14 +92,18 @@ def hidden_nan(case: Case) -> Iterator[Finding]:
             id="hidden-nan",
             severity=Severity.WARN,
             subject=kind,
-            title=f"The log {what}, {hits.total:,} lines of it; the losses logged are finite",
+            title=f"The log {what} in {_lines(hits.total)}; {finite}",
             evidence=tuple(hit.quote for hit in shown),
-            arithmetic=f"{hits.total:,} lines in the log, 0 points in {len(losses)} losses",
+            arithmetic=f"{_lines(hits.total)} of the log; {finite}",
             meaning="What is not finite is replaced or skipped before it is logged, so no curve "
             "shows it.",
             action="Log how often it happens as a metric; name the term and the batch; mend the "
             "overflow (bfloat16, an epsilon in log and division), not the value.",
         )
+
+
+def _lines(count: int) -> str:
+    return f"{count:,} line{'s' * (count != 1)}"
 
 
 def _few(case: Case, total: int) -> bool:

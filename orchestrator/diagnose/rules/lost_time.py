@@ -15,6 +15,7 @@ from orchestrator.domain.run import REQUEUE, Outcome, Phase
 from orchestrator.domain.series import plain_name
 
 _FEWEST = 10  # points from which waiting is told; the first one, which fills the queue, is not one
+_WORTH = 60.0  # seconds of training, below which nobody would change anything
 _SHARES = ("data_share", "data_fraction", "data_wait_share", "data_wait_fraction", "input_share")
 _WAITS: tuple[str, ...] = (
     "data_seconds",
@@ -61,7 +62,7 @@ def crash_before_save(case: Case) -> Iterator[Finding]:
         if evaluation is None or lost is None:
             continue
         every = setting(case, "checkpoint_every") or setting(case, "eval_every")
-        if lost.steps < (every.value if every else 1):
+        if lost.seconds < _WORTH or lost.steps < (every.value if every else 1):
             continue
         interval = f" ≥ {every.value:,.0f} of {every.name}" if every else ", nothing saved"
         error = str(evaluation.data.get("error") or "the program ended")

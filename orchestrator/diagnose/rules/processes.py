@@ -182,7 +182,7 @@ def preempted(case: Case) -> Iterator[Finding]:
         severity=Severity.INFO,
         title=f"Preempted: {_line(how)}; to do again: {again}",
         evidence=(Quote(source=f"attempt-{case.attempt}/{record}", text=how),),
-        arithmetic=f"{_count(done)} − {_count(saved.step if saved else None)} saved = {again}",
+        arithmetic=f"{_count(done)} − {_count(saved.step if saved else 0)} saved = {again}",
         meaning="Nothing is wrong with the program.",
         action='exp run resume, or retry.on = ["preempted"]; a program that saves at SIGTERM and '
         "exits with 75 loses nothing",

@@ -15,13 +15,15 @@ class Sign:
     holds one of them once everything that is no letter is gone. `without` is taken out of a line
     before it is looked at: what reads alike and means nothing. `more` lines behind belong to it.
     `probes` are for words that many lines hold: each finds, in lowercase bytes, all lines that
-    match by that word, and begins with a literal, which makes it fast.
+    match by that word, and begins with a literal, which makes it fast. Of a `flood` (a progress bar
+    has a line for each step) those alone are read that are kept; the others count by their words.
     """
 
     pattern: re.Pattern[str]
     words: tuple[str, ...] = ()
     without: re.Pattern[str] | None = None
     more: int = 0
+    flood: bool = False
     probes: Mapping[str, re.Pattern[bytes]] = field(default_factory=dict)
 
     def means(self, line: str) -> bool:
@@ -176,6 +178,7 @@ SIGNS: dict[str, Sign] = {
         },
     ),
     "speed": Sign(
+        flood=True,
         words=("persec",),
         pattern=_any(
             rf"/{_A_SECOND}s(?:ec(?:ond)?)?\b",

@@ -34,6 +34,7 @@ for _name, _sign in SIGNS.items():
         _WORDS.setdefault(_word.encode(), []).append((_name, None))
     for _word, _probe in _sign.probes.items():
         _WORDS.setdefault(_word.encode(), []).append((_name, _probe))
+_FLOODS = [name for name, sign in SIGNS.items() if sign.flood]
 _ANY_WORD = re.compile(b"|".join(_WORDS))
 
 
@@ -135,7 +136,7 @@ class LogScan:
         if not whole:
             return
         raw = raw[:whole]
-        marks = _marks(raw)
+        marks = self._thinned(_marks(raw))
         lines = raw.split(b"\n")[:-1] if marks or place.open else ()
         at = 0
         for mark in (*sorted(marks), len(lines)):
@@ -160,6 +161,18 @@ class LogScan:
                         place.open.append(found)
                 at = mark + 1
         place.line += raw.count(b"\n")
+
+    def _thinned(self, marks: dict[int, set[str]]) -> dict[int, set[str]]:
+        """Without those of a flood that nobody would keep, which are counted."""
+        for name in _FLOODS:
+            kept = self._kinds.get(name)
+            if kept is None or len(kept.first) < _KEPT:
+                continue
+            places = sorted(at for at, kinds in marks.items() if name in kinds)
+            for at in places[: -2 * _KEPT]:  # some of the last may only look like it
+                kept.total += 1
+                marks[at].discard(name)
+        return {at: kinds for at, kinds in marks.items() if kinds}
 
 
 def _look(place: _Place, text: str, kinds: frozenset[str]) -> None:

@@ -15,7 +15,7 @@ from orchestrator.domain.attempt import Failure
 from orchestrator.domain.retry import Cause
 from orchestrator.domain.run import BY_US, AttemptState, RunRecord, StopRequest
 from orchestrator.fsio import to_json
-from orchestrator.watch.forensics.censor import Censor
+from orchestrator.watch.censor import Censor
 from orchestrator.watch.forensics.ranks import (
     RankError,
     RankRecord,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.diagnose.causes.traces import lines_of, traces_of
-from orchestrator.watch.forensics.censor import Censor
+from orchestrator.watch.censor import Censor
 from orchestrator.watch.forensics.scene import Scene, end_of_file
 
 _EVENTS = re.compile(r"events-(?P<host>.*)-(?P<rank>\d+)-(?P<pid>\d+)\.jsonl", re.DOTALL)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from orchestrator.domain.attempt import Failure
 from orchestrator.domain.run import AttemptState, RunRecord
-from orchestrator.watch.forensics.censor import Censor
+from orchestrator.watch.censor import Censor
 from orchestrator.workspace import AttemptFolder
 
 PIECE = 256 << 10  # bytes that are taken of any one file

@@ -3,15 +3,17 @@
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self, TypeVar
 from urllib.parse import quote
 
 from orchestrator.domain.attempt import AttemptRequest
 from orchestrator.domain.run import RunRecord
 from orchestrator.executors.environment import kept_variables
-from orchestrator.redact import SECRET, is_secret_name, redact, redacted
+from orchestrator.redact import is_secret_name, redact, redacted
+
+T = TypeVar("T")
 
 _SHORTEST = 5  # characters; a shorter value stands in too many words
 _WORDS = {"false", "none", "null", "true", "default", "disabled", "enabled", "unset"}
@@ -41,25 +43,11 @@ class Censor:
 
     def text(self, text: str) -> str:
         """The text without the values, and without what looks like a secret."""
-        return redact(self._without_values(text))
+        return redact(text, values=self.values)
 
-    def data(self, value: Any) -> Any:
-        """The same tree of plain data, every text and every key without secrets."""
-        return redacted(self._plain(value))
-
-    def _plain(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self._without_values(str(value))
-        if isinstance(value, Mapping):
-            return {self._without_values(str(k)): self._plain(each) for k, each in value.items()}
-        if isinstance(value, list | tuple):
-            return [self._plain(each) for each in value]
-        return value
-
-    def _without_values(self, text: str) -> str:
-        for value in self.values:
-            text = text.replace(value, SECRET)
-        return text
+    def data(self, value: T) -> T:
+        """The same tree of data, every text and every key without secrets."""
+        return redacted(value, values=self.values)
 
 
 def _is_secret(name: str, text: str) -> bool:
