@@ -138,6 +138,8 @@ def train():
     saved = track.resume_path()
     if saved is not None:
         trainer.load(json.loads((saved / "state.json").read_text()))
+        # Many programs look where they stand before they go on, and mark no phase around it.
+        run.log({"val/loss": loss_of(trainer.weights, held_out(told))}, step=trainer.step)
     while trainer.step < last:
         time.sleep(0.01)
         run.log(trainer.update(told), step=trainer.step)

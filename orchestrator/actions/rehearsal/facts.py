@@ -17,6 +17,7 @@ from orchestrator.domain.point import Event, Point
 from orchestrator.domain.rehearsal import PhaseMemory, PhaseSpan, Saved, StageFacts
 from orchestrator.domain.run import Outcome
 from orchestrator.redact import redact
+from orchestrator.rehearsal.series import is_evaluation
 from orchestrator.watch.logs import tail
 
 _RANK = re.compile(r".*/events-.*-(\d+)-\d+\.jsonl")
@@ -33,7 +34,6 @@ def facts_of(execution: Execution, name: str, *, leftovers: tuple[str, ...] = ()
     told = [event for event in execution.events if event.name == _EVENT]
     spans = tuple(_spans(execution.events, points))
     counts = _last(told, "counts")
-    subset = _last(told, "subset")
     root = execution.stage.scene.workspace.root
     return StageFacts(
         name=name,
@@ -58,7 +58,7 @@ def facts_of(execution: Execution, name: str, *, leftovers: tuple[str, ...] = ()
         optimizer_steps=_whole(counts, "optimizer_steps"),
         scheduler_steps=_whole(counts, "scheduler_steps"),
         data_seconds=_number(counts, "data_seconds"),
-        subset=None if subset is None else (int(subset["used"]), int(subset["total"])),
+        subset=_subset(told),
         terminated_after=_since_sigterm(execution, execution.ended),
         saved_after=_since_sigterm(execution, _newest_save(execution)),
         leftovers=leftovers,
@@ -86,6 +86,13 @@ def _last(told: Iterable[Event], state: str) -> Mapping[str, Any] | None:
     return found[-1] if found else None
 
 
+def _subset(told: Iterable[Event]) -> tuple[int, int] | None:
+    """How many of how many examples were evaluated, over all parts of different sizes."""
+    said = [event for event in told if event.data.get("state") == "subset"]
+    parts = {int(event.data["total"]): int(event.data["used"]) for event in _of_rank_0(said)}
+    return (sum(parts.values()), sum(parts)) if parts else None
+
+
 def _whole(counts: Mapping[str, Any] | None, name: str) -> int | None:
     value = None if counts is None else counts.get(name)
     return value if isinstance(value, int) else None
@@ -104,9 +111,14 @@ def _by_step(points: Iterable[Point]) -> dict[str, dict[int, float]]:
 
 
 def _pace(points: list[Point], spans: tuple[PhaseSpan, ...]) -> tuple[tuple[int, float], ...]:
-    """When each step was first logged, outside of every phase that is not training."""
+    """When each step was first logged, outside of every phase that is not training.
+
+    A validation that is logged under its own name counts as one, whether it has a phase or not: a
+    resumed program may do it again before its first step.
+    """
+    training = [point for point in points if not is_evaluation(point.metric)] or points
     first: dict[int, float] = {}
-    for point in points:
+    for point in training:
         if not _inside(point.at.time, spans):
             first[point.at.step] = min(point.at.time, first.get(point.at.step, math.inf))
     return tuple(sorted(first.items()))
