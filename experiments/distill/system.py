@@ -22,7 +22,8 @@ def train(voice: Voice, settings: Settings, world: World, saved: Path | None) ->
     Raises:
         ValueError: a setting, the text, the teacher or the checkpoint cannot be used.
     """
-    task = LanguageTask(settings, world, voice.member.ends)
+    with voice.run.phase("setup"):
+        task = LanguageTask(settings, world, voice.member.ends)
     parameters = count_parameters(task.module.student)
     text = task.text
     if voice.run.rank == 0:

@@ -62,11 +62,12 @@ def train(voice: Voice, settings: Settings, world: World, saved: Path | None) ->
     Raises:
         ValueError: a setting, the data or the checkpoint cannot be used.
     """
-    study = build(settings, world)
-    split = read_training(study, settings)
-    job = make_job(voice, settings, world, split)
+    with voice.run.phase("setup"):
+        study = build(settings, world)
+        split = read_training(study, settings)
+        job = make_job(voice, settings, world, split)
+        state = start(job, study, split)
     settings = job.settings
-    state = start(job, study, split)
     if saved is not None:
         restore(state, read(saved), settings, world)
     describe(job, state, split)

@@ -21,7 +21,8 @@ def train(voice: Voice, settings: Settings, world: World, saved: Path | None) ->
     Raises:
         ValueError: a setting, the data or the checkpoint cannot be used.
     """
-    task = SageTask(settings, world)
+    with voice.run.phase("setup"):
+        task = SageTask(settings, world)
     parts = {name: len(pairs.examples) for name, pairs in task.data.parts.items()}
     parameters = count_parameters(task.module)
     if voice.run.rank == 0:

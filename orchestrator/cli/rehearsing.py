@@ -69,10 +69,10 @@ def before_start(
     Raises:
         RehearsalFailedError: a step failed; nothing is to be started.
     """
-    if skip:
-        warn(given_up())
-        return
     piece = piece_of(workspace, ticket, settings)
+    if skip:
+        warn(given_up(workspace, piece))
+        return
     gate = gate_of(workspace, piece)
     if gate.due is None:
         if gate.why is not None:

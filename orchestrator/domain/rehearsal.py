@@ -112,7 +112,8 @@ class StageFacts:
     PyTorch itself. `subset` is how many of how many examples were evaluated. `ended_by` is `limit`
     where the rehearsal had to end it. `seconds` is wall time, `terminated_after` the time from
     SIGTERM to the end, `saved_after` that to the newest sealed checkpoint. `leftovers` names in
-    words what outlived it. `error` quotes why it failed.
+    words what outlived it. `error` quotes why it failed. `silent` is how long its log had not grown
+    at its end.
     """
 
     name: str
@@ -137,6 +138,7 @@ class StageFacts:
     terminated_after: float | None = None
     saved_after: float | None = None
     leftovers: tuple[str, ...] = ()
+    silent: float | None = None
     findings: tuple[Finding, ...] = ()
     error: Quote | None = None
 

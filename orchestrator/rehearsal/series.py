@@ -2,6 +2,7 @@
 
 import math
 import re
+import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -18,6 +19,9 @@ _CLOCK = re.compile(
     r"throughput|latency|memory|mem|rss|fps|it_s|steps_s)(?:$|[/_.-])|(?:_per_|/)(?:s|sec|second)$|per_sec",
     re.IGNORECASE,
 )
+
+
+BFLOAT16 = 2.0**-8  # relative; how far apart its numbers lie
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,20 @@ def logged_steps(facts: StageFacts) -> list[int]:
     if facts.pace:
         return sorted({step for step, _ in facts.pace})
     return sorted({step for series in facts.values.values() for step in series})
+
+
+def is_bfloat16(facts: StageFacts, names: Iterable[str]) -> bool:
+    """Whether all values of these series are such as bfloat16 can hold: of about three digits."""
+    values = [value for name in names for value in facts.values[name].values()]
+    return bool(values) and all(map(_fits_bfloat16, values))
+
+
+def _fits_bfloat16(value: float) -> bool:
+    try:
+        single = struct.pack(">f", value)
+    except OverflowError:
+        return False
+    return single[2:] == b"\0\0" and (struct.unpack(">f", single)[0] == value or math.isnan(value))
 
 
 def gaps(

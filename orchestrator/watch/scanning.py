@@ -7,7 +7,7 @@ from orchestrator.watch.logs import LogCursor
 from orchestrator.workspace import RunFolder
 
 
-def scan_logs(folder: RunFolder, on_read: Callable[[int], None]) -> LogScan:
+def scan_logs(folder: RunFolder, on_read: Callable[[int], None] = lambda _: None) -> LogScan:
     """Look through every log of a run; `on_read` hears how many bytes have been read by now.
 
     A log that is still written counts as far as it goes.

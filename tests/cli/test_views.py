@@ -65,7 +65,7 @@ def test_a_queued_run_says_what_it_waits_for():
     seen = Overview(
         root="/w",
         tickets=(ticket(),),
-        runs=(RunOverview(run=run(), title="A title", criteria=()),),
+        runs=(RunOverview(run=run(), title="A title", criteria=(), findings=()),),
         needs=(),
     )
     assert WHY in shown(views.dashboard(seen))

@@ -51,7 +51,7 @@ def test_a_rehearsal_is_the_begin_of_the_real_run(programs, tmp_path, kind):
     assert programs.manifests(run) == [3, 6]
     phases = [(data["phase"], data["state"]) for data in programs.events(run, "phase")]
     begun = [phase for phase, state in phases if state == "begin"]
-    assert begun == ["checkpoint", "eval"] * 2
+    assert [phase for phase in begun if phase != "setup"] == ["checkpoint", "eval"] * 2
     assert len(told(programs, run, "asked")) == 1
     batches = {data["step"]: data["digest"] for data in told(programs, run, "batch")}
     assert sorted(batches) == list(range(1, 7))

@@ -72,7 +72,7 @@ def test_epochs_and_a_log_every_few_steps(programs, tmp_path):
     assert sorted(programs.series(run, "train/loss")) == [4, 8, 12]
     names = [p["phase"] for p in programs.events(run, "phase") if p["state"] == "end"]
     step = ["data", "forward", "backward", "forward", "backward", "optimizer"]
-    assert names == step * 3 + ["checkpoint"]
+    assert names == ["setup"] + step * 3 + ["checkpoint"]
 
 
 def test_a_checkpoint_is_sealed_before_its_step_is_evaluated(sudoku_run, programs):

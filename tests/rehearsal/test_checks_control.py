@@ -31,6 +31,7 @@ IN_VALIDATION = {
     "error": INPLACE,
     "saved": (),
 }
+UNREAD = {"pace": (), "values": {}, "optimizer_steps": None, "ended_by": "limit", "exit": None}
 BY_16 = replace(PLAN, accumulation=16, steps=48, every=24)
 
 
@@ -61,6 +62,19 @@ def test_a_healthy_control_passes_every_step():
             FAILED,
             "no step was logged",
         ),
+        (
+            UNREAD | {"asked": False, "silent": 2.0},
+            PLAN,
+            WARNED,
+            "no step was logged within 600 s, so that whether it trains is not known",
+        ),
+        (
+            UNREAD | {"asked": False, "silent": 590.0},
+            PLAN,
+            FAILED,
+            "no step was logged within 600 s, and nothing written for the last 590 s",
+        ),
+        (UNREAD | {"silent": 2.0}, PLAN, FAILED, "did not end within 600 s"),
         (
             {"values": {"train/loss": LOSSES | {5: float("nan")}}},
             PLAN,
@@ -157,6 +171,12 @@ def test_a_program_that_ignores_the_contract_is_judged_by_what_it_logged():
         ),
         ({"phases": ()}, PLAN, FAILED, "no validation came, though the run wants one every 1,000"),
         ({"phases": (replace(span("eval", 0), after=None),)}, PLAN, FAILED, "no validation came"),
+        (
+            {"phases": (), "values": {"train/loss": LOSSES, "val/loss": {3: 3.0}}},
+            PLAN,
+            WARNED,
+            "val/loss was logged outside of a phase",
+        ),
         ({"phases": ()}, replace(PLAN, eval_every=None), SKIPPED, "does not validate while"),
         ({"phases": (), "exit": ended(1)}, PLAN, SKIPPED, "training did not get that far"),
         (

@@ -128,6 +128,17 @@ def test_whatever_outlives_a_stage_fails_the_teardown():
     ]
 
 
+def test_shared_memory_that_one_stage_alone_saw_may_be_somebody_elses():
+    """It warns; what comes again with a second stage is the program's, and fails."""
+    block = "shared memory: sem.mp-1 (32 B)"
+    once = check_teardown([stage(), stage("resumed", leftovers=(block,))], PLAN)
+    assert once.state is WARNED
+    assert "perhaps another program's" in once.why
+    twice = [stage(leftovers=(block,)), stage("resumed", leftovers=(block,))]
+    assert check_teardown(twice, PLAN).state is FAILED
+    assert check_teardown([stage(leftovers=(block, "process 71"))], PLAN).state is FAILED
+
+
 @pytest.mark.parametrize("number", sorted(NAMES))
 def test_what_is_skipped_says_what_is_given_up(number):
     """A skipped step is no silence: the reason, and what the run is in for."""

@@ -102,6 +102,40 @@ def test_the_numbers_stand_in_the_reason_and_are_quoted():
     ]
 
 
+def test_a_drift_within_the_tolerance_is_told_where_all_else_repeats_itself():
+    """A low learning rate hides a missing state: equal to the last digit, and then not."""
+    after = resumed({4: 2.8, 5: 2.6 * (1 + 1e-5), 6: 2.5 * (1 + 2e-5)})
+    step = check(after)
+    assert step.state is WARNED, step.why
+    assert "perhaps the optimizer's" in step.why
+    assert "by 0.002% at step 6, within the tolerance" in step.why
+    rounded = resumed({4: 2.8, 5: 2.6, 6: 2.5 * (1 + 1e-7)})
+    assert check(rounded).state is PASSED
+    noisy = killed(values={"train/loss": {1: 4.0, 2: 3.5 * (1 + 1e-6), 3: 3.1}})
+    assert check(after, before=noisy).state is PASSED
+
+
+def test_what_differs_a_little_before_the_kill_may_differ_more_after_it():
+    """Rounding grows from step to step: up to five times what two executions differ by."""
+    noisy = killed(values={"train/loss": {1: 4.0, 2: 3.5, 3: 3.1 * (1 + 8e-4)}})
+    assert check(resumed({4: 2.8, 5: 2.6, 6: 2.5 * 1.003}), before=noisy).state is PASSED
+    step = check(resumed({4: 2.8, 5: 2.6, 6: 2.5 * 1.005}), before=noisy)
+    assert step.state is FAILED
+    assert "tolerance 0.4%" in step.why
+
+
+def test_losses_of_three_digits_are_compared_as_such():
+    """Neighbours in bfloat16 are 0.4% to 0.8% apart: one of them is rounding."""
+    coarse = {1: 4.0, 2: 3.5, 3: 3.125, 4: 2.796875, 5: 2.59375, 6: 2.5}
+    control = stage(values=values(coarse))
+    before = killed(values=values({step: coarse[step] for step in (1, 2, 3)}))
+    near = resumed({4: 2.796875, 5: 2.609375, 6: 2.5})
+    assert check(near, before=before, control=control).state is not FAILED
+    far = resumed({4: 2.796875, 5: 2.65625, 6: 2.5})
+    assert check(far, before=before, control=control).state is FAILED
+    assert check(near).state is FAILED
+
+
 def test_a_program_that_never_repeats_itself_cannot_be_judged_by_losses():
     """Where two executions differ before the kill, a resume is not blamed for it."""
     other = killed(values={"train/loss": {1: 4.0, 2: 3.4, 3: 3.0}}, batches=OTHERS | {1: "w"})

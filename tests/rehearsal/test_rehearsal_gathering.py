@@ -65,7 +65,7 @@ def test_a_key_is_known_without_git(theatre):
 
 
 def test_surroundings_name_what_is_missing_taken_or_silent(theatre, monkeypatch):
-    """Paths of parameters, a port in use, untracked files, a mirror that nobody serves."""
+    """Paths of parameters and options, a port in use, untracked files, a mirror nobody serves."""
     with socket.create_server(("127.0.0.1", 0)) as busy, socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))  # nobody listens there, and nobody else gets it
         port, silent = busy.getsockname()[1], bound.getsockname()[1]
@@ -79,9 +79,17 @@ def test_surroundings_name_what_is_missing_taken_or_silent(theatre, monkeypatch)
             corpus="/nowhere/corpus",
             tokenizer_file="experiments/e/a.py",
         )
+        spec = theatre.lab.root / "experiments/e/a.toml"
+        options = '"--data=/nowhere/x", "--vocab", "./none.txt", "--out", "/nowhere/y"'
+        spec.write_text(spec.read_text().replace('a.py"]', f'a.py", {options}]', 1))
         theatre.lab.write("new.py", "")
         found = around(theatre)
-    assert found.missing == ("corpus = /nowhere/corpus", "data_path = experiments/none.bin")
+    assert found.missing == (
+        "--data /nowhere/x",
+        "--vocab ./none.txt",
+        "corpus = /nowhere/corpus",
+        "data_path = experiments/none.bin",
+    )
     assert found.taken == found.ports == (port,)
     assert any("new.py" in words for words in found.git)
     assert found.mirrors["wandb"] is None

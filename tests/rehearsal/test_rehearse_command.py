@@ -66,6 +66,9 @@ def test_a_start_rehearses_first_and_then_says_how_old_that_is(theatre):
     second = lab.exp("ticket", "start", "1", "--force")
     assert second.returncode == 0, second.stderr
     assert re.search(r"rehearsed .* ago: passed", second.stderr)
+    lab.published(2)
+    third = lab.exp("ticket", "start", "1", "--force", "--skip-rehearsal")
+    assert re.search(r"not rehearsed again; rehearsed .* ago: passed", third.stderr)
     assert len(list(theatre.folder.glob("2*"))) == 1
 
 

@@ -64,7 +64,7 @@ class Course:
         """Perform what can be performed."""
         evaluates = any(command.phase is Phase.EVAL for command in record.commands)
         control = self._perform("training, validation, checkpoints", self._performance.control)
-        self.findings = findings_of(self._performance.control_stage)
+        self.findings = findings_of(self._performance.control_stage, control)
         self._judge(control, free_disk)
         idle = self._idle(control)
         if not control.asked:

@@ -5,34 +5,26 @@ from dataclasses import replace
 
 from orchestrator.actions.rehearsal.stages import Stage
 from orchestrator.diagnose import diagnose
-from orchestrator.diagnose.signs import LogScan
 from orchestrator.domain.finding import Finding, Quote, Severity
-from orchestrator.domain.rehearsal import RehearsalStep, StepState
+from orchestrator.domain.rehearsal import RehearsalStep, StageFacts, StepState
 from orchestrator.domain.run import Outcome
 from orchestrator.store import Reader
 from orchestrator.watch.casebook import case_of
-from orchestrator.watch.logs import LogCursor
+from orchestrator.watch.scanning import scan_logs
 
 
-def findings_of(stage: Stage) -> tuple[Finding, ...]:
+def findings_of(stage: Stage, facts: StageFacts) -> tuple[Finding, ...]:
     """What is found in the records of a stage; places are relative to the workspace."""
     with Reader(stage.index.path) as reader:
-        case = case_of(stage.folder, stage.record, reader, now=time.time(), scan=_scanned(stage))
+        case = case_of(
+            stage.folder, stage.record, reader, now=time.time(), scan=scan_logs(stage.folder)
+        )
     if case.outcome is Outcome.INCOMPLETE:
         case = replace(case, outcome=Outcome.COMPLETED)  # it was told to end before its plan
+    if facts.ended_by is not None:
+        case = replace(case, exit=None, failures={})  # the rehearsal's own doing
     folder = stage.folder.path.relative_to(stage.scene.workspace.root)
     return tuple(_placed(finding, str(folder)) for finding in diagnose(case))
-
-
-def _scanned(stage: Stage) -> LogScan:
-    """The lines of its logs that mean something."""
-    scan = LogScan()
-    for attempt in stage.folder.attempts():
-        for log in attempt.logs():
-            name = str(log.relative_to(stage.folder.path))
-            for first_line, text in LogCursor().read(log, ended=True):
-                scan.feed(attempt.number, name, first_line, text)
-    return scan
 
 
 def _placed(finding: Finding, folder: str) -> Finding:

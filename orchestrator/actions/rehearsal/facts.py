@@ -2,7 +2,9 @@
 
 import math
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from orchestrator.actions.rehearsal.checkpoints import problem_of
@@ -60,6 +62,7 @@ def facts_of(execution: Execution, name: str, *, leftovers: tuple[str, ...] = ()
         terminated_after=_since_sigterm(execution, execution.ended),
         saved_after=_since_sigterm(execution, _newest_save(execution)),
         leftovers=leftovers,
+        silent=_silent(execution),
         error=_error(execution),
     )
 
@@ -109,9 +112,9 @@ def _pace(points: list[Point], spans: tuple[PhaseSpan, ...]) -> tuple[tuple[int,
     return tuple(sorted(first.items()))
 
 
-def _inside(time: float, spans: tuple[PhaseSpan, ...]) -> bool:
+def _inside(moment: float, spans: tuple[PhaseSpan, ...]) -> bool:
     return any(
-        span.began <= time <= span.began + (math.inf if span.seconds is None else span.seconds)
+        span.began <= moment <= span.began + (math.inf if span.seconds is None else span.seconds)
         for span in spans
         if span.phase != "train"
     )
@@ -200,13 +203,20 @@ def _newest_save(execution: Execution) -> float | None:
     return max(times, default=None)
 
 
-def _since_sigterm(execution: Execution, time: float | None) -> float | None:
+def _since_sigterm(execution: Execution, moment: float | None) -> float | None:
     """Seconds from SIGTERM to a moment; None for one before, or without a SIGTERM."""
-    if execution.terminated is None or time is None or time < execution.terminated:
+    if execution.terminated is None or moment is None or moment < execution.terminated:
         return None
     if execution.ended_by == "limit":
         return None
-    return time - execution.terminated
+    return moment - execution.terminated
+
+
+def _silent(execution: Execution) -> float | None:
+    """Seconds from the last line of the log to the end."""
+    with suppress(OSError):
+        return max(0.0, (execution.ended or time.time()) - execution.attempt.log.stat().st_mtime)
+    return None
 
 
 def _error(execution: Execution) -> Quote | None:

@@ -51,10 +51,16 @@ def gate_of(workspace: Workspace, piece: Piece) -> Gate:
     return Gate(due=standing, why=f"{wanted}; {said}")
 
 
-def given_up() -> str:
-    """What nobody will know of a run that is started without a rehearsal."""
+def given_up(workspace: Workspace, piece: Piece) -> str:
+    """What nobody will know of a run that is started without a rehearsal, or what one has shown."""
     steps = ", ".join(f"{number} {name}" for number, name in NAMES.items())
-    return f"without a rehearsal, nobody has looked at these: {steps}"
+    words = f"without a rehearsal, nobody has looked at these: {steps}"
+    if newest_of(workspace, piece) is None:
+        return words
+    standing = standing_of(workspace, piece)
+    said, result = _said(standing), standing.result
+    passed = standing.holds and result is not None and not result.failed
+    return f"not rehearsed again; {said}" if passed else f"{words}; {said}"
 
 
 def _wanted(workspace: Workspace, piece: Piece) -> str | None:

@@ -11,8 +11,10 @@ from orchestrator.actions.rehearsal.stages import Execution
 from orchestrator.domain.hardware import Gpu
 from orchestrator.domain.sizes import format_size
 from orchestrator.gpus import Gpus
+from orchestrator.rehearsal.checks.ending import SHARED
 
 _SHARED = Path("/dev/shm")  # noqa: S108 - looked at, never written to
+_SHOWN = 3  # names of shared memory that are told
 _NOISE = 256 << 20  # bytes of a GPU by which a reading may differ without meaning anything
 
 
@@ -46,14 +48,15 @@ def _processes(execution: Execution) -> Iterator[str]:
         plural = "es" if ended.leftovers > 1 else ""
         yield f"{ended.leftovers} process{plural} that had to be ended"
     for pid in procs.pids_of_run(execution.stage.folder.path):
-        yield f"process {pid} ({_command(pid)})"
+        if command := _command(pid):  # else it was about to end
+            yield f"process {pid} ({command})"
     procs.kill_run(execution.stage.folder.path)
 
 
 def _command(pid: int) -> str:
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()[:80].strip()
-    return "gone"
+    return ""
 
 
 def _shared() -> list[str]:
@@ -71,9 +74,11 @@ def _new_shared(before: Before, began: float) -> Iterator[str]:
             if status.st_uid == os.getuid() and status.st_ctime >= began - 1:
                 found.append((name, status.st_size))
     held = _held() if found else ""
-    for name, size in found:
-        if f"{_SHARED}/{name}" not in held:
-            yield f"{_SHARED}/{name} ({format_size(size)})"
+    left = [(name, size) for name, size in found if f"{_SHARED}/{name}" not in held]
+    if left:
+        names = ", ".join(name for name, _ in left[:_SHOWN])
+        more = f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
+        yield f"{SHARED}{names}{more} ({format_size(sum(size for _, size in left))})"
 
 
 def _held() -> str:

@@ -70,11 +70,14 @@ class Performance:
         yield self._told(again, "resumed", before)
 
     def terminated(self) -> StageFacts:
-        """Send SIGTERM to a training that cannot end by itself, once it has logged a step."""
+        """Send SIGTERM to a training that cannot end by itself, once it has logged two steps.
+
+        `run.should_stop()` listens from its first call, which may lie behind the first step's log.
+        """
         stage = self._stage("terminated")
         before = look_before(self._scene.gpus)
         execution = stage.start(Phase.TRAIN, steps=ENDLESS)
-        if execution.wait(lambda: bool(_steps(execution))):
+        if execution.wait(lambda: len(_steps(execution)) > 1):
             execution.terminate()
         return self._told(execution, "terminated", before)
 

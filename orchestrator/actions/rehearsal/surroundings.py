@@ -25,7 +25,7 @@ _SHOWN = 3  # untracked files that are named
 _PORT = re.compile(r"--master[-_]port(?:=(\d+))?")
 _IS_PATH = re.compile(r"(?:^|[_.-])(?:path|file|dir|folder|root)s?$", re.IGNORECASE)
 _IS_MADE = re.compile(
-    r"(?:^|[_.-])(?:out|output|save|log|cache|result|tmp|temp|work|export|dest|checkpoint)",
+    r"(?:^|[_.-])(?:out|output|save|log|cache|result|tmp|temp|work|export|dest|checkpoint|ckpt|run|dump|write)",
     re.IGNORECASE,
 )
 _PORTS = {"http": 80, "https": 443}
@@ -57,7 +57,7 @@ def surroundings_of(
         taken=tuple(port for port in ports if _problem_of("127.0.0.1", port) is None),
         git=tuple(_git(workspace)),
         mirrors=dict(_mirrors(mirror)),
-        missing=tuple(sorted(set(_missing(workspace, record.params)))),
+        missing=tuple(sorted({*_missing(workspace, record.params), *_unread(workspace, record)})),
         checkpoint=size,
         checkpoints=checkpoints_kept(plan),
         log=log,
@@ -145,6 +145,17 @@ def _missing(workspace: Workspace, params: Mapping[str, Any], prefix: str = "") 
             yield from _missing(workspace, value, f"{name}.")
         elif isinstance(value, str) and _is_absent_input(workspace, str(key), value):
             yield f"{name} = {value}"
+
+
+def _unread(workspace: Workspace, record: RunRecord) -> Iterator[str]:
+    """Options of commands that name a path to read which is not there."""
+    for command in record.commands:
+        for word, following in zip(command.argv, command.argv[1:], strict=False):
+            name, equals, value = word.partition("=")
+            value = value if equals else following
+            plain = name.startswith("-") and not set(value) & set(" ;|&$")
+            if plain and _is_absent_input(workspace, name.strip("-"), value):
+                yield f"{name} {value}"
 
 
 def _is_absent_input(workspace: Workspace, key: str, value: str) -> bool:

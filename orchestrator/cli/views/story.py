@@ -57,6 +57,8 @@ def _next_steps(steps: Sequence[NextStep]) -> RenderableType:
 def _line(told: AttemptStory) -> Text:
     """An attempt with nothing to tell, or one of many."""
     line = Text.assemble((f"attempt {told.number}", "bold"), f": {', '.join(told.phases)}, ")
+    if told.delay:
+        line.append(f"after a pause of {told.delay:.1f} s, ")
     if told.started is not None:
         line.append(f"steps {steps_of(told)} in {took(told.started, told.ended)}, ")
     line.append_text(plain(told.ending))

@@ -5,7 +5,7 @@ program agree at all: the steps before the kill were taken by both from the same
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.domain.finding import Quote
 from orchestrator.domain.rehearsal import Plan, RehearsalStep, StageFacts
@@ -35,6 +35,10 @@ _ANYTHING = (
     "weights, generators or the loader's position are not restored: the first loss differs",
     f"{_RESTORE}; track.rehearsal().batch(step, ids) would tell which of them",
 )
+
+
+_GROWTH = 5.0  # times the difference before the kill, to which one may grow within a few steps
+_ROUNDING = 2e-7  # relative; more than float32 rounds by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,15 +146,55 @@ def _compare(found: Judgement, trial: _Trial, plan: Plan) -> None:
         if data is not None:
             found.fail(*data)
         return
+    plan = _forgiving(found, trial, noise, plan)
     if worst is None or worst.apart <= plan.tolerance:
         if data is not None:
             found.fail(*data)
         elif worst is not None:
             found.note(f"the largest difference is {series.percent(worst.apart)}: {worst}")
+            _small(found, trial, gaps, noise)
         if not trial.resumed.batches:
             found.note("whether examples are the same is not told: call track.rehearsal().batch")
         return
     _explain(found, trial, gaps, plan)
+
+
+def _forgiving(found: Judgement, trial: _Trial, noise: series.Gap | None, plan: Plan) -> Plan:
+    """A plan with the tolerance that the program's own noise and its numbers ask for."""
+    wider = plan.tolerance
+    if noise is not None and noise.apart > 0:
+        wider = max(wider, _GROWTH * noise.apart)
+    if series.is_bfloat16(trial.control, trial.names):
+        wider = max(wider, 2 * series.BFLOAT16)
+    if wider > plan.tolerance:
+        found.note(f"tolerance {series.percent(wider)}: as coarse as its losses repeat themselves")
+    return replace(plan, tolerance=wider)
+
+
+def _small(
+    found: Judgement, trial: _Trial, gaps: list[series.Gap], noise: series.Gap | None
+) -> None:
+    """Warn of what a low learning rate hides: the first loss is equal, later ones drift away.
+
+    Only where two executions were equal to the last digit before the kill.
+    """
+    first = min(each.step or 0 for each in gaps)
+    if noise is None or noise.apart or any(each.apart for each in gaps if each.step == first):
+        return
+    drift = max(gaps, key=lambda each: each.apart)
+    if drift.apart > _ROUNDING:
+        cause, action = _SCHEDULER if _rates_differ(trial, 0.0) else _OPTIMIZER
+        found.warn(
+            f"perhaps {cause}: by {series.percent(drift.apart)} at step {drift.step or 0:,}, "
+            "within the tolerance, though two executions were equal to the last digit before it",
+            f"{action}; a low learning rate hides what is missing",
+        )
+
+
+def _rates_differ(trial: _Trial, tolerance: float) -> bool:
+    rates = series.learning_rates(trial.control)
+    apart = series.gaps(trial.resumed.values, trial.control.values, rates, trial.behind)
+    return any(each.apart > tolerance for each in apart)
 
 
 def _explain(found: Judgement, trial: _Trial, gaps: list[series.Gap], plan: Plan) -> None:
@@ -182,9 +226,7 @@ def _cause(trial: _Trial, gaps: list[series.Gap], plan: Plan) -> tuple[str, str]
         return data
     if _shifted(trial, plan):
         return _REPLAYED
-    rates = series.learning_rates(trial.control)
-    apart = series.gaps(trial.resumed.values, trial.control.values, rates, trial.behind)
-    if any(each.apart > plan.tolerance for each in apart):
+    if _rates_differ(trial, plan.tolerance):
         return _SCHEDULER
     first = min(each.step or 0 for each in gaps)
     if all(each.apart <= plan.tolerance for each in gaps if each.step == first):

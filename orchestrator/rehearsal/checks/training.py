@@ -57,16 +57,28 @@ def _ended(found: Judgement, control: StageFacts, plan: Plan) -> None:
             control.error,
         )
     elif not done:
-        found.fail(
-            "no step was logged",
-            "log the loss of each step: run.log({...}, step=step)",
-        )
+        _without_steps(found, control, plan)
     elif done < plan.steps:
         add = found.fail if control.asked else found.warn
         add(
             f"{done} of {plan.steps} optimizer steps",
             "let the loop run to track.rehearsal().steps, counted in optimizer steps",
         )
+
+
+def _without_steps(found: Judgement, control: StageFacts, plan: Plan) -> None:
+    """A program of which nothing is read may train; one that is silent as well may hang."""
+    action = "log the loss of each step: run.log({...}, step=step)"
+    if control.ended_by is None:
+        found.fail("no step was logged", action)
+        return
+    within = f"no step was logged within {plan.budget:.0f} s"
+    silent = control.silent
+    if control.asked or silent is None or silent > plan.budget / 2:
+        quiet = "" if silent is None else f", and nothing written for the last {silent:.0f} s"
+        found.fail(f"{within}{quiet}", f"{action}; or read the end of {control.log}")
+    else:
+        found.warn(f"{within}, so that whether it trains is not known; it does write", action)
 
 
 def _values(found: Judgement, control: StageFacts) -> None:

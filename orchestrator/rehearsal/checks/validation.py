@@ -3,7 +3,7 @@
 from orchestrator.clock import format_brief
 from orchestrator.domain.rehearsal import Plan, RehearsalStep, StageFacts
 from orchestrator.domain.sizes import format_size
-from orchestrator.rehearsal import measures
+from orchestrator.rehearsal import measures, series
 from orchestrator.rehearsal.checks.causes import ending, failed_span, remedy
 from orchestrator.rehearsal.checks.steps import Judgement, not_asked, skipped
 
@@ -45,6 +45,13 @@ def _none(control: StageFacts, plan: Plan) -> RehearsalStep:
     if plan.eval_every is None:
         return skipped(2, "the program does not validate while it trains", plan, action)
     found = Judgement(2, plan, control)
+    logged = sorted(name for name in control.values if series.is_evaluation(name))
+    if logged:
+        found.warn(
+            f"{logged[0]} was logged outside of a phase: what validation takes is not known",
+            'validate inside run.phase("eval")',
+        )
+        return found.step("", 0.0)
     found.fail(
         f"no validation came, though the run wants one every {plan.eval_every:,} steps", action
     )
