@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,7 +18,7 @@ from orchestrator.domain.finding import Finding
 from orchestrator.domain.hardware import is_sampled
 from orchestrator.domain.run import RunRecord
 from orchestrator.domain.ticket import TicketStatus
-from orchestrator.errors import DamagedIndexError, NotFoundError
+from orchestrator.errors import DamagedIndexError, EnvironmentFailure, NotFoundError
 from orchestrator.gpus import Gpus
 from orchestrator.host import Host
 from orchestrator.ids import ticket_id, ticket_number
@@ -77,7 +78,8 @@ def examine(workspace: Workspace, name: str | None, on_read: OnRead) -> tuple[Ex
         NotFoundError: there is no such run or ticket, or the ticket has no run.
     """
     if workspace.state.is_dir() and _needs_a_watcher(workspace):
-        ensure_watcher(workspace)
+        with suppress(EnvironmentFailure):  # what can only be read can be diagnosed all the same
+            ensure_watcher(workspace)
     return tuple(examine_run(workspace, folder, on_read) for folder in _chosen(workspace, name))
 
 

@@ -15,6 +15,7 @@ from orchestrator.clock import format_duration, format_utc
 from orchestrator.domain.finding import Severity
 from orchestrator.watch.stories import AttemptStory
 
+_WHOLE = 3  # attempts that are told whole; of earlier ones a line each, all of them in --json
 _EVIDENCE = 200  # characters of what tells a cause
 
 
@@ -26,7 +27,8 @@ def run_story(told: Explanation) -> RenderableType:
         parts += [_next_steps(told.next_steps), Text("")]
     checkpoint: int | None = None
     for attempt in told.attempts:
-        parts += [_line(attempt)] if attempt.cause is None else _attempt(attempt, checkpoint)
+        brief = attempt.cause is None or attempt.number <= len(told.attempts) - _WHOLE
+        parts += [_line(attempt)] if brief else _attempt(attempt, checkpoint)
         checkpoint = attempt.checkpoint if attempt.cause else checkpoint
     return Group(*parts, Text(""), *_limits(told))
 
@@ -53,13 +55,18 @@ def _next_steps(steps: Sequence[NextStep]) -> RenderableType:
 
 
 def _line(told: AttemptStory) -> Text:
-    """An attempt with nothing to tell."""
+    """An attempt with nothing to tell, or one of many."""
     line = Text.assemble((f"attempt {told.number}", "bold"), f": {', '.join(told.phases)}, ")
     if told.delay:
         line.append(f"after a pause of {told.delay:.1f} s, ")
     if told.started is not None:
         line.append(f"steps {steps_of(told)} in {took(told.started, told.ended)}, ")
-    return line.append_text(plain(told.ending))
+    line.append_text(plain(told.ending))
+    if told.delay:
+        line.append(f", after a pause of {told.delay:.1f} s")
+    if told.cause is not None:
+        line.append(f" ({told.cause}), {_step(told.checkpoint)} at its end")
+    return line
 
 
 def _attempt(told: AttemptStory, checkpoint: int | None) -> list[RenderableType]:
