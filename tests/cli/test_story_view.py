@@ -25,7 +25,7 @@ def story(number):
         last_step=number,
         ending="exit code 1",
         cause=Cause.STORAGE,
-        evidence=f"evidence {number}",
+        evidence=f"evidence {number:02}",
         decision="again",
         retried=True,
         checkpoint=number,
@@ -53,5 +53,5 @@ def test_of_many_attempts_the_last_three_are_told_whole():
     assert (
         "attempt 7: train, steps 7 to 7 in 1 s, exit code 1 (storage), step 7 at its end" in lines
     )
-    shown = [n for n in range(1, 11) if any(f"evidence {n}" in line for line in lines)]
+    shown = [n for n in range(1, 11) if any(f"evidence {n:02}" in line for line in lines)]
     assert shown == [8, 9, 10]

@@ -62,8 +62,6 @@ def _line(told: AttemptStory) -> Text:
     if told.started is not None:
         line.append(f"steps {steps_of(told)} in {took(told.started, told.ended)}, ")
     line.append_text(plain(told.ending))
-    if told.delay:
-        line.append(f", after a pause of {told.delay:.1f} s")
     if told.cause is not None:
         line.append(f" ({told.cause}), {_step(told.checkpoint)} at its end")
     return line
