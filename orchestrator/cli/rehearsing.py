@@ -49,16 +49,11 @@ def _rehearse(workspace: "Workspace", piece: Piece, standing: Standing) -> "Rehe
 
 
 def show(result: "Rehearsal", *, as_json: bool) -> None:
-    """The result on stdout.
-
-    Raises:
-        RehearsalFailedError: a step failed; names it and the next command.
-    """
+    """The result on stdout."""
     if as_json:
         show_json(result)
     else:
         out().print(rehearsal(result))
-    _refuse_failed(result)
 
 
 def before_start(
@@ -82,11 +77,15 @@ def before_start(
     result = _rehearse(workspace, piece, gate.due)
     if result.failed:
         err().print(rehearsal(result))
-    _refuse_failed(result)
+    refuse_failed(result)
 
 
-def _refuse_failed(result: "Rehearsal") -> None:
-    """Raise RehearsalFailedError if a step stands against a start."""
+def refuse_failed(result: "Rehearsal") -> None:
+    """Let a failure be the end.
+
+    Raises:
+        RehearsalFailedError: a step failed; names it and the next command.
+    """
     if not result.failed:
         return
     first = result.failed[0]

@@ -181,17 +181,18 @@ def rehearse(
 ) -> None:
     """Run the ticket's programs for some minutes to see what would go wrong; exit 10 if it would"""
     from orchestrator.cli.console import hint, note
-    from orchestrator.cli.rehearsing import rehearsed, show
+    from orchestrator.cli.rehearsing import refuse_failed, rehearsed, show
     from orchestrator.workspace import find_workspace
 
     workspace = find_workspace()
     result = rehearsed(workspace, ticket, tuple(settings), force=force)
+    show(result, as_json=as_json)
     if commit:
         from orchestrator.actions.rehearsal.page import commit_page
 
         made = commit_page(workspace, result)
         note(f"committed {made[:12]}" if made else "the page is committed as it is")
-    show(result, as_json=as_json)
+    refuse_failed(result)
     hint(f"exp ticket start {result.ticket}")
 
 

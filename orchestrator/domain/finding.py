@@ -95,6 +95,7 @@ class Thresholds:
     chance: float = 0.005  # above what a constant predictor reaches
     recall: float = 0.01  # of a class, below which it counts as never predicted
     idle_gpu: float = 0.05  # utilization
+    hang: float = 120.0  # of silence, at the least
     idle_time: float = 900.0  # without a step
     power: float = 0.35  # of the limit, below which a GPU at full utilization only spins
     throttled: float = 0.25  # of the samples

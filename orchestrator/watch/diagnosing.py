@@ -18,7 +18,7 @@ from orchestrator.watch.sampler import Sample
 log = logging.getLogger(__name__)
 _INTERVAL = 30.0  # seconds between two looks at a run, at the least
 _LONGEST = 600.0  # seconds: so late may a finding be where many large runs share the time
-_SHARE = 0.005  # of a core, that looking at all of them may take
+_SHARE = 0.002  # of a core, that looking at all of them may take
 
 
 class Diagnoses:

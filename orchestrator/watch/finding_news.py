@@ -15,6 +15,7 @@ from orchestrator.watch.observer import Observation
 from orchestrator.workspace import AttemptFolder, RunFolder
 
 _LEVELS = {Severity.WARN: NoticeLevel.WARN, Severity.ERROR: NoticeLevel.ERROR}
+_OWN_NOTICE = "hang"  # by its own clock, with the stacks
 # What of a run's other news says the same, by the begin of their names.
 _ALSO = {
     "disk-full": "disk",
@@ -33,7 +34,7 @@ def news_of_findings(seen: Observation, told: Collection[str]) -> Iterator[News]
     """
     for known in known_findings(seen.folder):
         finding = known.finding
-        if known.closed is not None or finding.severity not in LOUD:
+        if known.closed is not None or finding.severity not in LOUD or finding.id == _OWN_NOTICE:
             continue
         also = _ALSO.get(finding.id)
         if also is not None and any(what.startswith(also) for what in told):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from orchestrator import procs
 from orchestrator.clock import Clock
+from orchestrator.diagnose.hang import Pulse, arithmetic, claim, limit_of, pulse_of, silence_of
 from orchestrator.domain.hardware import is_sampled
 from orchestrator.domain.notice import Notice, NoticeKind, NoticeLevel
 from orchestrator.domain.run import Published, RunRecord, RunStatus
@@ -17,7 +18,6 @@ from orchestrator.notify import Outbox, load_settings
 from orchestrator.redact import SECRET, is_secret_name, redact
 from orchestrator.store import Reader
 from orchestrator.watch.finding_news import news_of_findings, why_it_ended
-from orchestrator.watch.hang import Pulse, arithmetic, claim, limit_of, pulse_of, silence_of
 from orchestrator.watch.news import (
     ENDED_BADLY,
     News,

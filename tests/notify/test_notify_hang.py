@@ -7,8 +7,8 @@ import pytest
 from conftest import wait_for
 from notify.people import kill_watcher, told, watchers
 
+from orchestrator.diagnose.hang import Pulse, arithmetic, claim, limit_of, pulse_of, silence_of
 from orchestrator.domain.point import Event, Position
-from orchestrator.watch.hang import Pulse, arithmetic, claim, limit_of, pulse_of, silence_of
 
 # Logs, stops when `stop` appears and goes on when `on` does.
 STOPS = """

@@ -31,13 +31,15 @@ class Theatre:
         self.lab = lab
         self.workspace = Workspace(lab.root)
 
-    def write(self, fault="", *, evaluates=True, more="", program=TRAINER, grace=2, **params):
+    def write(
+        self, fault="", *, evaluates=True, more="", program=TRAINER, grace=2, nproc=1, **params
+    ):
         """Write the ticket, its spec and its program, and commit them."""
         values = {**PARAMS, "fault": fault, **params}
         lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
         spec = f"{EVALUATE if evaluates else ''}[params]\n{lines}[stop]\ngrace = {grace}\n{more}"
         self.lab.ticket()
-        self.lab.experiment(program.read_text(), f"nproc = 1\n{spec}")
+        self.lab.experiment(program.read_text(), f"nproc = {nproc}\n{spec}")
         self.lab.commit()
 
     def rehearse(self):

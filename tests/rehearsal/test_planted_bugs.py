@@ -52,6 +52,16 @@ def test_a_healthy_program_passes_every_step(theatre):
     assert theatre.lab.processes() == []
 
 
+def test_two_ranks_under_torchrun_are_judged_by_the_first(theatre):
+    """Other losses of the second rank are no noise, and torchrun's exit code is not theirs."""
+    theatre.write(evaluates=False, nproc=2, grace=20)
+    result = theatre.rehearse()
+    judged = {number: state for number, state in states(result).items() if number in {1, 5, 6}}
+    assert judged == dict.fromkeys(judged, PASSED), result.steps
+    assert "by 2 processes" in result.steps[1].why
+    assert "exit code 75" in result.steps[6].why
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_fails_its_step_and_no_earlier_one(theatre, fault):
     """The first step that fails is the one for this fault, and its reason names it."""

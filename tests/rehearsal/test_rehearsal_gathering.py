@@ -45,6 +45,9 @@ def test_a_key_changes_with_code_and_spec_and_with_nothing_that_people_write(the
         before, spec=look(theatre, "steps=2000")[1].spec
     )
     assert look(theatre, "steps=2000")[1].spec != before.spec
+    spec = theatre.lab.root / "experiments/e/a.toml"
+    spec.write_text(spec.read_text() + '[rehearse]\nwhen = "never"\n')
+    assert look(theatre)[1] == before
     theatre.lab.write("experiments/e/helper.py", "untracked")
     untracked = look(theatre)[1]
     theatre.lab.write("experiments/e/helper.py", "edited")

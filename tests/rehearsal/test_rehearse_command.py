@@ -28,6 +28,10 @@ def test_a_result_is_shown_kept_and_committed(theatre):
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["ticket"] == "T-0001"
     assert re.search(r"rehearsed .* ago, and nothing has changed since", again.stderr)
+    lab.git("switch", "--quiet", "--detach")
+    refused = lab.exp("ticket", "rehearse", "1", "--commit")
+    assert refused.returncode == 5
+    assert "passed" in refused.stdout
     changed = lab.git("show", "--name-only", "--format=%s", "HEAD").splitlines()
     assert changed == ["T-0001: rehearsal passed", "", "experiments/e/reports/T-0001/rehearsal.md"]
     assert len(list(theatre.folder.glob("2*"))) == 1

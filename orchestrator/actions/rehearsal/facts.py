@@ -5,17 +5,20 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.actions.rehearsal.checkpoints import problem_of
 from orchestrator.actions.rehearsal.stages import Execution
 from orchestrator.diagnose.causes import Ending, Finish, name_cause
+from orchestrator.diagnose.causes.launchers import end_of
+from orchestrator.diagnose.causes.traces import lines_of
 from orchestrator.domain.facts import Checkpoint
 from orchestrator.domain.finding import Quote
 from orchestrator.domain.hardware import is_sampled
 from orchestrator.domain.point import Event, Point
 from orchestrator.domain.rehearsal import PhaseMemory, PhaseSpan, Saved, StageFacts
-from orchestrator.domain.run import Outcome
+from orchestrator.domain.run import REQUEUE, ExitRecord, Outcome
 from orchestrator.redact import redact
 from orchestrator.rehearsal.series import is_evaluation
 from orchestrator.watch.logs import tail
@@ -42,7 +45,7 @@ def facts_of(execution: Execution, name: str, *, leftovers: tuple[str, ...] = ()
         log=str(execution.attempt.log.relative_to(root)),
         asked=_last(told, "asked") is not None,
         ended_by=execution.ended_by,
-        exit=execution.exit,
+        exit=_exit(execution),
         seconds=max(0.0, (execution.ended or execution.began) - execution.began),
         values=_by_step(points),
         metrics=_metrics(execution.events, points),
@@ -103,9 +106,19 @@ def _number(counts: Mapping[str, Any] | None, name: str) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def _by_step(points: Iterable[Point]) -> dict[str, dict[int, float]]:
-    values: dict[str, dict[int, float]] = {}
+def _of_first_rank(points: list[Point]) -> Iterator[Point]:
+    """Points of each metric's first process: of several, who came last is chance."""
+    ranks = {source: _rank_of(source) for source in {point.at.source for point in points}}
+    first: dict[str, int] = {}
     for point in points:
+        rank = ranks[point.at.source]
+        first[point.metric] = min(rank, first.get(point.metric, rank))
+    return (point for point in points if ranks[point.at.source] == first[point.metric])
+
+
+def _by_step(points: list[Point]) -> dict[str, dict[int, float]]:
+    values: dict[str, dict[int, float]] = {}
+    for point in _of_first_rank(points):
         values.setdefault(point.metric, {})[point.at.step] = point.value
     return values
 
@@ -132,12 +145,12 @@ def _inside(moment: float, spans: tuple[PhaseSpan, ...]) -> bool:
     )
 
 
-def _metrics(events: Iterable[Event], points: Iterable[Point]) -> dict[str, float]:
+def _metrics(events: Iterable[Event], points: list[Point]) -> dict[str, float]:
     """The last value of every metric, and the numbers of the program's summary."""
     summaries = [event.data for event in events if event.name == "summary"]
     summed = {name: value for data in summaries for name, value in data.items()}
     numbers = {name: float(v) for name, v in summed.items() if type(v) in {int, float}}
-    return numbers | {point.metric: point.value for point in points}
+    return numbers | {point.metric: point.value for point in _of_first_rank(points)}
 
 
 def _spans(events: Iterable[Event], points: list[Point]) -> Iterator[PhaseSpan]:
@@ -222,6 +235,18 @@ def _since_sigterm(execution: Execution, moment: float | None) -> float | None:
     if execution.ended_by == "limit":
         return None
     return moment - execution.terminated
+
+
+def _exit(execution: Execution) -> ExitRecord | None:
+    """How the program itself ended: torchrun ends with 1 whatever its workers ended with."""
+    ended = execution.exit
+    if ended is None or ended.code in {0, None}:
+        return ended
+    finished = {event.data.get("code") for event in execution.events if event.name == "finish"}
+    if REQUEUE in finished:
+        return replace(ended, code=REQUEUE)
+    end = end_of(ended.code, ended.signal, lines_of(tail(execution.attempt.log, _TAIL)))
+    return replace(ended, code=end.code, signal=end.signal)
 
 
 def _silent(execution: Execution) -> float | None:

@@ -42,13 +42,17 @@ def identity_of(workspace: Workspace, record: RunRecord, gpus: GpuReading | None
 
 
 def _code(workspace: Workspace, record: RunRecord) -> Iterator[str]:
-    """Name and hash of every file that may be code, tracked by git or not."""
+    """Name and hash of every file that may be code, tracked by git or not.
+
+    The spec has a part of the key of its own, in which only counts what a rehearsal depends on.
+    """
     repository = Repository.find(workspace.root)
     root = workspace.root if repository is None else repository.root
     names = _without_git(workspace, record) if repository is None else repository.files()
+    spec = None if record.experiment is None else workspace.root / record.experiment
     for name in sorted(names):
         path = PurePosixPath(name)
-        if not _WORDS & set(path.parts[:-1]) and path.suffix != ".md":
+        if root / name != spec and not _WORDS & set(path.parts[:-1]) and path.suffix != ".md":
             yield f"{name} {_content(root / name)}"
 
 

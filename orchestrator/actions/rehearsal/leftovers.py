@@ -1,6 +1,7 @@
 """What outlives a program: processes, shared memory, memory of a GPU."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from orchestrator.rehearsal.checks.ending import SHARED
 
 _SHARED = Path("/dev/shm")  # noqa: S108 - looked at, never written to
 _SHOWN = 3  # names of shared memory that are told
+_EXITING = 2.0  # seconds that a process may take to go after its program has ended
+_LOOK = 0.02  # seconds
 _NOISE = 256 << 20  # bytes of a GPU by which a reading may differ without meaning anything
 
 
@@ -47,10 +50,18 @@ def _processes(execution: Execution) -> Iterator[str]:
     if ended is not None and ended.leftovers:
         plural = "es" if ended.leftovers > 1 else ""
         yield f"{ended.leftovers} process{plural} that had to be ended"
-    for pid in procs.pids_of_run(execution.stage.folder.path):
-        if command := _command(pid):  # else it was about to end
+    for pid in _staying(execution.stage.folder.path):
+        if command := _command(pid):  # else it has gone meanwhile
             yield f"process {pid} ({command})"
     procs.kill_run(execution.stage.folder.path)
+
+
+def _staying(folder: Path) -> list[int]:
+    """Processes of a stage that do not go by themselves: some are on their way out."""
+    deadline = time.monotonic() + _EXITING
+    while (found := procs.pids_of_run(folder)) and time.monotonic() < deadline:
+        time.sleep(_LOOK)
+    return list(found)
 
 
 def _command(pid: int) -> str:

@@ -12,6 +12,7 @@ from orchestrator.diagnose.rules import (
     evaluation_time,
     finite,
     growth,
+    hanging,
     losses,
     lost_time,
     machine,
@@ -25,6 +26,7 @@ from orchestrator.diagnose.rules import (
 from orchestrator.domain.finding import Finding
 
 RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
+    hanging.hang,
     memory.cuda_oom,
     memory.fragmentation,
     memory.host_oom,
