@@ -13,7 +13,7 @@ _DENSE = 2000  # newest points of a curve, of which none is left out
 
 
 def hang(case: Case) -> Iterator[Finding]:
-    """No record for much longer than ever before in this phase; elsewhere than in training, no line."""
+    """Silence for much longer than any pause that this phase has shown before."""
     if case.ended or case.started is None:
         return
     curve, times = _densest(case, case.started)
