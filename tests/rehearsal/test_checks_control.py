@@ -18,6 +18,7 @@ from rehearsal.facts import (
 
 from orchestrator.domain.rehearsal import StepState
 from orchestrator.rehearsal.checks import check_checkpoint, check_training, check_validation
+from orchestrator.rehearsal.checks.checkpoint import is_cramped
 
 PASSED, WARNED, FAILED = StepState.PASSED, StepState.WARNED, StepState.FAILED
 SKIPPED = StepState.SKIPPED
@@ -324,6 +325,22 @@ def test_checkpoints_are_whole_quick_and_fit(changes, plan, free, state, words):
     step = check_checkpoint(stage(**changes), plan, free)
     assert step.state is state, step.why
     assert words in step.why
+
+
+def test_many_small_files_may_take_all_inodes():
+    """Three checkpoints of two files need six inodes."""
+    assert check_checkpoint(stage(), PLAN, free_inodes=6).state is PASSED
+    step = check_checkpoint(stage(), PLAN, free_inodes=5)
+    assert step.state is FAILED
+    assert "too few inodes: 3 checkpoints of 2 files, 5 inodes free" in step.why
+
+
+def test_a_disk_without_room_for_six_checkpoints_is_cramped():
+    """The other trainings of the rehearsal would fill it; what is unknown is not cramped."""
+    assert is_cramped(stage(), 59 * MIB)
+    assert not is_cramped(stage(), 60 * MIB)
+    assert not is_cramped(stage(), None)
+    assert not is_cramped(stage(saved=()), 0)
 
 
 def test_the_worst_is_told_first_and_the_rest_is_kept():

@@ -106,6 +106,8 @@ def test_a_rehearsal_is_alone_and_ends_with_ctrl_c(theatre):
     assert process.returncode == 130
     assert theatre.lab.processes() == []
     assert not (theatre.folder / "rehearsal.json").exists()
+    assert list(theatre.folder.glob("2*/control"))
+    assert not list(theatre.folder.glob("2*/*/checkpoints"))
 
 
 @pytest.mark.usefixtures("driver")

@@ -57,8 +57,12 @@ def rehearse_ticket(
             gpus=gpus.gpus,
             locks=gpus.locks,
         )
-        result = _rehearse(scene, piece, standing, listener)
-        rehearsals.keep(stamp, result)
+        try:
+            result = _rehearse(scene, piece, standing, listener)
+            rehearsals.keep(stamp, result)
+        except BaseException:  # Ctrl-C, a full disk: nobody will look at what it has saved
+            stamp.drop_checkpoints()
+            raise
         return result
 
 
@@ -101,7 +105,7 @@ def _rehearse(scene: Scene, piece: Piece, standing: Standing, listener: Listener
 def _perform(scene: Scene, listener: Listener) -> Course:
     with guarded(scene.stamp), performing(scene) as performance:
         course = Course(performance, scene.plan, listener)
-        course.run(scene.record, disk_free(scene.workspace))
+        course.run(scene.record, *disk_free(scene.workspace))
         return course
 
 

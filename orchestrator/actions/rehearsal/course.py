@@ -18,12 +18,14 @@ from orchestrator.rehearsal.checks import (
     check_validation,
     skipped,
 )
+from orchestrator.rehearsal.checks.checkpoint import is_cramped
 from orchestrator.rehearsal.checks.steps import not_asked
 
 if TYPE_CHECKING:
     from orchestrator.domain.finding import Finding
 
 _SAVING = 4
+_CRAMPED = "the disk has no room for the checkpoints of more trainings"
 _NO_EVALUATOR = "the spec has no [evaluate]"
 
 
@@ -60,26 +62,26 @@ class Course:
         for number in numbers:
             self.take(skipped(number, because, self._plan))
 
-    def run(self, record: RunRecord, free_disk: int | None) -> None:
-        """Perform what can be performed."""
+    def run(self, record: RunRecord, free_disk: int | None, free_inodes: int | None) -> None:
+        """Perform what can be performed, in the bytes and inodes that are free."""
         evaluates = any(command.phase is Phase.EVAL for command in record.commands)
         control = self._perform("training, validation, checkpoints", self._performance.control)
         self.findings = findings_of(self._performance.control_stage, control)
-        self._judge(control, free_disk)
+        self._judge(control, free_disk, free_inodes)
         idle = self._idle(control)
         if not control.asked:
             self._ignored()
         elif idle is not None:
             self.skip((3, 5, 6, 7), idle)
         else:
-            self._go_on(control, evaluates=evaluates)
+            self._go_on(control, evaluates=evaluates, cramped=is_cramped(control, free_disk))
         self.take(check_teardown(self.stages, self._plan))
 
-    def _judge(self, control: StageFacts, free_disk: int | None) -> None:
+    def _judge(self, control: StageFacts, free_disk: int | None, free_inodes: int | None) -> None:
         """The steps that the control shows; an error that none of them sees fails the training."""
         training = check_training(control, self._plan)
         validation = check_validation(control, self._plan)
-        saving = check_checkpoint(control, self._plan, free_disk)
+        saving = check_checkpoint(control, self._plan, free_disk, free_inodes)
         if StepState.FAILED not in {training.state, validation.state, saving.state}:
             training = weighed(training, self.findings)
         for step in (training, validation, saving):
@@ -93,15 +95,18 @@ class Course:
             return f"step {min(failed)} failed"
         return None
 
-    def _go_on(self, control: StageFacts, *, evaluates: bool) -> None:
+    def _go_on(self, control: StageFacts, *, evaluates: bool, cramped: bool) -> None:
         saving = next(step for step in self.steps if step.number == _SAVING)
         if saving.state in {StepState.FAILED, StepState.SKIPPED}:
             self.skip((3, 5, 7), f"step {_SAVING} {saving.state}")
-            self._terminate()
+            self._terminate(cramped=cramped)
             return
         evaluate = self._evaluate(evaluates=evaluates)
-        self._resume(control)
-        self._terminate()
+        if cramped:
+            self.skip((5,), _CRAMPED)
+        else:
+            self._resume(control)
+        self._terminate(cramped=cramped)
         self._alone(evaluate)
 
     def _ignored(self) -> None:
@@ -125,7 +130,10 @@ class Course:
         else:
             self.take(check_resume(control, stages[0], stages[1], self._plan))
 
-    def _terminate(self) -> None:
+    def _terminate(self, *, cramped: bool) -> None:
+        if cramped:
+            self.skip((6,), _CRAMPED)
+            return
         terminated = self._perform("SIGTERM", self._performance.terminated)
         self.take(check_termination(terminated, self._plan))
 

@@ -38,6 +38,11 @@ class Stamp:
         """The folders of the stages that there are."""
         return [RunFolder(path) for path in sorted(self.path.iterdir()) if path.is_dir()]
 
+    def drop_checkpoints(self) -> None:
+        """Free the room that the checkpoints of all stages take."""
+        for folder in self.stages():
+            shutil.rmtree(folder.checkpoints, ignore_errors=True)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsals:
@@ -91,11 +96,14 @@ class Rehearsals:
         The newest rehearsal that failed and the newest that passed stay, the checkpoints only of
         one that failed: somebody will want to look at them.
         """
-        write_atomic(stamp.result_file, encode(result))
+        try:
+            write_atomic(stamp.result_file, encode(result))
+        except EnvironmentFailure:  # the programs may have filled the disk
+            stamp.drop_checkpoints()
+            write_atomic(stamp.result_file, encode(result))
         write_atomic(self.path / _RESULT, encode(result))
         if not result.failed:
-            for folder in stamp.stages():
-                shutil.rmtree(folder.checkpoints, ignore_errors=True)
+            stamp.drop_checkpoints()
         kept = {stamp.path, self._newest_of(failed=True), self._newest_of(failed=False)}
         for other in self.stamps():
             if other.path not in kept:

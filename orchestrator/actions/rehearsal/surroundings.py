@@ -64,9 +64,10 @@ def surroundings_of(
     )
 
 
-def disk_free(workspace: Workspace) -> int | None:
-    """Bytes that are free where checkpoints go."""
-    return _room(workspace.state)[1]
+def disk_free(workspace: Workspace) -> tuple[int | None, int | None]:
+    """Bytes and inodes that are free where checkpoints go."""
+    host = Host().read(workspace.state)
+    return host.disk_free, host.inodes_free
 
 
 def _room(path: str | Path) -> tuple[int | None, int | None]:

@@ -9,12 +9,16 @@ from orchestrator.rehearsal.checks.causes import ending, failed_span, remedy
 from orchestrator.rehearsal.checks.steps import Judgement, not_asked, skipped
 
 _MOST_SAVING = 0.20  # of the time
+_REHEARSED = 6  # checkpoints that lie there at once: two of each training
 
 
 def check_checkpoint(
-    control: StageFacts, plan: Plan, free_disk: int | None = None
+    control: StageFacts,
+    plan: Plan,
+    free_disk: int | None = None,
+    free_inodes: int | None = None,
 ) -> RehearsalStep:
-    """Whether checkpoints are whole, quick enough, and fit: `free_disk` is what is free now."""
+    """Whether checkpoints are whole, quick enough, and fit into what was free before them."""
     if not control.asked:
         return not_asked(4, plan)
     found = Judgement(4, plan, control)
@@ -43,6 +47,7 @@ def check_checkpoint(
             )
     _times(found, control, plan)
     _disk(found, control, plan, free_disk)
+    _inodes(found, control, plan, free_inodes)
     if control.saved and not any(each.checkpoint.step == plan.every for each in control.saved):
         steps = ", ".join(f"{each.checkpoint.step:,}" for each in control.saved)
         found.warn(
@@ -89,3 +94,20 @@ def _disk(found: Judgement, control: StageFacts, plan: Plan, free: int | None) -
         )
     else:
         found.note(f"{line}, {format_size(free)} free")
+
+
+def _inodes(found: Judgement, control: StageFacts, plan: Plan, free: int | None) -> None:
+    """Files of sharded checkpoints may take all inodes of a disk that has room enough."""
+    files = max((each.checkpoint.files for each in control.saved), default=0)
+    kept = measures.checkpoints_kept(plan)
+    if free is not None and kept is not None and kept * files > free:
+        found.fail(
+            f"too few inodes: {kept:,} checkpoints of {files:,} files, {free:,} inodes free",
+            "keep fewer checkpoints, or write fewer files for each",
+        )
+
+
+def is_cramped(control: StageFacts, free_disk: int | None) -> bool:
+    """Whether the disk holds the checkpoints of this stage, and not those of more trainings."""
+    size = measures.checkpoint_bytes(control)
+    return size is not None and free_disk is not None and free_disk < _REHEARSED * size
