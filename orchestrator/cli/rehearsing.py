@@ -29,10 +29,14 @@ class Progress:
 def rehearsed(
     workspace: "Workspace", ticket: str, settings: tuple[str, ...], *, force: bool
 ) -> "Rehearsal":
-    """The result that holds, shown with its age, or a new one."""
+    """The result that holds, shown with its age, or a new one.
+
+    A failed one is done again: what was mended may be a disk or a port, which no key tells of.
+    """
     piece = piece_of(workspace, ticket, settings)
     standing = standing_of(workspace, piece)
-    if standing.result is not None and standing.holds and not force:
+    passed = standing.result is not None and not standing.result.failed
+    if standing.result is not None and passed and standing.holds and not force:
         age = format_duration(standing.age)
         note(f"rehearsed {age} ago, and nothing has changed since; --force does it again")
         return standing.result
@@ -92,5 +96,5 @@ def refuse_failed(result: "Rehearsal") -> None:
     log = f"less {first.log}, then " if first.log else ""
     raise RehearsalFailedError(
         f"{result.ticket}: the rehearsal failed at step {first.number} ({first.name}): {first.why}",
-        hint=f"{log}exp ticket rehearse {result.ticket} --force",
+        hint=f"{log}exp ticket rehearse {result.ticket}",
     )

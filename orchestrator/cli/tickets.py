@@ -173,7 +173,9 @@ def graph(
 def rehearse(
     ticket: str = TICKET,
     settings: list[str] = SETTINGS,
-    force: bool = typer.Option(False, "--force", help="Rehearse again though nothing has changed"),
+    force: bool = typer.Option(
+        False, "--force", help="Rehearse again though it passed and nothing has changed"
+    ),
     commit: bool = typer.Option(
         False, "--commit", help="Write the result beside the ticket's report and commit it"
     ),

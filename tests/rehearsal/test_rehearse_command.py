@@ -51,6 +51,7 @@ def test_a_failed_rehearsal_keeps_a_run_from_starting(theatre):
     direct = lab.exp("ticket", "rehearse", "1")
     assert direct.returncode == 10
     assert "torn checkpoint" in direct.stdout
+    assert "preflight" in direct.stderr, "a failed one is done again"
     skipped = lab.exp("ticket", "start", "1", "--skip-rehearsal", "--json")
     assert skipped.returncode == 0, skipped.stderr
     assert json.loads(skipped.stdout)["id"] == "R-000001"
