@@ -188,10 +188,9 @@ def thin_out(history: Sequence[tuple[int, float]], limit: int = 400) -> History:
     A NaN in the result is a gap: where a value was not finite, or where steps went back.
     """
     pieces = with_gaps(history)
-    size = max(1, math.ceil(2 * len(pieces) / max(2, limit)))
-    if size <= 2:
-        return tuple(pieces) if len(pieces) <= limit else tuple(_buckets(pieces, 2))
-    return tuple(_buckets(pieces, size))
+    if len(pieces) <= limit:
+        return tuple(pieces)
+    return tuple(_buckets(pieces, math.ceil(len(pieces) / max(1, limit // 2))))
 
 
 def with_gaps(history: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:

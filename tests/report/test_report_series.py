@@ -2,7 +2,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.domain.criterion import Clause, Criterion, Kind, Reading, Subject
@@ -23,6 +23,7 @@ def asked(**clause):
 
 
 @given(HISTORIES, st.integers(2, 60))
+@example(tuple((step, float(step % 4)) for step in range(7)), 3)
 def test_thinning_is_bounded_and_keeps_extremes(history, limit):
     """At most `limit` finite points remain, lowest and highest among them, none invented."""
     thin = thin_out(history, limit)
