@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from statistics import median
 
-from orchestrator.diagnose import diagnose
+from orchestrator.diagnose.findings import diagnose
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the curves are those of the tests
 

@@ -15,6 +15,7 @@ from orchestrator.domain.hardware import HostReading, TreeReading
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")  # bytes
 _TICKS = os.sysconf("SC_CLK_TCK")  # a second
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - looked at, never written to
 # Fields of /proc/PID/stat, counted from the one behind the command's name: proc_pid_stat(5).
 _STATE, _PARENT, _USER, _SYSTEM, _START, _RESIDENT = 0, 1, 11, 12, 19, 21
 

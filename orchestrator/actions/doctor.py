@@ -11,8 +11,9 @@ from orchestrator.actions.judging import index_of
 from orchestrator.actions.reading import load_tickets
 from orchestrator.actions.run_list import current_runs, list_runs
 from orchestrator.codec import read_record_if_present
-from orchestrator.diagnose import RULES, diagnose
 from orchestrator.diagnose.case import Case, Curve
+from orchestrator.diagnose.findings import diagnose
+from orchestrator.diagnose.rules import RULES
 from orchestrator.domain.attempt import AttemptRequest
 from orchestrator.domain.finding import Finding
 from orchestrator.domain.hardware import is_sampled

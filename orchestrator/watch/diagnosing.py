@@ -4,7 +4,7 @@ import logging
 import time
 
 from orchestrator.clock import Clock
-from orchestrator.diagnose import diagnose
+from orchestrator.diagnose.findings import diagnose
 from orchestrator.domain.finding import KnownFinding
 from orchestrator.errors import DamagedIndexError
 from orchestrator.store import Reader

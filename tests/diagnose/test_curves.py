@@ -9,7 +9,7 @@ from diagnose.curves import HEALTHY
 from diagnose.shapes import begun
 from diagnose.sick import SICK
 
-from orchestrator.diagnose import diagnose
+from orchestrator.diagnose.findings import diagnose
 
 SEEDS = 12
 HONEST = {"not-learning", "collapse"}  # true of a run that has not learned anything so far

@@ -5,8 +5,8 @@ from attempts import logs
 from diagnose import oom
 from diagnose.cases import case, curve, event, found, record
 
-from orchestrator.diagnose import diagnose
 from orchestrator.diagnose.case import Machine
+from orchestrator.diagnose.findings import diagnose
 from orchestrator.diagnose.rules import memory
 from orchestrator.diagnose.signs import LogScan
 from orchestrator.domain.attempt import Failure

@@ -9,7 +9,7 @@ from diagnose.cases import case, curve, event, found, hits, phases
 from diagnose.shapes import decay, evals
 from diagnose.sick import flat, spike
 
-from orchestrator.diagnose import diagnose
+from orchestrator.diagnose.findings import diagnose
 from orchestrator.domain.finding import Severity
 from orchestrator.domain.run import MetricSpec
 

@@ -4,7 +4,7 @@ import pytest
 from diagnose import seeds, seeds_sage
 from diagnose.cases import case, curve, found
 
-from orchestrator.diagnose import diagnose
+from orchestrator.diagnose.findings import diagnose
 from orchestrator.domain.run import MetricSpec
 
 EXPECTED = {

@@ -109,7 +109,7 @@ def key(told, code=("tree", "patch"), device=None):
 
 def test_a_result_holds_for_the_same_run_in_another_place():
     """Paths of the machine, the run's number and secrets are no part of what is compared."""
-    here = record(argv=("/opt/a/python", "/work/train.py", "--out=/work/o"), env={"API_KEY": "1"})
+    here = record(argv=("/opt/a/python", "/srv/train.py", "--out=/srv/o"), env={"API_KEY": "1"})
     there = replace(here, id="R-000002", created=5.0, cwd="/home/me", env={"API_KEY": "2"})
     argv = ("/usr/bin/python", "/home/me/train.py", "--out=/home/me/o")
     there = replace(there, commands=(Command(phase=Phase.TRAIN, argv=argv),))

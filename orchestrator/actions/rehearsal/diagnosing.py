@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 
 from orchestrator.actions.rehearsal.stages import Stage
-from orchestrator.diagnose import diagnose
+from orchestrator.diagnose.findings import diagnose
 from orchestrator.domain.finding import Finding, Quote, Severity
 from orchestrator.domain.rehearsal import RehearsalStep, StageFacts, StepState
 from orchestrator.domain.run import Outcome

@@ -12,9 +12,9 @@ from orchestrator.actions.rehearsal.stages import Execution
 from orchestrator.domain.hardware import Gpu
 from orchestrator.domain.sizes import format_size
 from orchestrator.gpus import Gpus
+from orchestrator.host import SHARED_MEMORY
 from orchestrator.rehearsal.checks.ending import SHARED
 
-_SHARED = Path("/dev/shm")  # noqa: S108 - looked at, never written to
 _SHOWN = 3  # names of shared memory that are told
 _EXITING = 2.0  # seconds that a process may take to go after its program has ended
 _LOOK = 0.02  # seconds
@@ -72,7 +72,7 @@ def _command(pid: int) -> str:
 
 def _shared() -> list[str]:
     with suppress(OSError):
-        return os.listdir(_SHARED)  # noqa: PTH208 - names
+        return [entry.name for entry in SHARED_MEMORY.iterdir()]
     return []
 
 
@@ -81,11 +81,11 @@ def _new_shared(before: Before, began: float) -> Iterator[str]:
     found = []
     for name in sorted(set(_shared()) - before.shared):
         with suppress(OSError):
-            status = (_SHARED / name).stat()
+            status = (SHARED_MEMORY / name).stat()
             if status.st_uid == os.getuid() and status.st_ctime >= began - 1:
                 found.append((name, status.st_size))
     held = _held() if found else ""
-    left = [(name, size) for name, size in found if f"{_SHARED}/{name}" not in held]
+    left = [(name, size) for name, size in found if f"{SHARED_MEMORY}/{name}" not in held]
     if left:
         names = ", ".join(name for name, _ in left[:_SHOWN])
         more = f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
@@ -98,7 +98,7 @@ def _held() -> str:
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             texts.append((process / "maps").read_text(errors="replace"))
-            texts += [os.readlink(file) for file in (process / "fd").iterdir()]  # noqa: PTH115
+            texts += [str(file.readlink()) for file in (process / "fd").iterdir()]
     return "\n".join(texts)
 
 

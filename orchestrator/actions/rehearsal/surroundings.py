@@ -13,13 +13,12 @@ from orchestrator.domain.hardware import GpuReading
 from orchestrator.domain.rehearsal import Plan
 from orchestrator.domain.run import RunRecord
 from orchestrator.git import Repository
-from orchestrator.host import Host
+from orchestrator.host import SHARED_MEMORY, Host
 from orchestrator.rehearsal.measures import checkpoints_kept
 from orchestrator.rehearsal.preflight import Surroundings
 from orchestrator.store import Reader
 from orchestrator.workspace import RunFolder, Workspace
 
-_SHARED = "/dev/shm"  # noqa: S108 - asked for its room only
 _PATIENCE = 2.0  # seconds that a mirror may take to answer
 _SHOWN = 3  # untracked files that are named
 _PORT = re.compile(r"--master[-_]port(?:=(\d+))?")
@@ -42,7 +41,7 @@ def surroundings_of(
     """Look at all that a preflight judges; takes some seconds where a mirror does not answer."""
     workspace.prepare_state()
     host = Host().read(workspace.state)
-    total, free = _room(_SHARED)
+    total, free = _room(SHARED_MEMORY)
     ports = tuple(sorted(set(_ports(record))))
     size, log = _earlier(workspace, record)
     return Surroundings(
@@ -70,7 +69,7 @@ def disk_free(workspace: Workspace) -> tuple[int | None, int | None]:
     return host.disk_free, host.inodes_free
 
 
-def _room(path: str | Path) -> tuple[int | None, int | None]:
+def _room(path: Path) -> tuple[int | None, int | None]:
     """Bytes in all and free bytes of a file system."""
     with suppress(OSError):
         found = os.statvfs(path)

@@ -93,7 +93,8 @@ class _Bundle:
                 return
             self._write(name, made, limit)
             self.files.append(name)
-        except Exception as error:  # noqa: BLE001 - one part must not cost the others
+        except Exception as error:  # one part must not cost the others
+            log.warning("forensics: %s could not be gathered", name, exc_info=True)
             said = " ".join(str(error).split()) or type(error).__name__
             self.missing.append(f"{name}: {self.scene.censor.text(said)}")
 
