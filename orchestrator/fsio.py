@@ -145,13 +145,15 @@ def read_json(path: Path) -> Any:
 
 
 @contextmanager
-def locked(path: Path, *, busy: str, wait: bool = False) -> Iterator[None]:
+def locked(path: Path, *, busy: str, wait: bool = False, patience: float = 0.0) -> Iterator[None]:
     """Hold an exclusive lock on `path`; the kernel frees it when the process dies.
 
+    With `wait` it waits for it as long as it takes, else `patience` seconds.
+
     Raises:
-        ConflictError: with the text `busy`, if somebody else holds it and `wait` is False.
+        ConflictError: with the text `busy`, if somebody else holds it still.
     """
-    descriptor = try_lock(path, wait=wait)
+    descriptor = try_lock(path, wait=wait, patience=patience)
     if descriptor is None:
         raise ConflictError(busy)
     try:
