@@ -1,6 +1,6 @@
 """`exp ticket check` on the terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -12,10 +12,18 @@ from rich.text import Text
 from orchestrator.actions.checking import CheckedCriterion, Result, TicketCheck
 from orchestrator.actions.nearby import NearPoint
 from orchestrator.cli.views.words import box_of, number, plain, verdict_mark, word
+from orchestrator.clock import format_utc
 from orchestrator.domain.criterion import Projection, State, Verdict
+from orchestrator.domain.review import Decision, Standing
 from orchestrator.tickets import without_predicate
 
 _WIDEST = 120  # characters
+_REVIEWS = {
+    Decision.ACCEPT: ("green", "✎ accepted"),
+    Decision.REJECT: ("bold red", "✎ rejected"),
+    Decision.WAIVE: ("cyan", "✎ waived"),
+    Decision.NOTE: ("", "✎ noted"),
+}
 _RESULTS = {
     Result.MET: ("every required criterion is met", "green"),
     Result.FAILED: ("a required criterion has failed", "bold red"),
@@ -58,8 +66,28 @@ def _tally(check: TicketCheck) -> str:
     return f"{met} of {len(required)} required criteria met"
 
 
+def explained(row: CheckedCriterion) -> RenderableType:
+    """One criterion with all that led to its verdict."""
+    return _criterion(row, explain=True)
+
+
+def reviews_of(said: Iterable[Standing]) -> Iterator[Text]:
+    """`✎ accepted by Ada <…> on 2026-01-31: looks fine`, and what has made it expire."""
+    for one in said:
+        told = one.review
+        style, mark = _REVIEWS[told.decision]
+        line = Text.assemble((f"{mark} by {plain(told.by).plain}", style))
+        line.append(f", {format_utc(told.time)}", "dim")
+        if told.reason:
+            line.append(f": {plain(told.reason).plain}")
+        if one.expired:
+            line.append(f"  expired: {plain(one.expired).plain}", "yellow")
+        yield line
+
+
 def _criterion(row: CheckedCriterion, *, explain: bool) -> RenderableType:
     head = Table.grid(padding=(0, 1), expand=True)
+    head.add_column(min_width=3, no_wrap=True, style="bold")
     head.add_column(width=3)
     head.add_column(width=18)
     head.add_column(ratio=1, overflow="fold")
@@ -69,7 +97,7 @@ def _criterion(row: CheckedCriterion, *, explain: bool) -> RenderableType:
     if not row.required and row.polarity == "positive":
         text.append(f"  {row.tier if row.tier != 'must' else 'does not gate'}", "dim")
     tick = Text(box_of(checked=row.checked, tickable=row.tickable), style="dim")
-    head.add_row(tick, mark, text, margin(row.verdict))
+    head.add_row(f"C{row.number}" if row.number else "—", tick, mark, text, margin(row.verdict))
     lines = Table.grid(padding=(0, 1))
     lines.add_column(style="dim", no_wrap=True)
     lines.add_column(overflow="fold")
@@ -96,6 +124,8 @@ def _short_reason(row: CheckedCriterion) -> str:
 
 def _remarks(row: CheckedCriterion) -> Iterator[tuple[str, Text]]:
     """What a person must see even without an explanation."""
+    for said in reviews_of(row.reviews):
+        yield "review", said
     if row.was is not None:
         now = plain(row.became).plain if row.became is not None else "gone"
         numbers = f"  ({row.change})" if row.change else ""
