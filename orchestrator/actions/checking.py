@@ -74,7 +74,10 @@ class CheckedCriterion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TicketCheck:
-    """A ticket checked against one run; `run` is None if it was never started, `live` if it runs."""
+    """A ticket checked against one run; `run` is None if it was never started.
+
+    `live` says that the run has not ended.
+    """
 
     ticket: str
     title: str

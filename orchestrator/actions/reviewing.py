@@ -129,7 +129,8 @@ def review(
             f"{check.run} still goes on: {check.ticket} cannot be decided",
             hint=f"exp run stop {check.run}",
         )
-    edit = partial(_edited, check=check, told=told, end=end, by=by, now=now)
+    close = None if end is None else partial(_ended, check=check, end=end, by=by, now=now)
+    edit = partial(_edited, check=check, told=told, close=close)
     changed = [check.path] if tickets.edit_file(workspace.root / check.path, edit) else []
     if end is not None and end.status is TicketStatus.DONE:
         changed += free_waiting(workspace, check.ticket)
@@ -207,14 +208,12 @@ def _edited(
     *,
     check: TicketCheck,
     told: Sequence[Review],
-    end: End | None,
-    by: str,
-    now: float,
+    close: tickets.Edit | None,
 ) -> Document:
     _insist_on_same_lines(document, check, told)
     document = tickets.add_reviews(document, told)
     document = _ticked(document, check, told)
-    return document if end is None else _ended(document, check, end, by=by, now=now)
+    return document if close is None else close(document)
 
 
 def _insist_on_same_lines(document: Document, check: TicketCheck, told: Sequence[Review]) -> None:
@@ -243,7 +242,7 @@ def _ticked(document: Document, check: TicketCheck, told: Sequence[Review]) -> D
     )
 
 
-def _ended(document: Document, check: TicketCheck, end: End, *, by: str, now: float) -> Document:
+def _ended(document: Document, *, check: TicketCheck, end: End, by: str, now: float) -> Document:
     obstacles = _in_the_way(document, check)
     if end.status is TicketStatus.DONE and obstacles:
         raise RefusedError(

@@ -41,6 +41,9 @@ def list_(
         [], "--status", "-s", case_sensitive=False, help="Only tickets of this status"
     ),
     text: str | None = typer.Option(None, "--grep", help="Only tickets with this in their title"),
+    needs_review: bool = typer.Option(
+        False, "--needs-review", help="Only tickets that wait for a person's word, and why"
+    ),
     as_json: bool = AS_JSON,
 ) -> None:
     """List tickets with their criteria met"""
@@ -49,7 +52,12 @@ def list_(
     from orchestrator.cli.console import out, show_json
     from orchestrator.workspace import find_workspace
 
-    rows = list_tickets(find_workspace(), statuses=tuple(status), text=text)
+    workspace = find_workspace()
+    rows = list_tickets(workspace, statuses=tuple(status), text=text)
+    if needs_review:
+        from orchestrator.actions.waiting import needing_review
+
+        rows = needing_review(workspace, rows)
     if as_json:
         show_json(rows)
     else:

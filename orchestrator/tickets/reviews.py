@@ -3,14 +3,25 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from orchestrator.clock import format_utc
 from orchestrator.domain.criterion import State, Verdict
-from orchestrator.domain.review import Decision, Review, Seen, Standing, seen_now, standings
-from orchestrator.tickets.document import Document
+from orchestrator.domain.review import (
+    Decision,
+    Review,
+    Seen,
+    Standing,
+    decision_of,
+    seen_now,
+    standings,
+)
+from orchestrator.domain.ticket import Checkbox
+from orchestrator.tickets.document import Document, parse
 from orchestrator.tickets.words import split_note
 
 BLOCK = "review"
+_MARKER = b"exp:begin review"
 
 _LEAD = "What people said of the criteria, the newest last:"
 _WORDS = {
@@ -39,6 +50,15 @@ def reviews_of(document: Document) -> tuple[Review, ...]:
     return found
 
 
+def reviews_at(path: Path) -> tuple[Review, ...]:
+    """The reviews in a ticket's file; most have none, and are not parsed. A file that is gone has none."""
+    try:
+        raw = path.read_bytes()
+    except OSError:
+        return ()
+    return reviews_of(parse(raw, path.name)) if _MARKER in raw else ()
+
+
 def unread_lines(document: Document) -> tuple[str, ...]:
     """Lines in the block of reviews that are none, because somebody edited them; they are kept."""
     _, rest = _read(document)
@@ -64,6 +84,16 @@ def said_of_line(
     """What people say of the line `text` with this key, beside a run's verdict on it."""
     told = [review for review in reviews if review.key == plain_key(key)]
     return standings(told, line_seen(run, text, verdict)) if told else ()
+
+
+def is_waived(reviews: Iterable[Review], box: Checkbox) -> bool:
+    """Whether the newest decision on a line, as it reads now, is that it shall not gate."""
+    decision = decision_of(said_of_line(reviews, box.key, box.text, None, None))
+    return (
+        decision is not None
+        and decision.expired is None
+        and decision.review.decision is Decision.WAIVE
+    )
 
 
 def line_seen(run: str | None, text: str, verdict: Verdict | None) -> Seen:

@@ -1,6 +1,6 @@
 """`exp ticket check` on the terminal."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -11,19 +11,11 @@ from rich.text import Text
 
 from orchestrator.actions.checking import CheckedCriterion, Result, TicketCheck
 from orchestrator.actions.nearby import NearPoint
-from orchestrator.cli.views.words import box_of, number, plain, verdict_mark, word
-from orchestrator.clock import format_utc
+from orchestrator.cli.views.words import box_of, number, plain, review_lines, verdict_mark, word
 from orchestrator.domain.criterion import Projection, State, Verdict
-from orchestrator.domain.review import Decision, Standing
 from orchestrator.tickets import without_predicate
 
 _WIDEST = 120  # characters
-_REVIEWS = {
-    Decision.ACCEPT: ("green", "✎ accepted"),
-    Decision.REJECT: ("bold red", "✎ rejected"),
-    Decision.WAIVE: ("cyan", "✎ waived"),
-    Decision.NOTE: ("", "✎ noted"),
-}
 _RESULTS = {
     Result.MET: ("every required criterion is met", "green"),
     Result.FAILED: ("a required criterion has failed", "bold red"),
@@ -71,20 +63,6 @@ def explained(row: CheckedCriterion) -> RenderableType:
     return _criterion(row, explain=True)
 
 
-def reviews_of(said: Iterable[Standing]) -> Iterator[Text]:
-    """`✎ accepted by Ada <…> on 2026-01-31: looks fine`, and what has made it expire."""
-    for one in said:
-        told = one.review
-        style, mark = _REVIEWS[told.decision]
-        line = Text.assemble((f"{mark} by {plain(told.by).plain}", style))
-        line.append(f", {format_utc(told.time)}", "dim")
-        if told.reason:
-            line.append(f": {plain(told.reason).plain}")
-        if one.expired:
-            line.append(f"  expired: {plain(one.expired).plain}", "yellow")
-        yield line
-
-
 def _criterion(row: CheckedCriterion, *, explain: bool) -> RenderableType:
     head = Table.grid(padding=(0, 1), expand=True)
     head.add_column(min_width=3, no_wrap=True, style="bold")
@@ -124,7 +102,7 @@ def _short_reason(row: CheckedCriterion) -> str:
 
 def _remarks(row: CheckedCriterion) -> Iterator[tuple[str, Text]]:
     """What a person must see even without an explanation."""
-    for said in reviews_of(row.reviews):
+    for said in review_lines(row.reviews):
         yield "review", said
     if row.was is not None:
         now = plain(row.became).plain if row.became is not None else "gone"

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from orchestrator.actions.checking import CheckedCriterion, TicketCheck
 from orchestrator.actions.evidence import Curve, LogLine, Surroundings
-from orchestrator.cli.views.check import explained, reviews_of
-from orchestrator.cli.views.words import number, plain, verdict_mark, word
+from orchestrator.cli.views.check import explained
+from orchestrator.cli.views.words import number, plain, review_lines, verdict_mark, word
 from orchestrator.tickets import without_predicate
 
 _HEIGHT = 9  # lines of the chart, with its frame
@@ -51,7 +51,7 @@ def review_summary(rows: Sequence[CheckedCriterion]) -> RenderableType:
         lines.append(f"  C{row.number:<3}")
         lines.append_text(verdict_mark(row.verdict, row.polarity))
         lines.append(f"  {plain(without_predicate(row.text)).plain}\n")
-        for said in reviews_of(row.reviews):
+        for said in review_lines(row.reviews):
             lines.append("        ").append_text(said).append("\n")
     lines.rstrip()
     return lines
