@@ -10,6 +10,7 @@ from orchestrator.domain.run import Outcome
 from orchestrator.domain.ticket import TicketPhase, TicketStatus
 from orchestrator.workspace import Workspace
 
+_STATUSES = {TicketStatus.ONGOING, TicketStatus.DONE}
 # What went wrong asks for another run, and not for a judgement of this one.
 _ENDS = {Outcome.COMPLETED, Outcome.STOPPED}
 
@@ -22,7 +23,7 @@ def needing_review(workspace: Workspace, rows: list[TicketRow]) -> list[TicketRo
     """
     found = []
     for row in rows:
-        if row.run is None or row.status not in {TicketStatus.ONGOING, TicketStatus.DONE}:
+        if row.run is None or row.status not in _STATUSES:
             continue
         reasons = tuple(
             _done(workspace, row) if row.status == TicketStatus.DONE else _open(workspace, row)

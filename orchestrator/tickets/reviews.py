@@ -51,7 +51,7 @@ def reviews_of(document: Document) -> tuple[Review, ...]:
 
 
 def reviews_at(path: Path) -> tuple[Review, ...]:
-    """The reviews in a ticket's file; most have none, and are not parsed. A file that is gone has none."""
+    """The reviews in a ticket's file, none if it is gone; most have none, and are not parsed."""
     try:
         raw = path.read_bytes()
     except OSError:
