@@ -51,10 +51,15 @@ def _reasons(criteria: tuple[CriterionRow, ...]) -> Iterator[str]:
 
 def _done(workspace: Workspace, row: TicketRow) -> Iterator[str]:
     """Only a ticket that holds reviews is looked at: there may be thousands that are DONE."""
-    path = tickets.locate(workspace.tickets, row.id)
-    if not tickets.reviews_at(path):
+    reviews = tickets.reviews_at(tickets.locate(workspace.tickets, row.id))
+    if not reviews:
         return
-    for each in show_ticket(workspace, row.id).criteria:
+    detail = show_ticket(workspace, row.id)
+    there = {tickets.plain_key(box.key) for box in detail.ticket.checkboxes}
+    there |= {" ".join(each.text.split()) for each in detail.criteria if not each.tickable}
+    for key in dict.fromkeys(review.key for review in reviews if review.key not in there):
+        yield f"a reviewed line stands there no more: {key}"
+    for each in detail.criteria:
         decision = decision_of(each.reviews)
         if decision is not None and decision.expired:
             yield f"C{each.number}: review expired: {decision.expired}"

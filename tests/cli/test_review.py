@@ -12,6 +12,10 @@ import time
 import pytest
 from conftest import EXP, PATIENT, QUICK, wait_for
 
+from orchestrator.cli.review import Said, review_by_options
+from orchestrator.errors import ExpError
+from orchestrator.workspace import Workspace
+
 CRITERIA = "- [ ] train/loss < 0.5\n- [ ] Curves look healthy\n- [ ] train/loss < 0.001"
 QUESTION = "(a reason may follow):"
 
@@ -114,12 +118,8 @@ def test_a_word_stands_in_ticket_views_and_commit_beside_the_verdict(ended):
 
 
 def test_both_words_decide_the_end_of_a_ticket(ended):
-    """What failed cannot be accepted; a rejection holds the ticket up; waived lines do not gate."""
+    """A rejection holds the ticket up and unticks nothing; waived lines do not gate."""
     lab = ended
-    before = lab.text()
-    assert say(lab, "--accept", "C2", "--accept", "C3").returncode == 5
-    assert say(lab, "--reject", "C1").returncode == 2
-    assert lab.text() == before
     assert say(lab, "--accept", "2", "--waive", "3", "--reason", "not now").returncode == 0
     assert say(lab, "--reject", "C1", "--reason", "leaked").returncode == 0
     assert "- [x] train/loss < 0.5" in lab.text()
@@ -149,8 +149,14 @@ def test_a_review_expires_with_its_run_and_its_line(ended):
     assert clone[1]["reviews"][0]["review"]["by"] == "Ada <ada@example.org>"
     assert clone[1]["reviews"][0]["expired"] is None
     path = lab.root / "tickets/T-0001.md"
-    path.write_text(path.read_text().replace("< 0.001", "< 0.001 <!-- exp: train/loss < 0.02 -->"))
+    path.write_text(
+        path.read_text().replace("< 0.001", "< 0.001 <!-- exp: train/loss < 0.02 -->", 1)
+    )
     assert waiting(lab) == {"T-0001": ["C3: review expired: the line was edited"]}
+    path.write_text(path.read_text().replace("Curves look", "All curves look", 1))
+    gone = "a reviewed line stands there no more: Curves look healthy"
+    assert gone in waiting(lab)["T-0001"]
+    path.write_text(path.read_text().replace("All curves look", "Curves look", 1))
     assert lab.exp("ticket", "start", "1", "--force", "--follow").returncode == 0
     assert "**Status**: ONGOING\n**Phase**: DEBUGGING" in lab.text()
     reasons = waiting(lab)["T-0001"]
@@ -159,25 +165,28 @@ def test_a_review_expires_with_its_run_and_its_line(ended):
 
 
 MISTAKES = [
-    (["--accept", "C4"], 3, "no criterion C4: they are C1 to C3"),
-    (["--accept", "C0"], 3, "no criterion C0"),
-    (["--accept", "two"], 2, "no number of a criterion"),
-    (["--waive", "C3"], 2, "without a reason"),
-    (["--reject", "C1", "--reason", "  "], 2, "without a reason"),
-    (["--note", "C1"], 2, "has no text"),
-    (["--note", "C1="], 2, "without a reason"),
-    (["--accept", "C2,C2"], 2, "decided twice"),
-    (["--decide", "won"], 2, "no such end"),
-    ([], 2, "nothing was said"),
+    (Said(accept=("C4",)), 3, "no criterion C4: they are C1 to C3"),
+    (Said(accept=("C0",)), 3, "no criterion C0"),
+    (Said(accept=("two",)), 2, "no number of a criterion"),
+    (Said(waive=("C3",)), 2, "without a reason"),
+    (Said(reject=("C1",), reason="  "), 2, "without a reason"),
+    (Said(notes=("C1",)), 2, "has no text"),
+    (Said(notes=("C1=",)), 2, "without a reason"),
+    (Said(accept=("C2,C2",)), 2, "decided twice"),
+    (Said(decide="won"), 2, "no such end"),
+    (Said(), 2, "nothing was said"),
+    (Said(accept=("C2", "C3")), 5, "C3 failed by the evidence"),
+    (Said(accept=("C2",), decide="done"), 5, "C3 (not met)"),
 ]
 
 
 def test_what_a_script_says_wrongly_changes_nothing(ended_once):
     """Each mistake is named, and the ticket stays as it was; a pipe is not asked."""
     lab, before = ended_once
-    for words, code, said in MISTAKES:
-        done = say(lab, *words)
-        assert (done.returncode, said in done.stderr) == (code, True), (words, done.stderr)
+    for said, code, words in MISTAKES:
+        with pytest.raises(ExpError, match=re.escape(words)) as refused:
+            review_by_options(Workspace(lab.root), "1", said)
+        assert refused.value.exit_code == code
     piped = lab.exp("ticket", "review", "1", stdin=subprocess.DEVNULL)
     assert (piped.returncode, "--non-interactive" in piped.stderr) == (2, True)
     assert lab.text() == before
@@ -233,7 +242,8 @@ def test_answers_at_the_terminal_are_kept_one_by_one(ended):
     assert "somebody edited the line" in again
     assert "Curves look very healthy" in again
     assert "C3 of 3" in terminal.answer(QUESTION, "w")
-    terminal.answer("why:", "\x03")
+    terminal.wait("why:")
+    terminal.process.send_signal(signal.SIGINT)
     assert terminal.leave() == 130
     found = re.findall(r"- \*\*(\w+)\*\*: (.*)", lab.text())
     assert found == [("noted", "train/loss < 0.5"), ("accepted", "Curves look very healthy")]
