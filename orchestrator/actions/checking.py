@@ -13,6 +13,7 @@ from orchestrator.actions.run_list import RunSummary, current_runs, list_runs
 from orchestrator.actions.specs import said_of
 from orchestrator.actions.wording import in_words
 from orchestrator.domain.criterion import Criterion, State, Verdict
+from orchestrator.domain.review import Standing, waits
 from orchestrator.domain.run import RunRecord
 from orchestrator.domain.ticket import Checkbox, Ticket
 from orchestrator.errors import RefusedError
@@ -39,9 +40,14 @@ class CheckedCriterion:
     `words` is its reading, `line` where it stands in the ticket now, None if it is gone. `change`
     tells of an edit after the start. `against` marks a box that a person ticked although the
     evidence says no, `added` a line that the run was not started with. `points` and `series` are
-    filled in for an explanation only.
+    filled in for an explanation only. `number` counts the criteria of the ticket as it stands (C1,
+    C2, …), None for one that stands there no more; `key` and `line_text` are those of its line now.
+    `reviews` are what people say of it, `waits` is why a person has to.
     """
 
+    key: str
+    number: int | None
+    line_text: str
     text: str
     section: str
     line: int | None
@@ -62,17 +68,23 @@ class CheckedCriterion:
     against: bool
     series: tuple[Bound, ...] = ()
     points: tuple[NearPoint, ...] = ()
+    reviews: tuple[Standing, ...] = ()
+    waits: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TicketCheck:
-    """A ticket checked against one run; `run` is None if it was never started."""
+    """A ticket checked against one run; `run` is None if it was never started.
+
+    `live` says that the run has not ended.
+    """
 
     ticket: str
     title: str
     path: str
     run: str | None
     run_status: str | None
+    live: bool
     why: str | None
     result: Result
     criteria: tuple[CheckedCriterion, ...]
@@ -99,9 +111,10 @@ def check_ticket(
     if workspace.state.is_dir() and has_pending(workspace):
         ensure_watcher(workspace)
     chosen = _chosen(workspace, ticket, run)
+    claims = _claims(workspace, document)
     if chosen is None:
-        rows = tuple(_row(box, claim) for box, claim in _claims(workspace, document))
-        return _check(ticket, None, rows)
+        rows = tuple(_row(box, claim) for box, claim in claims)
+        return _check(ticket, None, _reviewed(document, claims, rows, None))
     folder = workspace.run(chosen.id)
     record = require_record(folder)
     found = (judged_afresh if afresh else judged)(workspace, folder, record)
@@ -109,9 +122,33 @@ def check_ticket(
     if explain:
         pairs = zip(rows, record.criteria, strict=True)
         rows = tuple(_explained(row, folder, claim, record, found) for row, claim in pairs)
-    return _check(
-        ticket, chosen, (*rows, *_added_rows(_claims(workspace, document), ticket, record))
-    )
+    rows = (*rows, *_added_rows(claims, ticket, record))
+    return _check(ticket, chosen, _reviewed(document, claims, rows, chosen.id))
+
+
+def _reviewed(
+    document: Document,
+    claims: list[tuple[Checkbox, Criterion]],
+    rows: tuple[CheckedCriterion, ...],
+    run: str | None,
+) -> tuple[CheckedCriterion, ...]:
+    """The rows with their numbers, and what people say of the lines as they stand now."""
+    reviews = tickets.reviews_of(document)
+    numbers = {box.key: number for number, (box, _) in enumerate(claims, 1)}
+    found = []
+    for row in rows:
+        verdict = judged_as_it_stands(row)
+        said = tickets.said_of_line(reviews, row.key, row.line_text, run, verdict)
+        number = numbers.get(row.key)
+        needed = waits(verdict, said, polarity=row.polarity, checked=row.checked)
+        needed = needed if run and number and row.tier == "must" else None
+        found.append(replace(row, number=number, reviews=said, waits=needed))
+    return tuple(found)
+
+
+def judged_as_it_stands(row: CheckedCriterion) -> Verdict | None:
+    """The verdict on a line, None if it was edited since it was judged."""
+    return row.verdict if row.was is None else None
 
 
 def check_commands(
@@ -191,6 +228,9 @@ def _row(
     reading, checked = claim.reading, box is not None and box.checked
     failed = verdict is not None and verdict.state is State.FAILED
     return CheckedCriterion(
+        key=box.key if box else claim.key,
+        number=None,
+        line_text=box.text if box else claim.text,
         text=claim.text,
         section=claim.section,
         line=box.line if box else None,
@@ -232,6 +272,7 @@ def _check(
         path=ticket.path,
         run=run.id if run else None,
         run_status=(run.outcome or run.status) if run else None,
+        live=run is not None and run.status != "ended",
         why=run.why if run else None,
         result=_result(rows),
         criteria=rows,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from orchestrator import tickets
 from orchestrator.actions.reading import (
     CriterionRow,
     TicketRow,
@@ -51,14 +52,14 @@ def overview(workspace: Workspace) -> Overview:
     """Look at everything once; start a watcher if a run needs one."""
     if workspace.state.is_dir() and has_pending(workspace):
         ensure_watcher(workspace)
-    tickets = {ticket.id: ticket for ticket in load_tickets(workspace)}
+    known = {ticket.id: ticket for ticket in load_tickets(workspace)}
     everything = list_runs(workspace)
-    rows = ticket_rows(workspace, tickets.values(), everything)
+    rows = ticket_rows(workspace, known.values(), everything)
     live = [run for run in everything if run.status != "ended"]
     recent = [run for run in everything if run.status == "ended"][: max(0, _RECENT - len(live))]
     with Reader(workspace.database) as reader:
         runs = tuple(
-            _overview_of(workspace, reader, run, tickets.get(run.ticket or ""))
+            _overview_of(workspace, reader, run, known.get(run.ticket or ""))
             for run in live + recent
         )
     needs = (
@@ -76,7 +77,8 @@ def _overview_of(
 ) -> RunOverview:
     title = ticket.title if ticket else (run.experiment or "")
     folder = RunFolder(workspace.runs / run.id)
-    rows = judged_rows(reader, folder, ticket)
+    reviews = tickets.reviews_at(workspace.root / ticket.path) if ticket else ()
+    rows = judged_rows(reader, folder, ticket, reviews)
     return RunOverview(run=run, title=title, criteria=rows, findings=open_findings(folder))
 
 
@@ -123,9 +125,9 @@ def _host_needs(workspace: Workspace, runs: tuple[RunOverview, ...]) -> Iterator
         )
 
 
-def _needs(tickets: list[TicketRow]) -> tuple[str, ...]:
+def _needs(rows: list[TicketRow]) -> tuple[str, ...]:
     needs = []
-    for ticket in tickets:
+    for ticket in rows:
         if ticket.status == "ONGOING" and ticket.run_status in {"failed", "lost", "incomplete"}:
             needs.append(
                 f"{ticket.id}: {ticket.run} {ticket.run_status} (exp run logs {ticket.run})"
@@ -138,7 +140,7 @@ def _needs(tickets: list[TicketRow]) -> tuple[str, ...]:
                 f" (exp ticket show {ticket.id})"
             )
         elif ticket.status == "ONGOING" and ticket.phase == "VERIFYING":
-            needs.append(f"{ticket.id}: criteria wait for a person (exp ticket show {ticket.id})")
+            needs.append(f"{ticket.id}: criteria wait for a person (exp ticket review {ticket.id})")
         elif ticket.status == "ONGOING" and ticket.run is None:
             needs.append(f"{ticket.id}: ONGOING, but never started (exp ticket start {ticket.id})")
     return tuple(needs)

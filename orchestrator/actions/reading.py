@@ -1,7 +1,7 @@
 """What the commands that only look show: tickets, runs, verdicts."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from orchestrator import tickets
 from orchestrator.actions.follow import require_record
@@ -10,11 +10,13 @@ from orchestrator.actions.specs import said_of
 from orchestrator.codec import read_record_if_present
 from orchestrator.domain.criterion import Criterion, State, Verdict
 from orchestrator.domain.finding import Finding
+from orchestrator.domain.review import Review, Standing
 from orchestrator.domain.run import Published
 from orchestrator.domain.ticket import Ticket
 from orchestrator.errors import NotFoundError
 from orchestrator.store import Reader
 from orchestrator.store.rows import LatestValue
+from orchestrator.tickets import Document
 from orchestrator.watch.claims import criteria_of
 from orchestrator.watch.findings import open_findings
 from orchestrator.watch.live import state_of
@@ -24,7 +26,7 @@ from orchestrator.workspace import RunFolder, Workspace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TicketRow:
-    """One line of `exp ticket list`."""
+    """One line of `exp ticket list`; `waits` says, where asked for, what a person must judge."""
 
     id: str
     title: str
@@ -36,11 +38,16 @@ class TicketRow:
     run: str | None
     run_status: str | None
     run_problem: str | None
+    waits: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CriterionRow:
-    """A criterion with its box, its reading and, after a run, its verdict."""
+    """A criterion with its box, its reading and, after a run, its verdict.
+
+    `number` counts the criteria of a ticket as it stands, `must` says that it is more than nice to
+    have; `reviews` are what people say of it.
+    """
 
     text: str
     section: str
@@ -51,6 +58,9 @@ class CriterionRow:
     verdict: Verdict | None
     polarity: str = "positive"
     tickable: bool = True
+    number: int | None = None
+    must: bool = True
+    reviews: tuple[Standing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +185,10 @@ def show_ticket(workspace: Workspace, text: str) -> TicketDetail:
     ticket = document.ticket
     run = current_runs(list_runs(workspace, ticket=ticket.id)).get(ticket.id)
     said = said_of(workspace, ticket)
-    rows = _criterion_rows(workspace, criteria_of(document, said), run.id if run else None, ticket)
+    rows = _criterion_rows(
+        workspace, criteria_of(document, said), run.id if run else None, document
+    )
+    rows = tuple(replace(row, number=number) for number, row in enumerate(rows, 1))
     return TicketDetail(
         ticket=ticket,
         text=document.text,
@@ -191,14 +204,16 @@ def _criterion_rows(
     workspace: Workspace,
     claims: tuple[Criterion, ...],
     run: str | None,
-    ticket: Ticket | None,
+    document: Document | None,
 ) -> tuple[CriterionRow, ...]:
     """Criteria beside their verdicts; what was edited since the run began has none."""
     verdicts: dict[str, Verdict] = {}
     if run is not None:
         with Reader(workspace.database) as reader:
             verdicts = {row.key: row.verdict for row in reader.verdicts(run)}
-    checked = {box.key for box in ticket.checkboxes if box.checked} if ticket else set()
+    boxes = document.ticket.checkboxes if document else ()
+    checked = {box.key for box in boxes if box.checked}
+    reviews = tickets.reviews_of(document) if document else ()
     return tuple(
         CriterionRow(
             text=claim.text,
@@ -210,16 +225,22 @@ def _criterion_rows(
             verdict=verdicts.get(claim.key),
             polarity=claim.reading.polarity,
             tickable=claim.tickable,
+            must=claim.reading.tier == "must",
+            reviews=tickets.said_of_line(
+                reviews, claim.key, claim.text, run, verdicts.get(claim.key)
+            ),
         )
         for claim in claims
     )
 
 
 def judged_rows(
-    reader: Reader, folder: RunFolder, ticket: Ticket | None
+    reader: Reader, folder: RunFolder, ticket: Ticket | None, reviews: Sequence[Review]
 ) -> tuple[CriterionRow, ...]:
     """The criteria of a run as last judged, from the index, with the boxes as they stand."""
-    checked = {box.key for box in ticket.checkboxes if box.checked} if ticket else set()
+    boxes = ticket.checkboxes if ticket else ()
+    checked = {box.key for box in boxes if box.checked}
+    texts = {box.key: box.text for box in boxes}
     rows = reader.verdicts(folder.id)
     return tuple(
         CriterionRow(
@@ -232,6 +253,9 @@ def judged_rows(
             verdict=row.verdict,
             polarity=row.polarity,
             tickable=not row.text.startswith("|"),
+            reviews=tickets.said_of_line(
+                reviews, row.key, texts.get(row.key, row.text), folder.id, row.verdict
+            ),
         )
         for row in rows
     )
@@ -281,10 +305,10 @@ def run_detail(workspace: Workspace, text: str) -> RunDetail:
     )
 
 
-def _ticket_now(workspace: Workspace, ticket_id: str) -> Ticket | None:
+def _ticket_now(workspace: Workspace, ticket_id: str) -> Document | None:
     """The ticket as it stands, or None if somebody removed it."""
     try:
-        return tickets.find(workspace.tickets, ticket_id).ticket
+        return tickets.find(workspace.tickets, ticket_id)
     except NotFoundError:
         return None
 

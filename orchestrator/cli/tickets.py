@@ -41,6 +41,9 @@ def list_(
         [], "--status", "-s", case_sensitive=False, help="Only tickets of this status"
     ),
     text: str | None = typer.Option(None, "--grep", help="Only tickets with this in their title"),
+    needs_review: bool = typer.Option(
+        False, "--needs-review", help="Only tickets that wait for a person's word, and why"
+    ),
     as_json: bool = AS_JSON,
 ) -> None:
     """List tickets with their criteria met"""
@@ -49,7 +52,12 @@ def list_(
     from orchestrator.cli.console import out, show_json
     from orchestrator.workspace import find_workspace
 
-    rows = list_tickets(find_workspace(), statuses=tuple(status), text=text)
+    workspace = find_workspace()
+    rows = list_tickets(workspace, statuses=tuple(status), text=text)
+    if needs_review:
+        from orchestrator.actions.waiting import needing_review
+
+        rows = needing_review(workspace, rows)
     if as_json:
         show_json(rows)
     else:
@@ -140,6 +148,41 @@ def check(
     else:
         out().print(views.ticket_check(checked, explain=explain))
     raise typer.Exit(checked.result)
+
+
+@app.command("review")
+def review(
+    ticket: str = TICKET,
+    quiet: bool = typer.Option(False, "--non-interactive", help="Ask nothing; say it by options"),
+    accept: list[str] = typer.Option([], "--accept", help="Criterion that holds: C2, or C2,C3"),
+    reject: list[str] = typer.Option([], "--reject", help="Criterion that does not hold"),
+    waive: list[str] = typer.Option([], "--waive", help="Criterion that shall not gate"),
+    notes: list[str] = typer.Option([], "--note", help="Remark on a criterion: C1=text"),
+    reason: str = typer.Option("", "--reason", help="Why; required by --reject and --waive"),
+    decide: str | None = typer.Option(None, "--decide", help="The ticket is done, failed or ready"),
+) -> None:
+    """Go through a ticket's criteria with their evidence: accept, reject, waive or note"""
+    from orchestrator.cli.review import Said, review_by_options, review_by_questions
+    from orchestrator.errors import UsageError
+    from orchestrator.workspace import find_workspace
+
+    said = Said(
+        accept=tuple(accept),
+        reject=tuple(reject),
+        waive=tuple(waive),
+        notes=tuple(notes),
+        reason=reason,
+        decide=decide,
+    )
+    if quiet:
+        review_by_options(find_workspace(), ticket, said)
+    elif said != Said():
+        raise UsageError(
+            "what is said by options belongs to --non-interactive",
+            hint=f"exp ticket review {ticket} --non-interactive …",
+        )
+    else:
+        review_by_questions(find_workspace(), ticket)
 
 
 @app.command("next")

@@ -1,5 +1,6 @@
 """The repository around a workspace: snapshots, ids over all branches, commits of our paths."""
 
+from orchestrator.git.identity import author_of
 from orchestrator.git.repository import Repository, blob_id
 
-__all__ = ["Repository", "blob_id"]
+__all__ = ["Repository", "author_of", "blob_id"]

@@ -93,11 +93,15 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CriterionFacts:
-    """A criterion as frozen at the start with its verdict; `edited` tells of a later change."""
+    """A criterion as frozen at the start with its verdict; `edited` tells of a later change.
+
+    `reviews` are what people say of it, in words.
+    """
 
     criterion: Criterion
     verdict: Verdict
     edited: str | None = None
+    reviews: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

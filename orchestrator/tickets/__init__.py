@@ -19,6 +19,15 @@ from orchestrator.tickets.files import (
 from orchestrator.tickets.graph import cycles, freed_by, inverse, mermaid, ready, tree, unblocks
 from orchestrator.tickets.lint import Knowledge, LintFinding, lint
 from orchestrator.tickets.render import Draft, render_ticket
+from orchestrator.tickets.reviews import (
+    add_reviews,
+    line_seen,
+    plain_key,
+    reviews_at,
+    reviews_of,
+    said_of_line,
+    unread_lines,
+)
 from orchestrator.tickets.words import (
     has_predicate,
     is_criterion,
@@ -39,6 +48,7 @@ __all__ = [
     "Known",
     "LintFinding",
     "LoadedTicket",
+    "add_reviews",
     "changes_since",
     "cycles",
     "edit_file",
@@ -51,6 +61,7 @@ __all__ = [
     "known_phase",
     "known_status",
     "line_key",
+    "line_seen",
     "lint",
     "load_all",
     "load_documents",
@@ -59,12 +70,17 @@ __all__ = [
     "mermaid",
     "new_ticket",
     "parse",
+    "plain_key",
     "ready",
     "refresh",
     "render_ticket",
+    "reviews_at",
+    "reviews_of",
+    "said_of_line",
     "split_note",
     "ticket_files",
     "tree",
     "unblocks",
+    "unread_lines",
     "without_predicate",
 ]

@@ -11,6 +11,7 @@ from orchestrator.tickets.changes import changes_since
 from orchestrator.tickets.contradiction import contradiction
 from orchestrator.tickets.document import Document, file_id
 from orchestrator.tickets.graph import by_id, cycles, inverse, waits_for
+from orchestrator.tickets.reviews import is_waived, reviews_of, unread_lines
 
 # Every rule with its severity; docs/ticket-format.md explains them in this order.
 RULES = {
@@ -36,6 +37,7 @@ RULES = {
     "contradicted-tick": "error",
     "unreadable-criterion": "warning",
     "edited-after-start": "warning",
+    "unreadable-review": "warning",
 }
 
 
@@ -240,6 +242,15 @@ def _box_rules(
     read: Callable[[Document], Sequence[tuple[Checkbox, Reading]]] | None,
 ) -> Iterator[LintFinding]:
     readings = {box.key: reading for box, reading in read(document)} if read else {}
+    reviews = reviews_of(document)
+    for line in unread_lines(document):
+        yield _found(
+            document,
+            "unreadable-review",
+            None,
+            f"no review that exp can read: {_short(line)}",
+            f"exp ticket review {ticket.id} adds to that list; notes of your own belong outside",
+        )
     for box in ticket.checkboxes:
         if box.checked:
             if why := contradiction(box.text):
@@ -252,7 +263,8 @@ def _box_rules(
                 )
             continue
         reading = readings.get(box.key)
-        if ticket.status == TicketStatus.DONE and _must_be_ticked(reading):
+        must = _must_be_ticked(reading) and not is_waived(reviews, box)
+        if ticket.status == TicketStatus.DONE and must:
             yield _found(
                 document,
                 "done-with-open-box",

@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from orchestrator import report, tickets
 from orchestrator.domain.hardware import is_sampled
 from orchestrator.domain.point import Event
+from orchestrator.domain.review import Review, Standing
 from orchestrator.domain.run import Command, Outcome, RunRecord, RunState, RunStatus
 from orchestrator.domain.series import PRINTED, furthest, origin_of, plain_name, surest
 from orchestrator.domain.ticket import Ticket
@@ -120,7 +122,9 @@ def _facts_of_run(
         run=_run_info(workspace, folder, record, state),
         git=_git(record),
         progress=_progress(reader, folder, record, now=now if ended is None else ended),
-        criteria=_criteria(ticket, record, verdicts),
+        criteria=_criteria(
+            ticket, record, verdicts, tickets.reviews_at(workspace.root / ticket.path)
+        ),
         metrics=_metrics(reader, folder, record),
         timeline=_timeline(reader, folder, record, ended),
         attempts=tuple(_attempt(told) for told in stories(folder, record, reader)),
@@ -233,8 +237,9 @@ def _eval_share(events: list[Event], elapsed: float) -> float | None:
 
 
 def _criteria(
-    ticket: Ticket, record: RunRecord, verdicts: list[VerdictRow]
+    ticket: Ticket, record: RunRecord, verdicts: list[VerdictRow], reviews: Sequence[Review]
 ) -> tuple[report.CriterionFacts, ...]:
+    texts = {box.key: box.text for box in ticket.checkboxes}
     judged = {row.key: row.verdict for row in verdicts}
     changes = {c.criterion.key: c for c in tickets.changes_since(ticket, record.criteria)}
     return tuple(
@@ -242,10 +247,28 @@ def _criteria(
             criterion=criterion,
             verdict=judged[criterion.key],
             edited=_edited(changes.get(criterion.key)),
+            reviews=tuple(
+                review_words(said)
+                for said in tickets.said_of_line(
+                    reviews,
+                    criterion.key,
+                    texts.get(criterion.key, criterion.text),
+                    record.id,
+                    judged[criterion.key],
+                )
+            ),
         )
         for criterion in record.criteria
         if criterion.key in judged
     )
+
+
+def review_words(said: Standing) -> str:
+    """`accept by Ada: looks fine`, without the mail; and that it has expired."""
+    told = said.review
+    reason = f": {told.reason}" if told.reason else ""
+    expired = f" (expired: {said.expired})" if said.expired else ""
+    return f"{told.decision} by {told.by.partition(' <')[0]}{reason}{expired}"
 
 
 def _edited(change: tickets.Change | None) -> str | None:

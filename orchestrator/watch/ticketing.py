@@ -1,11 +1,12 @@
 """What a run writes into its ticket: boxes, machine blocks, status. People's words stay theirs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from orchestrator import report, tickets
 from orchestrator.clock import format_duration, format_utc
 from orchestrator.domain.criterion import Criterion, State, Verdict
 from orchestrator.domain.retry import Cause
+from orchestrator.domain.review import Decision, Gate, decision_of, gate
 from orchestrator.domain.run import AttemptState, Outcome, TicketRef
 from orchestrator.domain.ticket import TicketPhase, TicketStatus
 from orchestrator.errors import InvalidFileError
@@ -56,8 +57,15 @@ def write_end(workspace: Workspace, ticket: TicketRef, seen: Observation) -> lis
         changed.append(ticket.path)  # renamed meanwhile: the commit holds the whole move
     _remember_ticks(seen.folder, before, _met(seen))
     if tickets.find(workspace.tickets, ticket.id).ticket.status == TicketStatus.DONE:
-        for waiting in tickets.freed_by(tickets.load_all(workspace.tickets), ticket.id):
-            changed += _edited(workspace, waiting.path, _ready)
+        changed += free_waiting(workspace, ticket.id)
+    return changed
+
+
+def free_waiting(workspace: Workspace, ticket: str) -> list[str]:
+    """Make READY what waited for this ticket alone; return the files that changed."""
+    changed = []
+    for waiting in tickets.freed_by(tickets.load_all(workspace.tickets), ticket):
+        changed += _edited(workspace, waiting.path, _ready)
     return changed
 
 
@@ -112,8 +120,20 @@ def _tick(
     ticket = document.ticket
     edited = {c.criterion.key for c in tickets.changes_since(ticket, seen.record.criteria)}
     left = before | edited | {box.key for box in ticket.checkboxes if box.checked}
+    left |= _rejected(document, seen.folder.id)
     known = {box.key for box in ticket.checkboxes}
     return document.set_boxes({key: True for key in met if key in known and key not in left})
+
+
+def _rejected(document: Document, run: str) -> set[str]:
+    """Keys of the lines of which a person said, looking at this run, that they are not met."""
+    words = {
+        review.key: review
+        for review in tickets.reviews_of(document)
+        if review.decision is not Decision.NOTE
+    }
+    no = {key for key, r in words.items() if r.decision is Decision.REJECT and r.seen.run == run}
+    return {box.key for box in document.ticket.checkboxes if tickets.plain_key(box.key) in no}
 
 
 def _with_end(document: Document, seen: Observation, before: frozenset[str]) -> Document:
@@ -185,18 +205,33 @@ def _with_status(document: Document, seen: Observation) -> Document:
         return document
     if not _ended_well(seen):
         return document.set_field("Phase", TicketPhase.DEBUGGING)
-    verdicts = {criterion.key: verdict.state for criterion, verdict in _judged(seen)}
-    checked = {box.key for box in document.ticket.checkboxes if box.checked}
-    # The ticket as it stands now decides: what was added or edited since has no evidence yet.
-    gates = [criterion for criterion in criteria_of(document) if criterion.required]
-    required = [criterion.key for criterion in gates]
-    states = [verdicts.get(key, State.MANUAL) for key in required]
-    if not all(state in {State.MET, State.MANUAL, State.WAIVED} for state in states):
+    verdicts = {criterion.key: verdict for criterion, verdict in _judged(seen)}
+    gates = gates_of(document, verdicts, seen.folder.id).values()
+    if Gate.UNMET in gates or Gate.REJECTED in gates:
         return document.set_field("Phase", TicketPhase.DEBUGGING)
-    checked |= {c.key for c in gates if not c.tickable and verdicts.get(c.key) is State.MET}
-    if not required or not checked.issuperset(required) or not verdicts.keys() >= set(required):
+    if Gate.OPEN in gates or Gate.PASSED not in gates:
         return document.set_field("Phase", TicketPhase.VERIFYING)
     return document.set_field("Status", TicketStatus.DONE).set_field("Phase", "—")
+
+
+def gates_of(document: Document, verdicts: Mapping[str, Verdict], run: str) -> dict[str, Gate]:
+    """Where each required criterion of a ticket stands, by its key, as the ticket is now.
+
+    The ticket as it stands decides: what was added or edited since the start has no evidence yet.
+    """
+    checked = {box.key for box in document.ticket.checkboxes if box.checked}
+    reviews = tickets.reviews_of(document)
+    gates = {}
+    for claim in (each for each in criteria_of(document) if each.required):
+        verdict = verdicts.get(claim.key)
+        said = tickets.said_of_line(reviews, claim.key, claim.text, run, verdict)
+        gates[claim.key] = gate(
+            verdict.state if verdict else None,
+            decision_of(said),
+            checked=claim.key in checked,
+            tickable=claim.tickable,
+        )
+    return gates
 
 
 def _ended_well(seen: Observation) -> bool:

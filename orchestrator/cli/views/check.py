@@ -11,7 +11,7 @@ from rich.text import Text
 
 from orchestrator.actions.checking import CheckedCriterion, Result, TicketCheck
 from orchestrator.actions.nearby import NearPoint
-from orchestrator.cli.views.words import box_of, number, plain, verdict_mark, word
+from orchestrator.cli.views.words import box_of, number, plain, review_lines, verdict_mark, word
 from orchestrator.domain.criterion import Projection, State, Verdict
 from orchestrator.tickets import without_predicate
 
@@ -58,8 +58,14 @@ def _tally(check: TicketCheck) -> str:
     return f"{met} of {len(required)} required criteria met"
 
 
+def explained(row: CheckedCriterion) -> RenderableType:
+    """One criterion with all that led to its verdict."""
+    return _criterion(row, explain=True)
+
+
 def _criterion(row: CheckedCriterion, *, explain: bool) -> RenderableType:
     head = Table.grid(padding=(0, 1), expand=True)
+    head.add_column(min_width=3, no_wrap=True, style="bold")
     head.add_column(width=3)
     head.add_column(width=18)
     head.add_column(ratio=1, overflow="fold")
@@ -69,7 +75,7 @@ def _criterion(row: CheckedCriterion, *, explain: bool) -> RenderableType:
     if not row.required and row.polarity == "positive":
         text.append(f"  {row.tier if row.tier != 'must' else 'does not gate'}", "dim")
     tick = Text(box_of(checked=row.checked, tickable=row.tickable), style="dim")
-    head.add_row(tick, mark, text, margin(row.verdict))
+    head.add_row(f"C{row.number}" if row.number else "—", tick, mark, text, margin(row.verdict))
     lines = Table.grid(padding=(0, 1))
     lines.add_column(style="dim", no_wrap=True)
     lines.add_column(overflow="fold")
@@ -96,6 +102,8 @@ def _short_reason(row: CheckedCriterion) -> str:
 
 def _remarks(row: CheckedCriterion) -> Iterator[tuple[str, Text]]:
     """What a person must see even without an explanation."""
+    for said in review_lines(row.reviews):
+        yield "review", said
     if row.was is not None:
         now = plain(row.became).plain if row.became is not None else "gone"
         numbers = f"  ({row.change})" if row.change else ""

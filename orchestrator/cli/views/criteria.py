@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.actions.reading import CriterionRow
-from orchestrator.cli.views.words import box_of, plain, verdict_mark
+from orchestrator.cli.views.words import box_of, plain, review_lines, verdict_mark
 from orchestrator.domain.criterion import State
 from orchestrator.tickets import without_predicate
 
@@ -33,14 +33,18 @@ def criteria_table(rows: Sequence[CriterionRow]) -> RenderableType:
             else Text.assemble(plain(without_predicate(row.text)), ("  optional", "dim"))
         )
         table.add_row(
-            Text(box_of(checked=row.checked, tickable=row.tickable)),
+            Text(f"{f'C{row.number} ' if row.number else ''}{_box(row)}"),
             verdict_mark(row.verdict, row.polarity),
             text,
-            evidence(row),
+            _with_reviews(evidence(row), row),
         )
     for column in table.columns[:1]:
         column.style = "dim"
     return table
+
+
+def _box(row: CriterionRow) -> str:
+    return box_of(checked=row.checked, tickable=row.tickable)
 
 
 def evidence(row: CriterionRow) -> Text:
@@ -56,4 +60,10 @@ def evidence(row: CriterionRow) -> Text:
             text.append(f"\n{place}", style="dim cyan")
     for companion in row.verdict.companions:
         text.append(f"\nwarning: {plain(companion).plain}", style="yellow")
+    return text
+
+
+def _with_reviews(text: Text, row: CriterionRow) -> Text:
+    for said in review_lines(row.reviews):
+        text.append("\n").append_text(said)
     return text

@@ -32,6 +32,8 @@ def ticket_table(rows: Sequence[TicketRow]) -> RenderableType:
         title = plain(row.title)
         title.no_wrap, title.overflow = True, "ellipsis"
         table.add_row(Text(row.id, "bold"), word(row.status), plain(row.phase), met, run, title)
+        for reason in row.waits or ():
+            table.add_row("", "", "", "", "", Text(plain(reason).plain, "yellow"))
     return table
 
 

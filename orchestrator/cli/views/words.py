@@ -1,12 +1,14 @@
 """States as words, marks and colours; each is readable without colour."""
 
 import time
+from collections.abc import Iterable, Iterator
 
 from rich.text import Text
 
 from orchestrator.cli.console import clean
-from orchestrator.clock import format_duration
+from orchestrator.clock import format_duration, format_utc
 from orchestrator.domain.criterion import State, Verdict
+from orchestrator.domain.review import Decision, Standing
 
 _STATE = {
     State.MET: ("✔", "green"),
@@ -23,6 +25,12 @@ _ALARM = {
     State.NO_DATA: ("?", "no data", "yellow"),
     State.MANUAL: ("☞", "a person", "cyan"),
     State.WAIVED: ("~", "waived", "dim"),
+}
+_REVIEWS = {
+    Decision.ACCEPT: ("green", "✎ accepted"),
+    Decision.REJECT: ("bold red", "✎ rejected"),
+    Decision.WAIVE: ("cyan", "✎ waived"),
+    Decision.NOTE: ("", "✎ noted"),
 }
 _LABEL = {State.NO_DATA: "no data", State.MANUAL: "a person"}
 _STYLE = {
@@ -81,6 +89,20 @@ def verdict_mark(verdict: Verdict | None, polarity: str = "positive") -> Text:
     if verdict.state in {State.MET, State.FAILED} and not verdict.final:
         label += " so far"
     return Text(f"{mark} {label}", style=style)
+
+
+def review_lines(said: Iterable[Standing]) -> Iterator[Text]:
+    """`✎ accepted by Ada <…> on 2026-01-31: looks fine`, and what has made it expire."""
+    for one in said:
+        told = one.review
+        style, mark = _REVIEWS[told.decision]
+        line = Text.assemble((f"{mark} by {plain(told.by).plain}", style))
+        line.append(f", {format_utc(told.time)}", "dim")
+        if told.reason:
+            line.append(f": {plain(told.reason).plain}")
+        if one.expired:
+            line.append(f"  expired: {plain(one.expired).plain}", "yellow")
+        yield line
 
 
 def number(value: float | None) -> str:
