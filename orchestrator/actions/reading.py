@@ -1,6 +1,6 @@
 """What the commands that only look show: tickets, runs, verdicts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from orchestrator import tickets
@@ -14,7 +14,7 @@ from orchestrator.domain.run import Published
 from orchestrator.domain.ticket import Ticket
 from orchestrator.errors import NotFoundError
 from orchestrator.store import Reader
-from orchestrator.store.rows import LatestValue
+from orchestrator.store.rows import LatestValue, VerdictRow
 from orchestrator.watch.claims import criteria_of
 from orchestrator.watch.findings import open_findings
 from orchestrator.watch.live import state_of
@@ -124,7 +124,11 @@ def ticket_rows(
     """Tickets beside those of `runs` that tell of them now."""
     current = current_runs(runs)
     with Reader(workspace.database) as reader:
-        return [_ticket_row(workspace, reader, ticket, current.get(ticket.id)) for ticket in chosen]
+        return [
+            ticket_row(workspace, ticket, run, reader.verdicts(run.id) if run else ())
+            for ticket in chosen
+            for run in [current.get(ticket.id)]
+        ]
 
 
 def load_tickets(workspace: Workspace) -> list[Ticket]:
@@ -134,14 +138,14 @@ def load_tickets(workspace: Workspace) -> list[Ticket]:
     return tickets.load_all(workspace.tickets, known=known)
 
 
-def _ticket_row(
-    workspace: Workspace, reader: Reader, ticket: Ticket, run: RunSummary | None
+def ticket_row(
+    workspace: Workspace, ticket: Ticket, run: RunSummary | None, verdicts: Sequence[VerdictRow]
 ) -> TicketRow:
-    """Met criteria come from the newest run's verdicts, before any run from the boxes."""
+    """Met criteria come from the newest run's `verdicts`, before any run from the boxes."""
     claims = [box for box in ticket.checkboxes if tickets.is_criterion(box)]
     met = sum(box.checked for box in claims)
     total = len(claims)
-    if run is not None and (verdicts := reader.verdicts(run.id)):
+    if verdicts:
         goals = [row for row in verdicts if row.polarity == "positive"]
         met = sum(row.verdict.state is State.MET for row in goals)
         total = len(goals)
@@ -215,12 +219,9 @@ def _criterion_rows(
     )
 
 
-def judged_rows(
-    reader: Reader, folder: RunFolder, ticket: Ticket | None
-) -> tuple[CriterionRow, ...]:
+def judged_rows(rows: Sequence[VerdictRow], ticket: Ticket | None) -> tuple[CriterionRow, ...]:
     """The criteria of a run as last judged, from the index, with the boxes as they stand."""
     checked = {box.key for box in ticket.checkboxes if box.checked} if ticket else set()
-    rows = reader.verdicts(folder.id)
     return tuple(
         CriterionRow(
             text=row.text,

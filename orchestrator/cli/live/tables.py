@@ -1,0 +1,222 @@
+"""Runs and tickets as tables of two and of one line a row."""
+
+from collections.abc import Sequence
+from typing import ClassVar, Generic, TypeVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.events import Resize
+from textual.widgets import DataTable
+
+from orchestrator.actions.overview import RunOverview
+from orchestrator.actions.reading import TicketRow
+from orchestrator.cli.views import pulse
+from orchestrator.cli.views.words import plain, word
+
+_MOST = 300  # tickets that are shown at once; others are found through the filter
+_ORDER = {"ONGOING": 0, "READY": 1, "BLOCKED": 2, "FAILED": 3, "IDEA": 4, "DONE": 5}
+_ROOMY = 110  # characters from which on a run has room for its title and its last evaluation
+_PADDING = 2  # characters on both sides of a cell
+
+Row = TypeVar("Row")
+
+
+class _Rows(DataTable[Text], Generic[Row]):
+    """Rows by key; those that are equal to what is shown are left alone."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", show=False),
+        Binding("k", "cursor_up", show=False),
+    ]
+    HEIGHT = 1
+
+    def __init__(self, name: str) -> None:
+        super().__init__(id=name, classes="panel", cursor_type="row", show_header=False)
+        self.border_title = name
+        self._shown: dict[str, tuple[Text, ...]] = {}
+        self._rows: Sequence[Row] = ()
+
+    @property
+    def key_of_cursor(self) -> str | None:
+        """The id of the row under the cursor; None in an empty table."""
+        keys = list(self._shown)
+        return keys[self.cursor_row] if 0 <= self.cursor_row < len(keys) else None
+
+    def on_resize(self, event: Resize) -> None:
+        """Columns follow the width."""
+        if event.size.width:
+            self._draw(anew=True)
+
+    def _widths(self) -> list[int]:
+        raise NotImplementedError
+
+    def _cells(self, row: Row, widths: list[int]) -> tuple[str, tuple[Text, ...]]:
+        raise NotImplementedError
+
+    def _draw(self, *, anew: bool = False) -> None:
+        """Change the cells that differ; build the table anew if its rows or columns differ."""
+        widths = self._widths()
+        rows = dict(self._cells(row, widths) for row in self._rows)
+        if anew or list(rows) != list(self._shown):
+            cursor = self.key_of_cursor
+            self.clear(columns=True)
+            for place, width in enumerate(widths):
+                self.add_column("", width=width, key=str(place))
+            for key, cells in rows.items():
+                self.add_row(*cells, key=key, height=self.HEIGHT)
+            if cursor in rows:
+                self.move_cursor(row=list(rows).index(cursor), animate=False)
+        else:
+            for key, cells in rows.items():
+                for place, cell in enumerate(cells):
+                    if not same(cell, self._shown[key][place]):
+                        self.update_cell(key, str(place), cell)
+        self._shown = rows
+
+
+def same(one: Text, other: Text) -> bool:
+    """Whether two texts look the same."""
+    return one == other and one.style == other.style
+
+
+class RunTable(_Rows[RunOverview]):
+    """Live and recent runs, two lines each."""
+
+    HEIGHT = 2
+
+    def __init__(self) -> None:
+        super().__init__("runs")
+
+    @property
+    def ticket_of_cursor(self) -> str | None:
+        """The ticket of the run under the cursor."""
+        run = self.key_of_cursor
+        return next((seen.run.ticket for seen in self._rows if seen.run.id == run), None)
+
+    def show(self, runs: Sequence[RunOverview], wanted: str) -> None:
+        """Show those of these runs that hold the wanted words."""
+        self._rows = [seen for seen in runs if _holds(wanted, _words_of_run(seen))]
+        live = sum(seen.run.status != "ended" for seen in runs)
+        self.border_subtitle = f"{live} live" if runs else "none yet: exp ticket start"
+        self._draw()
+
+    def _widths(self) -> list[int]:
+        room = max(40, self.size.width - self.scrollbar_size_vertical)
+        fixed = [13, 20, 16] if room < _ROOMY else [13, 30, 30]
+        if room >= _ROOMY:
+            fixed.append(min(60, (room - sum(fixed)) // 2 - 2 * _PADDING))
+        return [*fixed, max(12, room - sum(fixed) - _PADDING * (len(fixed) + 1))]
+
+    def _cells(self, row: RunOverview, widths: list[int]) -> tuple[str, tuple[Text, ...]]:
+        cells = [_name(row), _progress(row, widths[1]), _loss(row, widths[2])]
+        if len(widths) > 4:
+            cells.append(_lines(plain(row.title), pulse.measured(row.pulse.evaluation)))
+        cells.append(_outlook(row))
+        return row.run.id, tuple(cells)
+
+
+class TicketTable(_Rows[TicketRow]):
+    """Tickets, those that are worked on first."""
+
+    def __init__(self) -> None:
+        super().__init__("tickets")
+
+    @property
+    def run_of_cursor(self) -> str | None:
+        """The run that tells of the ticket under the cursor now."""
+        ticket = self.key_of_cursor
+        return next((row.run for row in self._rows if row.id == ticket), None)
+
+    def show(self, tickets: Sequence[TicketRow], wanted: str) -> None:
+        """Show those of these tickets that hold the wanted words."""
+        found = [row for row in tickets if _holds(wanted, _words_of_ticket(row))]
+        found.sort(key=lambda row: _ORDER.get(row.status, len(_ORDER)))
+        self._rows = found[:_MOST]
+        more = f" · {len(found) - _MOST:,} more through /" if len(found) > _MOST else ""
+        self.border_subtitle = f"{states(tickets)}{more}"
+        self._draw()
+
+    def _widths(self) -> list[int]:
+        room = max(40, self.size.width - self.scrollbar_size_vertical)
+        fixed = [6, 7, 12, 20] if room < _ROOMY else [8, 8, 16, 22]
+        return [*fixed, max(12, room - sum(fixed) - _PADDING * (len(fixed) + 1))]
+
+    def _cells(self, row: TicketRow, widths: list[int]) -> tuple[str, tuple[Text, ...]]:
+        del widths
+        run = Text("")
+        if row.run is not None:
+            run = Text.assemble(pulse.state_mark(row.run_status or ""), f" {row.run}")
+        met = Text(f"{row.met}/{row.criteria} met" if row.criteria else "no criteria")
+        return row.id, (Text(row.id, "bold"), word(row.status), met, run, plain(row.title))
+
+
+def states(tickets: Sequence[TicketRow]) -> str:
+    """`3 ONGOING · 1 READY · 12 DONE`."""
+    counts: dict[str, int] = {}
+    for row in tickets:
+        counts[row.status] = counts.get(row.status, 0) + 1
+    order = sorted(counts, key=lambda status: (_ORDER.get(status, len(_ORDER)), status))
+    return plain(" · ".join(f"{counts[status]:,} {status}" for status in order)).plain
+
+
+def _holds(wanted: str, text: str) -> bool:
+    """Whether every word that is wanted is in the text, whatever its case."""
+    folded = text.casefold()
+    return all(part in folded for part in wanted.casefold().split())
+
+
+def _words_of_run(seen: RunOverview) -> str:
+    run = seen.run
+    return f"{run.id} {run.ticket or ''} {seen.title} {run.outcome or run.status}"
+
+
+def _words_of_ticket(row: TicketRow) -> str:
+    return f"{row.id} {row.title} {row.status} {row.phase} {row.run or ''} {row.run_status or ''}"
+
+
+def _lines(first: Text, second: Text) -> Text:
+    return Text("\n").join([first, second])
+
+
+def _name(seen: RunOverview) -> Text:
+    run = seen.run
+    again = f" #{run.attempt}" if run.attempt > 1 else ""
+    return _lines(
+        Text.assemble(pulse.state_mark(run.outcome or run.status), " ", (run.id, "bold")),
+        Text(f"  {run.ticket or ''}{again}"),
+    )
+
+
+def _progress(seen: RunOverview, width: int) -> Text:
+    run = seen.run
+    if run.started is None:
+        return Text(run.status, style="yellow")
+    if not run.planned_steps:
+        return _lines(Text("—" if run.step is None else f"step {run.step:,}"), Text(""))
+    share = min(1.0, (run.step or 0) / run.planned_steps)
+    room = width - 5
+    full = round(share * room)
+    done = Text.assemble(("━" * full, "green"), ("─" * (room - full), "dim"), f" {share:4.0%}")
+    if run.status == "ended":
+        return _lines(done, Text(str(run.outcome or "")))
+    left = pulse.time_left(seen.pulse)
+    speed = pulse.pace(seen.pulse)
+    room = width - len(left) - 2
+    return _lines(done, Text(f"{left}  {speed}" if len(speed) <= room else left or speed))
+
+
+def _loss(seen: RunOverview, width: int) -> Text:
+    loss = seen.pulse.loss
+    name = Text("") if loss is None else Text(plain(loss.metric).plain, style="dim")
+    return _lines(pulse.loss_line(seen.pulse, width), name)
+
+
+def _outlook(seen: RunOverview) -> Text:
+    """Criteria, findings and silence; below, what decides next or what the run waits for."""
+    head = Text("  ").join(
+        part
+        for part in (pulse.ticks(seen.criteria), pulse.finding_counts(seen), pulse.silence(seen))
+        if part.plain
+    )
+    waits = seen.run.status == "queued"
+    return _lines(head, plain(seen.run.why) if waits else pulse.next_line(seen.next))
