@@ -1,4 +1,4 @@
-"""One run from near: metrics with their curves, criteria, findings, attempts, the end of its log."""
+"""One run from near: its metrics and a curve, criteria, findings, attempts, the end of its log."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

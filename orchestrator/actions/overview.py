@@ -1,8 +1,8 @@
 """`exp status`: what runs, what is decided, what needs a person."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self
 
 from orchestrator.actions.deciding import next_deciding
 from orchestrator.actions.hardware import GpuOverview
@@ -18,11 +18,12 @@ from orchestrator.domain.finding import Finding
 from orchestrator.domain.ticket import Ticket
 from orchestrator.git import Commit
 from orchestrator.store import Reader
-from orchestrator.store.rows import LatestValue, VerdictRow
 from orchestrator.watch.daemon import watcher_keeper
 from orchestrator.watch.findings import open_findings
-from orchestrator.watch.live import LiveRun
 from orchestrator.workspace import RunFolder, Workspace
+
+if TYPE_CHECKING:
+    from orchestrator.store.rows import LatestValue, VerdictRow
 
 _RECENT = 5  # runs that are shown, if fewer are live
 
@@ -38,7 +39,7 @@ class RunOverview:
     title: str
     criteria: tuple[CriterionRow, ...]
     findings: tuple[Finding, ...] = ()
-    pulse: Pulse = Pulse()
+    pulse: Pulse = field(default_factory=Pulse)
     next: CriterionRow | None = None
 
 
@@ -81,6 +82,7 @@ class Board:
         self._pulses = Pulses(self._reader)
         self._keep_watcher = watcher_keeper(workspace)
         self._stamp: object = None
+        self._names: list[str] = []
         self._latest: dict[str, dict[str, LatestValue]] = {}
         self._verdicts: dict[str, list[VerdictRow]] = {}
         self._rows: dict[str, tuple[object, TicketRow]] = {}
@@ -123,7 +125,7 @@ class Board:
         return found
 
     def _queue(self) -> tuple[WaitingRun, ...]:
-        live: Sequence[LiveRun] = self._runs.live()
+        live = self._runs.live()
         if not any(run[2].status == "queued" for run in live):
             return ()
         return queue_of(live, load_config(self._workspace.root).queue.cpus).waiting
@@ -131,9 +133,9 @@ class Board:
     def _ask_index(self, shown: Iterable[RunSummary]) -> None:
         """Newest values and verdicts of the shown runs; what has ended keeps its own."""
         stamp, names = self._reader.stamp, [run.id for run in shown]
-        if stamp != self._stamp or self._latest.keys() != set(names):
-            self._stamp = stamp
-            self._latest = dict.fromkeys(names, {}) | self._reader.latest(names)
+        if stamp != self._stamp or self._names != names:
+            self._stamp, self._names = stamp, names
+            self._latest = self._reader.latest(names)
             self._verdicts.update({run: self._reader.verdicts(run) for run in names})
 
     def _ticket_rows(
@@ -166,7 +168,7 @@ class Board:
             title=ticket.title if ticket else (run.experiment or ""),
             criteria=criteria,
             findings=open_findings(self._folder(run)),
-            pulse=self._pulses.look(run.id, run.planned_steps, self._latest[run.id]),
+            pulse=self._pulses.look(run.id, run.planned_steps, self._latest.get(run.id, {})),
             next=next_deciding(criteria),
         )
 

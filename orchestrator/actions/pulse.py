@@ -130,9 +130,7 @@ def _thinned(steps: list[int], values: list[float]) -> tuple[float, ...]:
 
     Steps that a resumed attempt took back are left out.
     """
-    held: dict[int, float] = {}
-    for step, value in zip(steps, values, strict=True):
-        held[step] = value
+    held = dict(zip(steps, values, strict=True))
     first, last = min(held), steps[-1]
     width = max(1, (last - first) // _KEPT + 1)
     places: dict[int, list[float]] = {}

@@ -19,7 +19,7 @@ from orchestrator.watch.claims import criteria_of
 from orchestrator.watch.findings import open_findings
 from orchestrator.watch.live import state_of
 from orchestrator.watch.stories import AttemptStory, stories
-from orchestrator.workspace import RunFolder, Workspace
+from orchestrator.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

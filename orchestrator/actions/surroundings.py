@@ -3,15 +3,18 @@
 from collections.abc import Mapping, Sequence
 from queue import SimpleQueue
 from threading import Event, Thread
+from typing import TYPE_CHECKING, TypeAlias
 
 from orchestrator.actions.hardware import GpuOverview, holders_of
-from orchestrator.domain.hardware import GpuReading
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.git import Commit, recent_commits
 from orchestrator.gpus import Gpus
 from orchestrator.workspace import Workspace
 
-Leases = Mapping[str, Sequence[str]]
+if TYPE_CHECKING:
+    from orchestrator.domain.hardware import GpuReading
+
+Leases: TypeAlias = Mapping[str, Sequence[str]]
 
 _COMMITS = 5
 _QUICK = 0.25  # seconds that a driver has to answer somebody who waits for a whole page

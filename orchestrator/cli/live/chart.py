@@ -25,4 +25,11 @@ def chart(
     figure.plot([step for step, _ in points], [value for _, value in points], marker="braille")
     figure.title(clean(title))
     figure.xlabel("step")
+    ticks = _ticks(min(points)[0], max(points)[0], max(2, width // 16))
+    figure.xticks(ticks, [f"{tick:,}" for tick in ticks])
     return Text.from_ansi(figure.build())
+
+
+def _ticks(first: int, last: int, count: int) -> list[int]:
+    """Whole steps at equal distances."""
+    return sorted({first + (last - first) * place // (count - 1) for place in range(count)})

@@ -1,13 +1,11 @@
 """The smaller panels of the board as texts: what needs a person, GPUs, queue, commits."""
 
-import time
-
 from rich.text import Text
 
 from orchestrator.actions.hardware import GpuRow
 from orchestrator.actions.overview import Overview
 from orchestrator.cli.views import gpu as words
-from orchestrator.cli.views.pulse import brief
+from orchestrator.cli.views.surroundings import commit_lines, queue_lines
 from orchestrator.cli.views.words import plain
 
 NAMES = {
@@ -23,8 +21,8 @@ def texts(seen: Overview) -> dict[str, Text]:
     return {
         "needs": _needs(seen),
         "gpus": _gpus(seen),
-        "queue": _queue(seen),
-        "commits": _commits(seen),
+        "queue": queue_lines(seen.queue),
+        "commits": commit_lines(seen.commits),
     }
 
 
@@ -53,24 +51,4 @@ def _gpu(row: GpuRow) -> Text:
         *(part for fact in facts for part in ("  ", fact)),
         "  ",
         Text(" ").join(words.holders(row).split("\n")),
-    )
-
-
-def _queue(seen: Overview) -> Text:
-    return Text("\n").join(
-        Text.assemble(
-            f"{row.position}. ", (row.run, "bold"), f" {row.ticket or ''} ", plain(row.why)
-        )
-        for row in seen.queue
-    )
-
-
-def _commits(seen: Overview) -> Text:
-    return Text("\n").join(
-        Text.assemble(
-            (commit.id, "cyan"),
-            (f" {brief(time.time() - commit.time):>6} ", "dim"),
-            plain(commit.subject),
-        )
-        for commit in seen.commits
     )

@@ -11,11 +11,12 @@ from textual.widgets import DataTable
 from orchestrator.actions.overview import RunOverview
 from orchestrator.actions.reading import TicketRow
 from orchestrator.cli.views import pulse
-from orchestrator.cli.views.words import plain, word
+from orchestrator.cli.views.states import by_state, states
+from orchestrator.cli.views.words import number, plain, word
 
 _MOST = 300  # tickets that are shown at once; others are found through the filter
-_ORDER = {"ONGOING": 0, "READY": 1, "BLOCKED": 2, "FAILED": 3, "IDEA": 4, "DONE": 5}
 _ROOMY = 110  # characters from which on a run has room for its title and its last evaluation
+_MARKS = 8  # criteria that have a mark each
 _PADDING = 2  # characters on both sides of a cell
 
 Row = TypeVar("Row")
@@ -25,6 +26,7 @@ class _Rows(DataTable[Text], Generic[Row]):
     """Rows by key; those that are equal to what is shown are left alone."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select_cursor", "open"),
         Binding("j", "cursor_down", show=False),
         Binding("k", "cursor_up", show=False),
     ]
@@ -108,8 +110,9 @@ class RunTable(_Rows[RunOverview]):
         return [*fixed, max(12, room - sum(fixed) - _PADDING * (len(fixed) + 1))]
 
     def _cells(self, row: RunOverview, widths: list[int]) -> tuple[str, tuple[Text, ...]]:
-        cells = [_name(row), _progress(row, widths[1]), _loss(row, widths[2])]
-        if len(widths) > 4:
+        roomy = len(widths) > 4
+        cells = [_name(row), _progress(row, widths[1]), _loss(row, widths[2], roomy=roomy)]
+        if roomy:
             cells.append(_lines(plain(row.title), pulse.measured(row.pulse.evaluation)))
         cells.append(_outlook(row))
         return row.run.id, tuple(cells)
@@ -130,15 +133,14 @@ class TicketTable(_Rows[TicketRow]):
     def show(self, tickets: Sequence[TicketRow], wanted: str) -> None:
         """Show those of these tickets that hold the wanted words."""
         found = [row for row in tickets if _holds(wanted, _words_of_ticket(row))]
-        found.sort(key=lambda row: _ORDER.get(row.status, len(_ORDER)))
-        self._rows = found[:_MOST]
+        self._rows = by_state(found)[:_MOST]
         more = f" · {len(found) - _MOST:,} more through /" if len(found) > _MOST else ""
         self.border_subtitle = f"{states(tickets)}{more}"
         self._draw()
 
     def _widths(self) -> list[int]:
         room = max(40, self.size.width - self.scrollbar_size_vertical)
-        fixed = [6, 7, 12, 20] if room < _ROOMY else [8, 8, 16, 22]
+        fixed = [6, 7, 12, 10] if room < _ROOMY else [8, 8, 16, 12]
         return [*fixed, max(12, room - sum(fixed) - _PADDING * (len(fixed) + 1))]
 
     def _cells(self, row: TicketRow, widths: list[int]) -> tuple[str, tuple[Text, ...]]:
@@ -146,17 +148,20 @@ class TicketTable(_Rows[TicketRow]):
         run = Text("")
         if row.run is not None:
             run = Text.assemble(pulse.state_mark(row.run_status or ""), f" {row.run}")
-        met = Text(f"{row.met}/{row.criteria} met" if row.criteria else "no criteria")
-        return row.id, (Text(row.id, "bold"), word(row.status), met, run, plain(row.title))
+        title = _cut(plain(row.title))
+        return row.id, (Text(row.id, "bold"), word(row.status), _ticks(row), run, title)
 
 
-def states(tickets: Sequence[TicketRow]) -> str:
-    """`3 ONGOING · 1 READY · 12 DONE`."""
-    counts: dict[str, int] = {}
-    for row in tickets:
-        counts[row.status] = counts.get(row.status, 0) + 1
-    order = sorted(counts, key=lambda status: (_ORDER.get(status, len(_ORDER)), status))
-    return plain(" · ".join(f"{counts[status]:,} {status}" for status in order)).plain
+def _ticks(row: TicketRow) -> Text:
+    """`✔✔·· 2/4`; only the count where there are many."""
+    if not row.criteria:
+        return Text("—", style="dim")
+    count = f"{row.met}/{row.criteria}"
+    if row.criteria > _MARKS:
+        return Text(count)
+    return Text.assemble(
+        ("✔" * row.met, "green"), ("·" * (row.criteria - row.met), "dim"), " ", count
+    )
 
 
 def _holds(wanted: str, text: str) -> bool:
@@ -175,7 +180,13 @@ def _words_of_ticket(row: TicketRow) -> str:
 
 
 def _lines(first: Text, second: Text) -> Text:
-    return Text("\n").join([first, second])
+    return _cut(Text("\n").join([first, second]))
+
+
+def _cut(text: Text) -> Text:
+    """A cell's lines are cut at its end, not folded."""
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
 
 
 def _name(seen: RunOverview) -> Text:
@@ -205,9 +216,14 @@ def _progress(seen: RunOverview, width: int) -> Text:
     return _lines(done, Text(f"{left}  {speed}" if len(speed) <= room else left or speed))
 
 
-def _loss(seen: RunOverview, width: int) -> Text:
-    loss = seen.pulse.loss
+def _loss(seen: RunOverview, width: int, *, roomy: bool) -> Text:
+    """The loss; below its name, or the last evaluation where that has no column of its own."""
+    loss, found = seen.pulse.loss, seen.pulse.evaluation
     name = Text("") if loss is None else Text(plain(loss.metric).plain, style="dim")
+    if found is not None and not roomy:
+        name = Text.assemble(
+            (plain(found.metric.rpartition("/")[2]).plain, "dim"), f" {number(found.value)}"
+        )
     return _lines(pulse.loss_line(seen.pulse, width), name)
 
 

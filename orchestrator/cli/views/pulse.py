@@ -59,7 +59,9 @@ def pace(pulse: Pulse) -> str:
     """`12.3 steps/s`, or seconds a step where one takes longer."""
     if not pulse.speed:
         return ""
-    return f"{number(pulse.speed)} steps/s" if pulse.speed >= 1 else f"{number(1 / pulse.speed)} s/step"
+    if pulse.speed < 1:
+        return f"{1 / pulse.speed:.3g} s/step"
+    return f"{pulse.speed:.3g} steps/s" if pulse.speed < 1000 else f"{pulse.speed:,.0f} steps/s"
 
 
 def silence(seen: RunOverview) -> Text:
@@ -84,7 +86,9 @@ def measured(point: Measured | None) -> Text:
     if point is None:
         return Text("")
     return Text.assemble(
-        (plain(point.metric).plain, "dim"), f" {number(point.value)} ", (f"at {point.step:,}", "dim")
+        (plain(point.metric).plain, "dim"),
+        f" {number(point.value)} ",
+        (f"at {point.step:,}", "dim"),
     )
 
 

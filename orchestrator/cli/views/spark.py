@@ -1,6 +1,7 @@
 """A curve in one line of text."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import isfinite
 
 _LEVELS = "▁▂▃▄▅▆▇█"
@@ -13,7 +14,7 @@ def sparkline(values: Sequence[float], width: int) -> str:
         return ""
     count = min(width, len(values))
     edges = [place * len(values) // count for place in range(count + 1)]
-    parts = [_mean(values[begin:end]) for begin, end in zip(edges, edges[1:], strict=False)]
+    parts = [_mean(values[begin:end]) for begin, end in pairwise(edges)]
     finite = [part for part in parts if part is not None]
     low, high = min(finite, default=0.0), max(finite, default=0.0)
     return "".join(_BROKEN if part is None else _level(part, low, high) for part in parts)
