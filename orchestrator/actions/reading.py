@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from orchestrator import tickets
 from orchestrator.actions.follow import require_record
 from orchestrator.actions.run_list import RunSummary, current_runs, list_runs, summary_of
-from orchestrator.actions.specs import said_of
 from orchestrator.codec import read_record_if_present
 from orchestrator.domain.criterion import Criterion, State, Verdict
 from orchestrator.domain.finding import Finding
@@ -15,7 +14,6 @@ from orchestrator.domain.ticket import Ticket
 from orchestrator.errors import NotFoundError
 from orchestrator.store import Reader
 from orchestrator.store.rows import LatestValue, VerdictRow
-from orchestrator.watch.claims import criteria_of
 from orchestrator.watch.findings import open_findings
 from orchestrator.watch.live import state_of
 from orchestrator.watch.stories import AttemptStory, stories
@@ -175,6 +173,10 @@ def show_ticket(workspace: Workspace, text: str) -> TicketDetail:
     Raises:
         NotFoundError: there is no such ticket.
     """
+    # The reader of criteria takes 70 ms to load: lists and `exp status` do without it.
+    from orchestrator.actions.specs import said_of  # noqa: PLC0415
+    from orchestrator.watch.claims import criteria_of  # noqa: PLC0415
+
     document = tickets.find(workspace.tickets, text)
     ticket = document.ticket
     run = current_runs(list_runs(workspace, ticket=ticket.id)).get(ticket.id)

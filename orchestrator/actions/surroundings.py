@@ -6,7 +6,6 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, TypeAlias
 
 from orchestrator.actions.hardware import GpuOverview, holders_of
-from orchestrator.errors import EnvironmentFailure
 from orchestrator.git import Commit, recent_commits
 from orchestrator.gpus import Gpus
 from orchestrator.workspace import Workspace
@@ -38,10 +37,7 @@ class QuickReading:
 
 def last_commits(workspace: Workspace) -> tuple[Commit, ...]:
     """The last commits around the workspace; none without git."""
-    try:
-        return recent_commits(workspace.root, _COMMITS)
-    except EnvironmentFailure:
-        return ()
+    return recent_commits(workspace.root, _COMMITS)
 
 
 class Surroundings:

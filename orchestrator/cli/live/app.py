@@ -8,6 +8,7 @@ from threading import Event, Thread
 from typing import ClassVar
 
 from textual.app import App
+from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from orchestrator.actions.closeup import Closeup, CloseupFacts
@@ -16,7 +17,7 @@ from orchestrator.actions.stop import stop_run
 from orchestrator.actions.surroundings import Surroundings
 from orchestrator.cli.bell import Bell
 from orchestrator.cli.live.board import BoardScreen
-from orchestrator.cli.live.dialogs import ConfirmScreen
+from orchestrator.cli.live.dialogs import ConfirmScreen, HelpScreen
 from orchestrator.cli.live.run import RunScreen
 from orchestrator.cli.live.ticket import TicketScreen
 from orchestrator.errors import ExpError
@@ -57,11 +58,15 @@ class StatusApp(App[None]):
     TITLE = "exp"
     CSS_PATH = "status.tcss"
     ENABLE_COMMAND_PALETTE = False
-    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (120, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar = [(0, "-short"), (32, "-tall")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "help", key_display="?"),
+        Binding("q", "quit", "quit"),
+    ]
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__()
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
+        self.VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]
         self.workspace = workspace
         self.facts: Overview | None = None
         self.closeup: Closeup | None = None
@@ -88,6 +93,10 @@ class StatusApp(App[None]):
     def open_ticket(self, ticket: str) -> None:
         """Show a ticket with its criteria."""
         self.push_screen(TicketScreen(ticket))
+
+    def action_help(self) -> None:
+        """Say what the keys and the marks mean."""
+        self.push_screen(HelpScreen())
 
     def ask_to_stop(self, run: str) -> None:
         """Stop a run, if the person really means it."""

@@ -3,15 +3,16 @@
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
+from textual.events import Mount, ScreenResume
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Header, Input, Static
 
 from orchestrator.actions.overview import Overview
 from orchestrator.cli.live import panels
-from orchestrator.cli.live.dialogs import HelpScreen
 from orchestrator.cli.live.run import RunScreen
 from orchestrator.cli.live.tables import RunTable, TicketTable, same
 
@@ -24,13 +25,10 @@ class BoardScreen(Screen[None]):
 
     app: "StatusApp"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "open", show=True),
         Binding("slash", "filter", "filter", key_display="/"),
         Binding("l", "logs", "logs"),
         Binding("s", "stop", "stop"),
         Binding("r", "review", "review"),
-        Binding("question_mark", "help", "help", key_display="?"),
-        Binding("q", "app.quit", "quit"),
         Binding("escape", "clear", "clear the filter", show=False),
     ]
 
@@ -48,7 +46,8 @@ class BoardScreen(Screen[None]):
         yield Input(placeholder="part of an id, a title or a status", id="filter")
         yield Footer(show_command_palette=False)
 
-    def on_mount(self) -> None:
+    @on(Mount)
+    def _begin(self) -> None:
         """Give every panel its name."""
         for name, title in panels.NAMES.items():
             self.query_one(f"#{name}").border_title = title
@@ -57,7 +56,8 @@ class BoardScreen(Screen[None]):
         if self.app.facts is not None:
             self.show(self.app.facts)
 
-    def on_screen_resume(self) -> None:
+    @on(ScreenResume)
+    def _return(self) -> None:
         """Show what was seen while another screen was in front."""
         if self.app.facts is not None and self.is_mounted:
             self.show(self.app.facts)
@@ -82,13 +82,9 @@ class BoardScreen(Screen[None]):
         runs = self.query_one(RunTable)
         return runs.key_of_cursor, runs.ticket_of_cursor
 
-    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Enter or a click on the row under the cursor opens it."""
-        event.stop()
-        self.action_open()
-
-    def action_open(self) -> None:
-        """Open the run, or the ticket, under the cursor."""
+    @on(DataTable.RowSelected)
+    def _open(self) -> None:
+        """Enter or a click on the row under the cursor opens the run, or the ticket."""
         run, ticket = self._chosen()
         if isinstance(self.focused, TicketTable):
             if ticket is not None:
@@ -114,10 +110,6 @@ class BoardScreen(Screen[None]):
         if ticket is not None:
             self.app.open_ticket(ticket)
 
-    def action_help(self) -> None:
-        """Say what the keys do."""
-        self.app.push_screen(HelpScreen())
-
     def action_filter(self) -> None:
         """Ask for words that rows must hold."""
         field = self.query_one(Input)
@@ -131,12 +123,14 @@ class BoardScreen(Screen[None]):
         field.display = False
         self.query_one(RunTable).focus()
 
-    def on_input_changed(self) -> None:
+    @on(Input.Changed)
+    def _narrow(self) -> None:
         """Filter while the person types."""
         if self.app.facts is not None:
             self.show(self.app.facts)
 
-    def on_input_submitted(self) -> None:
+    @on(Input.Submitted)
+    def _keep_filter(self) -> None:
         """Keep the filter and go to the first table that has rows."""
         runs, tickets = self.query_one(RunTable), self.query_one(TicketTable)
         (runs if runs.row_count else tickets).focus()

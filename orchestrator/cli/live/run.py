@@ -5,19 +5,22 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
+from textual.events import Mount, Resize, Unmount
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Header, Static
 
 from orchestrator.actions.closeup import Closeup, CloseupFacts
+from orchestrator.actions.pulse import Pulse
 from orchestrator.cli.console import clean
 from orchestrator.cli.live.chart import chart
 from orchestrator.cli.views import criteria_table
 from orchestrator.cli.views.attempts import attempts_table
 from orchestrator.cli.views.findings import finding_lines
-from orchestrator.cli.views.pulse import state_mark
+from orchestrator.cli.views.pulse import pace, state_mark, time_left
 from orchestrator.cli.views.words import ago, number, plain, progress, took, word
 
 if TYPE_CHECKING:
@@ -37,7 +40,6 @@ class RunScreen(Screen[None]):
         ("l", "log", "log"),
         ("s", "stop", "stop"),
         ("r", "review", "review"),
-        ("q", "app.quit", "quit"),
     ]
 
     def __init__(self, run: str, at: str | None = None) -> None:
@@ -60,16 +62,21 @@ class RunScreen(Screen[None]):
                     yield Static(markup=False)
         yield Footer(show_command_palette=False)
 
-    def on_mount(self) -> None:
+    @on(Mount)
+    def _begin(self) -> None:
         """Begin to look at the run."""
         for name in ("chart", "metrics", *_PANELS):
             self.query_one(f"#{name}").border_title = name
         self.query_one("#log", VerticalScroll).anchor()
-        self.query_one("#log" if self._at == "log" else "#metrics").focus()
+        if self._at == "log":
+            self.query_one("#log").focus()
+        else:  # a small screen shows the chart first
+            self.query_one("#metrics").focus(scroll_visible=False)
         self.app.closeup = Closeup(self.app.workspace, self._run)
         self.app.look_now()
 
-    def on_unmount(self) -> None:
+    @on(Unmount)
+    def _end(self) -> None:
         """Look at it no more."""
         self.app.closeup = None
 
@@ -78,7 +85,7 @@ class RunScreen(Screen[None]):
         if facts.detail.id != self._run:
             return
         self._facts = facts
-        self._fill("head", _head(facts))
+        self._fill("head", _head(facts, self._pulse()))
         self._draw_chart()
         self._fill_metrics(facts)
         detail = facts.detail
@@ -88,9 +95,15 @@ class RunScreen(Screen[None]):
         self._fill("attempts", attempts_table(detail.story))
         self._fill("log", Text(clean(facts.log.replace("\r", "\n")).rstrip()))
 
-    def on_resize(self) -> None:
+    @on(Resize)
+    def _resized(self) -> None:
         """A chart is as large as its panel."""
         self.call_after_refresh(self._draw_chart)
+
+    def _pulse(self) -> Pulse:
+        """What the board knows of it, if it is among the runs there."""
+        seen = self.app.facts.runs if self.app.facts is not None else ()
+        return next((each.pulse for each in seen if each.run.id == self._run), Pulse())
 
     def _fill(self, name: str, what: RenderableType) -> None:
         panel = self.query_one(f"#{name}")
@@ -138,7 +151,8 @@ class RunScreen(Screen[None]):
                 if table.get_cell(row.name, name) != cell:
                     table.update_cell(row.name, name, cell, update_width=True)
 
-    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+    @on(DataTable.RowHighlighted)
+    def _choose(self, event: DataTable.RowHighlighted) -> None:
         """The chart is that of the metric under the cursor."""
         closeup = self.app.closeup
         if closeup is not None and event.row_key.value is not None:
@@ -165,7 +179,7 @@ class RunScreen(Screen[None]):
             self.app.open_ticket(ticket)
 
 
-def _head(facts: CloseupFacts) -> Text:
+def _head(facts: CloseupFacts, pulse: Pulse) -> Text:
     """Two lines: what it is and how far; why it is so."""
     detail = facts.detail
     state = detail.outcome or detail.status
@@ -174,7 +188,9 @@ def _head(facts: CloseupFacts) -> Text:
     first.append_text(plain(what))
     done = progress(detail.step, detail.planned_steps)
     spent = f"{took(detail.started, detail.ended)}, started {ago(detail.started)}"
-    second = Text.assemble(done, ("  ", ""), (spent, "dim"), "  ", plain(detail.why))
+    going = (pace(pulse), time_left(pulse)) if detail.outcome is None else ()
+    second = Text("  ").join(Text(part) for part in (done, *going, plain(detail.why).plain) if part)
+    second.append(f"  {spent}", style="dim")
     for line in (first, second):
         line.no_wrap, line.overflow = True, "ellipsis"
     return Text("\n").join([first, second])

@@ -26,7 +26,6 @@ class TicketScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         ("escape", "app.pop_screen", "back"),
         ("enter", "run", "its run"),
-        ("q", "app.quit", "quit"),
     ]
 
     def __init__(self, ticket: str) -> None:

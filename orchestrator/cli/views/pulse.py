@@ -116,17 +116,18 @@ def finding_counts(seen: RunOverview) -> Text:
 
 
 def next_line(row: CriterionRow | None) -> Text:
-    """The criterion that decides next: mark, what it asks, distance, when it would be crossed."""
+    """The criterion that decides next: mark, distance, what it asks, when it would be crossed.
+
+    The distance comes first: it is what a narrow screen must not cut off.
+    """
     if row is None:
         return Text("")
-    mark = verdict_mark(row.verdict)
-    line = Text.assemble((mark.plain[:1], mark.style), " ", plain(without_predicate(row.text)))
-    verdict = row.verdict
-    if verdict is None:
-        return line
-    if verdict.margin is not None:
-        line.append(f"  {margin(verdict)}")
-    if verdict.projection is not None:
+    mark, verdict = verdict_mark(row.verdict), row.verdict
+    line = Text.assemble((mark.plain[:1], mark.style), " ")
+    if verdict is not None and verdict.margin is not None:
+        line.append(f"{margin(verdict)}  ")
+    line.append_text(plain(without_predicate(row.text)))
+    if verdict is not None and verdict.projection is not None:
         line.append(f"  {projected(verdict.projection)}", style="dim")
     return line
 
