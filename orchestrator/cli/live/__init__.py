@@ -15,5 +15,6 @@ def watch_status(workspace: Workspace) -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise RefusedError("--watch fills a terminal, and there is none here", hint="exp status")
     from orchestrator.cli.live.app import StatusApp
+    from orchestrator.cli.live.eyes import Watching
 
-    StatusApp(workspace).run()
+    StatusApp(workspace, Watching(workspace)).run()

@@ -13,7 +13,7 @@ from textual.events import Mount, Resize, Unmount
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Header, Static
 
-from orchestrator.actions.closeup import Closeup, CloseupFacts
+from orchestrator.actions.closeup import CloseupFacts
 from orchestrator.actions.pulse import Pulse
 from orchestrator.cli.console import clean
 from orchestrator.cli.live.chart import chart
@@ -72,13 +72,12 @@ class RunScreen(Screen[None]):
             self.query_one("#log").focus()
         else:  # a small screen shows the chart first
             self.query_one("#metrics").focus(scroll_visible=False)
-        self.app.closeup = Closeup(self.app.workspace, self._run)
-        self.app.look_now()
+        self.app.eyes.near(self._run)
 
     @on(Unmount)
     def _end(self) -> None:
         """Look at it no more."""
-        self.app.closeup = None
+        self.app.eyes.near(None)
 
     def show(self, facts: CloseupFacts) -> None:
         """Show new facts."""
@@ -154,10 +153,8 @@ class RunScreen(Screen[None]):
     @on(DataTable.RowHighlighted)
     def _choose(self, event: DataTable.RowHighlighted) -> None:
         """The chart is that of the metric under the cursor."""
-        closeup = self.app.closeup
-        if closeup is not None and event.row_key.value is not None:
-            closeup.metric = event.row_key.value
-            self.app.look_now()
+        if event.row_key.value is not None:
+            self.app.eyes.choose(event.row_key.value)
 
     def action_metric(self, by: int) -> None:
         """Choose another metric from wherever the focus is."""

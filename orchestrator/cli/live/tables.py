@@ -104,9 +104,9 @@ class RunTable(_Rows[RunOverview]):
 
     def _widths(self) -> list[int]:
         room = max(40, self.size.width - self.scrollbar_size_vertical)
-        fixed = [12, 18, 15] if room < _ROOMY else [13, 30, 30]
+        fixed = [12, 18, 15] if room < _ROOMY else [12, 24, 26]
         if room >= _ROOMY:
-            fixed.append(min(60, (room - sum(fixed)) // 2 - 2 * _PADDING))
+            fixed.append(min(36, (room - sum(fixed)) // 2 - 2 * _PADDING))
         return [*fixed, max(12, room - sum(fixed) - _PADDING * (len(fixed) + 1))]
 
     def _cells(self, row: RunOverview, widths: list[int]) -> tuple[str, tuple[Text, ...]]:
