@@ -10,7 +10,7 @@ from orchestrator.actions.overview import Overview
 from orchestrator.actions.stop import stop_run
 from orchestrator.cli.live.board import BoardScreen
 from orchestrator.cli.live.dialogs import ConfirmScreen, HelpScreen
-from orchestrator.cli.live.eyes import Eyes, Seen, SeenClosely, Trouble
+from orchestrator.cli.live.eyes import Eyes, Noticed, Seen, SeenClosely, Trouble
 from orchestrator.cli.live.run import RunScreen
 from orchestrator.cli.live.ticket import TicketScreen
 from orchestrator.errors import ExpError
@@ -73,7 +73,7 @@ class StatusApp(App[None]):
             self.post_message(Trouble(str(error)))
             return
         left = f": {stopped.left}" if stopped.left else ""
-        self.call_from_thread(self.notify, f"{run} {stopped.state.status}{left}")
+        self.call_from_thread(self.notify, f"{run} {stopped.state.status}{left}", markup=False)
         self.eyes.look_now()
 
     def on_seen(self, message: Seen) -> None:
@@ -87,6 +87,11 @@ class StatusApp(App[None]):
         if isinstance(self.screen, RunScreen):
             self.screen.show(message.facts)
 
+    def on_noticed(self, message: Noticed) -> None:
+        """Ring, and say what was told."""
+        self.bell()
+        self.notify(message.title, markup=False)
+
     def on_trouble(self, message: Trouble) -> None:
         """Say why the screen stands still."""
-        self.notify(message.what, title="nothing new", severity="error", timeout=10)
+        self.notify(message.what, title="nothing new", severity="error", timeout=10, markup=False)

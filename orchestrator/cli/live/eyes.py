@@ -46,6 +46,14 @@ class Trouble(Message):
         self.what = what
 
 
+class Noticed(Message):
+    """What somebody was just told of."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self.title = title
+
+
 class Eyes(Protocol):
     """Where an application gets its facts from; they come as messages."""
 
@@ -102,7 +110,7 @@ class Watching:
             self._wanted.set()
 
     def _look_on(self, tell: Tell) -> None:
-        bell = Bell()
+        bell = Bell(lambda title: tell(Noticed(title)))
         with Board(self._workspace) as board:
             while not self._left.is_set():
                 begun = time.thread_time()
