@@ -60,8 +60,12 @@ def _queue_needs(runs: "tuple[RunOverview, ...]") -> Iterator[str]:
 def _host_needs(workspace: Workspace, runs: "tuple[RunOverview, ...]") -> Iterator[str]:
     """What only the owner of the machine can set right."""
     for seen in runs:
+        ended = seen.run.attempt - (seen.run.status != "ended")
+        if not ended:
+            continue  # nearly every live run: nothing to look for
         folder = RunFolder(workspace.runs / seen.run.id)
-        ends = [read_record_if_present(ExitRecord, a.exit_file) for a in folder.attempts()]
+        files = (folder.attempt(number).exit_file for number in range(1, ended + 1))
+        ends = [read_record_if_present(ExitRecord, file) for file in files]
         survived = any(end is not None and end.survivors for end in ends)
         if survived and (pids := pids_of_run(folder.path)):
             yield f"{seen.run.id}: processes {pids} cannot be killed: this host needs attention"

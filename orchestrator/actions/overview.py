@@ -83,6 +83,7 @@ class Board:
         self._keep_watcher = watcher_keeper(workspace)
         self._stamp: object = None
         self._names: list[str] = []
+        self._folders: dict[str, RunFolder] = {}
         self._latest: dict[str, dict[str, LatestValue]] = {}
         self._verdicts: dict[str, list[VerdictRow]] = {}
         self._rows: dict[str, tuple[object, TicketRow]] = {}
@@ -154,7 +155,9 @@ class Board:
                 self._verdicts[run.id] = self._reader.verdicts(run.id)
             verdicts = self._verdicts[run.id]
         # What stood in the way of publishing is written after the run has ended.
-        published = run is not None and self._folder(run).published_file.exists()
+        published = (
+            run is not None and run.status == "ended" and self._folder(run).published_file.exists()
+        )
         made_of = ticket, run, verdicts, published
         before = self._rows.get(ticket.id)
         if before is not None and before[0] == made_of:
@@ -173,4 +176,7 @@ class Board:
         )
 
     def _folder(self, run: RunSummary) -> RunFolder:
-        return RunFolder(self._workspace.runs / run.id)
+        folder = self._folders.get(run.id)
+        if folder is None:
+            folder = self._folders[run.id] = RunFolder(self._workspace.runs / run.id)
+        return folder

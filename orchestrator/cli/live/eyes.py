@@ -17,7 +17,8 @@ from orchestrator.errors import ExpError
 from orchestrator.workspace import RunFolder, Workspace
 
 _INTERVAL = 1.0  # seconds between two looks
-_SHARE = 0.01  # of a core, that looking may take; what is drawn comes on top
+_LONGEST = 5.0  # seconds, however much a look has cost: the first reads everything
+_SHARE = 0.007  # of a core, that looking may take; what is drawn comes on top
 
 Tell: TypeAlias = Callable[[Message], Any]
 
@@ -118,7 +119,8 @@ class Watching:
                     self._look(board, bell, tell)
                 except ExpError as error:
                     tell(Trouble(str(error)))
-                self._wanted.wait(max(_INTERVAL, (time.thread_time() - begun) / _SHARE))
+                pause = (time.thread_time() - begun) / _SHARE
+                self._wanted.wait(min(_LONGEST, max(_INTERVAL, pause)))
                 self._wanted.clear()
 
     def _look(self, board: Board, bell: Bell, tell: Tell) -> None:

@@ -1,6 +1,7 @@
 """Runs and tickets as tables of two and of one line a row."""
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import ClassVar, Generic, TypeVar
 
 from rich.text import Text
@@ -52,28 +53,43 @@ class _Rows(DataTable[Text], Generic[Row]):
     def _widths(self) -> list[int]:
         raise NotImplementedError
 
-    def _cells(self, row: Row, widths: list[int]) -> tuple[str, tuple[Text, ...]]:
+    def _key(self, row: Row) -> str:
         raise NotImplementedError
 
+    def _cells(self, row: Row, widths: list[int]) -> tuple[Text, ...]:
+        raise NotImplementedError
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Rows that come into sight are brought up to date."""
+        super().watch_scroll_y(old_value, new_value)
+        if round(old_value) != round(new_value):
+            self._draw()
+
     def _draw(self, *, anew: bool = False) -> None:
-        """Change the cells that differ; build the table anew if its rows or columns differ."""
-        widths = self._widths()
-        rows = dict(self._cells(row, widths) for row in self._rows)
+        """Change the cells in sight that differ; build all anew if rows or columns differ."""
+        widths, rows = self._widths(), {self._key(row): row for row in self._rows}
         if anew or list(rows) != list(self._shown):
-            cursor = self.key_of_cursor
-            self.clear(columns=True)
-            for place, width in enumerate(widths):
-                self.add_column("", width=width, key=str(place))
-            for key, cells in rows.items():
-                self.add_row(*cells, key=key, height=self.HEIGHT)
-            if cursor in rows:
-                self.move_cursor(row=list(rows).index(cursor), animate=False)
-        else:
-            for key, cells in rows.items():
-                for place, cell in enumerate(cells):
-                    if not same(cell, self._shown[key][place]):
-                        self.update_cell(key, str(place), cell)
-        self._shown = rows
+            self._build(rows, widths)
+            return
+        first = int(self.scroll_y) // self.HEIGHT
+        last = first + self.size.height // self.HEIGHT + 1
+        for key, row in islice(rows.items(), first, last):
+            cells = self._cells(row, widths)
+            for place, cell in enumerate(cells):
+                if not same(cell, self._shown[key][place]):
+                    self.update_cell(key, str(place), cell)
+            self._shown[key] = cells
+
+    def _build(self, rows: dict[str, Row], widths: list[int]) -> None:
+        cursor = self.key_of_cursor
+        self.clear(columns=True)
+        for place, width in enumerate(widths):
+            self.add_column("", width=width, key=str(place))
+        self._shown = {key: self._cells(row, widths) for key, row in rows.items()}
+        for key, cells in self._shown.items():
+            self.add_row(*cells, key=key, height=self.HEIGHT)
+        if cursor in rows:
+            self.move_cursor(row=list(rows).index(cursor), animate=False)
 
 
 def same(one: Text, other: Text) -> bool:
@@ -109,13 +125,16 @@ class RunTable(_Rows[RunOverview]):
             fixed.append(min(36, (room - sum(fixed)) // 2 - 2 * _PADDING))
         return [*fixed, max(12, room - sum(fixed) - _PADDING * (len(fixed) + 1))]
 
-    def _cells(self, row: RunOverview, widths: list[int]) -> tuple[str, tuple[Text, ...]]:
+    def _key(self, row: RunOverview) -> str:
+        return row.run.id
+
+    def _cells(self, row: RunOverview, widths: list[int]) -> tuple[Text, ...]:
         roomy = len(widths) > 4
         cells = [_name(row), _progress(row, widths[1]), _loss(row, widths[2], roomy=roomy)]
         if roomy:
             cells.append(_lines(plain(row.title), pulse.measured(row.pulse.evaluation)))
         cells.append(_outlook(row))
-        return row.run.id, tuple(cells)
+        return tuple(cells)
 
 
 class TicketTable(_Rows[TicketRow]):
@@ -143,13 +162,16 @@ class TicketTable(_Rows[TicketRow]):
         fixed = [6, 7, 12, 10] if room < _ROOMY else [8, 8, 16, 12]
         return [*fixed, max(12, room - sum(fixed) - _PADDING * (len(fixed) + 1))]
 
-    def _cells(self, row: TicketRow, widths: list[int]) -> tuple[str, tuple[Text, ...]]:
+    def _key(self, row: TicketRow) -> str:
+        return row.id
+
+    def _cells(self, row: TicketRow, widths: list[int]) -> tuple[Text, ...]:
         del widths
         run = Text("")
         if row.run is not None:
             run = Text.assemble(pulse.state_mark(row.run_status or ""), f" {row.run}")
         title = _cut(plain(row.title))
-        return row.id, (Text(row.id, "bold"), word(row.status), _ticks(row), run, title)
+        return (Text(row.id, "bold"), word(row.status), _ticks(row), run, title)
 
 
 def _ticks(row: TicketRow) -> Text:
