@@ -1,12 +1,13 @@
 """`exp gpu`: what every GPU of this machine does, and for whom."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.codec import read_record_if_present
 from orchestrator.domain.attempt import Lease
-from orchestrator.domain.hardware import Gpu, GpuProcess
+from orchestrator.domain.hardware import Gpu, GpuProcess, GpuReading
 from orchestrator.errors import InvalidFileError, NotFoundError
 from orchestrator.gpus import Gpus
 from orchestrator.watch.live import live_runs
@@ -53,7 +54,11 @@ class GpuOverview:
 def gpu_overview() -> GpuOverview:
     """Ask the driver once; works outside of a workspace, too."""
     reading = Gpus(deadline=_DEADLINE).read()
-    leases = _leases() if reading.gpus else {}
+    return holders_of(reading, _leases() if reading.gpus else {})
+
+
+def holders_of(reading: GpuReading, leases: Mapping[str, Sequence[str]]) -> GpuOverview:
+    """What was read, with who holds it; `leases` are runs by the UUIDs that they were given."""
     rows = None
     if reading.gpus is not None:
         rows = tuple(

@@ -1,146 +1,194 @@
 """`exp status`: what runs, what is decided, what needs a person."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self
 
 from orchestrator import tickets
-from orchestrator.actions.reading import (
-    CriterionRow,
-    TicketRow,
-    judged_rows,
-    load_tickets,
-    ticket_rows,
-)
-from orchestrator.actions.run_list import RunSummary, list_runs
-from orchestrator.codec import read_record_if_present
-from orchestrator.domain.attempt import NEEDS
-from orchestrator.domain.criterion import State
-from orchestrator.domain.finding import Finding, Severity
-from orchestrator.domain.run import ExitRecord
+from orchestrator.actions.deciding import next_deciding
+from orchestrator.actions.hardware import GpuOverview
+from orchestrator.actions.needs import needs_of
+from orchestrator.actions.pulse import Pulse, Pulses
+from orchestrator.actions.queue import WaitingRun, queue_of
+from orchestrator.actions.reading import CriterionRow, TicketRow, judged_rows, ticket_row
+from orchestrator.actions.run_list import Runs, RunSummary, current_runs
+from orchestrator.actions.surroundings import QuickReading, last_commits
+from orchestrator.actions.ticket_shelf import TicketShelf
+from orchestrator.config import load_config
+from orchestrator.domain.finding import Finding
+from orchestrator.domain.review import Review
 from orchestrator.domain.ticket import Ticket
-from orchestrator.procs import pids_of_run
+from orchestrator.git import Commit
 from orchestrator.store import Reader
-from orchestrator.watch.daemon import ensure_watcher
+from orchestrator.watch.daemon import watcher_keeper
 from orchestrator.watch.findings import open_findings
-from orchestrator.watch.live import has_pending
 from orchestrator.workspace import RunFolder, Workspace
 
-_RECENT = 5
+if TYPE_CHECKING:
+    from orchestrator.store.rows import LatestValue, VerdictRow
+
+_RECENT = 5  # runs that are shown, if fewer are live
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOverview:
-    """A run with the criteria it is judged by, and what is wrong with it, the worst first."""
+    """A run with the criteria it is judged by, how it goes, and what is wrong with it.
+
+    `next` is the criterion on which its success hangs next; findings come the worst first.
+    """
 
     run: RunSummary
     title: str
     criteria: tuple[CriterionRow, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[Finding, ...] = ()
+    pulse: Pulse = field(default_factory=Pulse)
+    next: CriterionRow | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """The dashboard's facts; `needs` are sentences for a person, with the next command."""
+    """The dashboard's facts; `needs` are sentences for a person, with the next command.
+
+    `gpus` is None if nobody was asked.
+    """
 
     root: str
     tickets: tuple[TicketRow, ...]
     runs: tuple[RunOverview, ...]
     needs: tuple[str, ...]
+    queue: tuple[WaitingRun, ...] = ()
+    gpus: GpuOverview | None = None
+    commits: tuple[Commit, ...] = ()
 
 
 def overview(workspace: Workspace) -> Overview:
     """Look at everything once; start a watcher if a run needs one."""
-    if workspace.state.is_dir() and has_pending(workspace):
-        ensure_watcher(workspace)
-    known = {ticket.id: ticket for ticket in load_tickets(workspace)}
-    everything = list_runs(workspace)
-    rows = ticket_rows(workspace, known.values(), everything)
-    live = [run for run in everything if run.status != "ended"]
-    recent = [run for run in everything if run.status == "ended"][: max(0, _RECENT - len(live))]
-    with Reader(workspace.database) as reader:
-        runs = tuple(
-            _overview_of(workspace, reader, run, known.get(run.ticket or ""))
-            for run in live + recent
-        )
-    needs = (
-        *_alarms(runs),
-        *_errors(runs),
-        *_queue_needs(runs),
-        *_host_needs(workspace, runs),
-        *_needs(rows),
-    )
-    return Overview(root=str(workspace.root), tickets=tuple(rows), runs=runs, needs=needs)
+    asked = QuickReading()
+    with Board(workspace) as board:
+        seen = board.look()
+        return replace(seen, gpus=asked.answer(board.leases()), commits=last_commits(workspace))
 
 
-def _overview_of(
-    workspace: Workspace, reader: Reader, run: RunSummary, ticket: Ticket | None
-) -> RunOverview:
-    title = ticket.title if ticket else (run.experiment or "")
-    folder = RunFolder(workspace.runs / run.id)
-    reviews = tickets.reviews_at(workspace.root / ticket.path) if ticket else ()
-    rows = judged_rows(reader, folder, ticket, reviews)
-    return RunOverview(run=run, title=title, criteria=rows, findings=open_findings(folder))
+class Board:
+    """What runs and what is decided, from one look to the next.
 
+    A look costs what has changed since the last: files are listed anew when their folder is, the
+    index is asked when somebody wrote to it. One thread uses it.
+    """
 
-def _alarms(runs: tuple[RunOverview, ...]) -> Iterator[str]:
-    """Alarms of live runs that are true now."""
-    for seen in runs:
-        for row in seen.criteria if seen.run.status != "ended" else ():
-            if (
-                row.polarity == "inverted"
-                and row.verdict is not None
-                and row.verdict.state is State.MET
-            ):
-                yield f"{seen.run.ticket}: alarm: {row.text} (exp run logs {seen.run.id})"
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._reader = Reader(workspace.database)
+        self._runs = Runs(workspace, self._reader)
+        self._tickets = TicketShelf(workspace, self._reader)
+        self._pulses = Pulses(self._reader)
+        self._keep_watcher = watcher_keeper(workspace)
+        self._stamp: object = None
+        self._names: list[str] = []
+        self._folders: dict[str, RunFolder] = {}
+        self._latest: dict[str, dict[str, LatestValue]] = {}
+        self._verdicts: dict[str, list[VerdictRow]] = {}
+        self._rows: dict[str, tuple[object, TicketRow]] = {}
+        self._reviews: dict[str, tuple[str, tuple[Review, ...]]] = {}
 
+    def __enter__(self) -> Self:
+        return self
 
-def _errors(runs: tuple[RunOverview, ...]) -> Iterator[str]:
-    """What makes the result of a live run wrong or lost."""
-    for seen in runs:
-        for finding in seen.findings if seen.run.status != "ended" else ():
-            if finding.severity is Severity.ERROR:
-                name = seen.run.ticket or seen.run.id
-                yield f"{name}: {finding.title} (exp doctor {seen.run.id})"
+    def __exit__(self, *_exception: object) -> None:
+        self._reader.close()
 
-
-def _queue_needs(runs: tuple[RunOverview, ...]) -> Iterator[str]:
-    """Runs that wait for what only a person can give them."""
-    for seen in runs:
-        if seen.run.status == "queued" and seen.run.why.startswith(NEEDS):
-            yield f"{seen.run.id} {seen.run.why}"
-
-
-def _host_needs(workspace: Workspace, runs: tuple[RunOverview, ...]) -> Iterator[str]:
-    """What only the owner of the machine can set right."""
-    for seen in runs:
-        folder = RunFolder(workspace.runs / seen.run.id)
-        ends = [read_record_if_present(ExitRecord, a.exit_file) for a in folder.attempts()]
-        survived = any(end is not None and end.survivors for end in ends)
-        if survived and (pids := pids_of_run(folder.path)):
-            yield f"{seen.run.id}: processes {pids} cannot be killed: this host needs attention"
-    if workspace.damaged_database.exists():
-        yield (
-            "the index was damaged, and has been made again from the files: look at the disk"
-            f" (rm {workspace.damaged_database})"
+    def look(self) -> Overview:
+        """The present facts, without hardware and commits."""
+        everything = self._runs.look()
+        live = [run for run in everything if run.status != "ended"]
+        if self._workspace.state.is_dir() and (
+            self._runs.are_unfinished or self._workspace.unsent_file.exists()
+        ):
+            self._keep_watcher()
+        recent = [run for run in everything if run.status == "ended"][: max(0, _RECENT - len(live))]
+        shown = live + recent
+        known = {ticket.id: ticket for ticket in self._tickets.look()}
+        self._ask_index(shown)
+        rows = self._ticket_rows(known.values(), everything)
+        runs = tuple(self._overview_of(run, known.get(run.ticket or "")) for run in shown)
+        return Overview(
+            root=str(self._workspace.root),
+            tickets=rows,
+            runs=runs,
+            needs=needs_of(self._workspace, runs, rows),
+            queue=self._queue(),
         )
 
+    def leases(self) -> dict[str, list[str]]:
+        """Live runs by the UUIDs of the GPUs that they were given, as of the last look."""
+        found: dict[str, list[str]] = {}
+        for folder, _, state in self._runs.live():
+            lease = state.attempt.lease
+            for uuid in (lease.gpus if lease else None) or ():
+                found.setdefault(uuid, []).append(folder.id)
+        return found
 
-def _needs(rows: list[TicketRow]) -> tuple[str, ...]:
-    needs = []
-    for ticket in rows:
-        if ticket.status == "ONGOING" and ticket.run_status in {"failed", "lost", "incomplete"}:
-            needs.append(
-                f"{ticket.id}: {ticket.run} {ticket.run_status} (exp run logs {ticket.run})"
-            )
-        elif ticket.status == "ONGOING" and ticket.run_problem:
-            needs.append(f"{ticket.id}: {ticket.run_problem}")
-        elif ticket.status == "ONGOING" and ticket.phase == "DEBUGGING" and ticket.run:
-            needs.append(
-                f"{ticket.id}: {ticket.run} {ticket.run_status}, but not all criteria are met"
-                f" (exp ticket show {ticket.id})"
-            )
-        elif ticket.status == "ONGOING" and ticket.phase == "VERIFYING":
-            needs.append(f"{ticket.id}: criteria wait for a person (exp ticket review {ticket.id})")
-        elif ticket.status == "ONGOING" and ticket.run is None:
-            needs.append(f"{ticket.id}: ONGOING, but never started (exp ticket start {ticket.id})")
-    return tuple(needs)
+    def _queue(self) -> tuple[WaitingRun, ...]:
+        live = self._runs.live()
+        if not any(run[2].status == "queued" for run in live):
+            return ()
+        return queue_of(live, load_config(self._workspace.root).queue.cpus).waiting
+
+    def _ask_index(self, shown: Iterable[RunSummary]) -> None:
+        """Newest values and verdicts of the shown runs; what has ended keeps its own."""
+        stamp, names = self._reader.stamp, [run.id for run in shown]
+        if stamp != self._stamp or self._names != names:
+            self._stamp, self._names = stamp, names
+            self._latest = self._reader.latest(names)
+            self._verdicts.update({run: self._reader.verdicts(run) for run in names})
+
+    def _ticket_rows(
+        self, known: Iterable[Ticket], everything: Iterable[RunSummary]
+    ) -> tuple[TicketRow, ...]:
+        current = current_runs(everything)
+        rows = {ticket.id: self._ticket_row(ticket, current.get(ticket.id)) for ticket in known}
+        self._rows = rows
+        return tuple(row for _, row in rows.values())
+
+    def _ticket_row(self, ticket: Ticket, run: RunSummary | None) -> tuple[object, TicketRow]:
+        """A row with what it was made of; the one of the last look if that is the same."""
+        verdicts: Sequence[VerdictRow] = ()
+        if run is not None:
+            if run.id not in self._verdicts:
+                self._verdicts[run.id] = self._reader.verdicts(run.id)
+            verdicts = self._verdicts[run.id]
+        # What stood in the way of publishing is written after the run has ended.
+        published = (
+            run is not None and run.status == "ended" and self._folder(run).published_file.exists()
+        )
+        made_of = ticket, run, verdicts, published
+        before = self._rows.get(ticket.id)
+        if before is not None and before[0] == made_of:
+            return before
+        return made_of, ticket_row(self._workspace, ticket, run, verdicts)
+
+    def _overview_of(self, run: RunSummary, ticket: Ticket | None) -> RunOverview:
+        reviews = self._reviews_of(ticket) if ticket else ()
+        criteria = judged_rows(self._verdicts[run.id], run.id, ticket, reviews)
+        return RunOverview(
+            run=run,
+            title=ticket.title if ticket else (run.experiment or ""),
+            criteria=criteria,
+            findings=open_findings(self._folder(run)),
+            pulse=self._pulses.look(run.id, run.planned_steps, self._latest.get(run.id, {})),
+            next=next_deciding(criteria),
+        )
+
+    def _reviews_of(self, ticket: Ticket) -> tuple[Review, ...]:
+        """What people say in a ticket; its file is read again when it has changed."""
+        before = self._reviews.get(ticket.id)
+        if before is None or before[0] != ticket.blob:
+            before = ticket.blob, tickets.reviews_at(self._workspace.root / ticket.path)
+            self._reviews[ticket.id] = before
+        return before[1]
+
+    def _folder(self, run: RunSummary) -> RunFolder:
+        folder = self._folders.get(run.id)
+        if folder is None:
+            folder = self._folders[run.id] = RunFolder(self._workspace.runs / run.id)
+        return folder

@@ -1,5 +1,6 @@
 """`exp queue`: who waits for what, and who has what."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from orchestrator.config import load_config
@@ -7,7 +8,7 @@ from orchestrator.domain.attempt import AttemptRequest
 from orchestrator.domain.run import RunRecord, RunState, RunStatus
 from orchestrator.watch.daemon import ensure_watcher
 from orchestrator.watch.dispatch import cpu_slots, gpus_wanted
-from orchestrator.watch.live import live_runs
+from orchestrator.watch.live import LiveRun, live_runs
 from orchestrator.watch.queue import turn
 from orchestrator.workspace import Workspace
 
@@ -55,16 +56,21 @@ class Queue:
 
 def look_at_queue(workspace: Workspace) -> Queue:
     """Look at every live run; start a watcher if one waits."""
-    limit = load_config(workspace.root).queue.cpus
+    found = queue_of(live_runs(workspace), load_config(workspace.root).queue.cpus)
+    if found.waiting:
+        ensure_watcher(workspace)
+    return found
+
+
+def queue_of(live: Iterable[LiveRun], limit: int | None) -> Queue:
+    """Who of these live runs waits, and who has what; `limit` is the number of CPU slots."""
     waiting, holding = [], []
-    for _, record, state in live_runs(workspace):
+    for _, record, state in live:
         request = state.attempt.request
         if state.status is RunStatus.QUEUED and request is not None:
             waiting.append(_waiting(record, state, request, limit))
         else:
             holding.append(_holding(record, state, limit))
-    if waiting:
-        ensure_watcher(workspace)
     waiting.sort(key=lambda row: turn(row.priority, row.since, row.run))
     rows = [replace(row, position=number) for number, row in enumerate(waiting, 1)]
     used = sum(run.slots or 0 for run in holding)

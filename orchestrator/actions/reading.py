@@ -1,12 +1,11 @@
 """What the commands that only look show: tickets, runs, verdicts."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from orchestrator import tickets
 from orchestrator.actions.follow import require_record
 from orchestrator.actions.run_list import RunSummary, current_runs, list_runs, summary_of
-from orchestrator.actions.specs import said_of
 from orchestrator.codec import read_record_if_present
 from orchestrator.domain.criterion import Criterion, State, Verdict
 from orchestrator.domain.finding import Finding
@@ -15,13 +14,12 @@ from orchestrator.domain.run import Published
 from orchestrator.domain.ticket import Ticket
 from orchestrator.errors import NotFoundError
 from orchestrator.store import Reader
-from orchestrator.store.rows import LatestValue
+from orchestrator.store.rows import LatestValue, VerdictRow
 from orchestrator.tickets import Document
-from orchestrator.watch.claims import criteria_of
 from orchestrator.watch.findings import open_findings
 from orchestrator.watch.live import state_of
 from orchestrator.watch.stories import AttemptStory, stories
-from orchestrator.workspace import RunFolder, Workspace
+from orchestrator.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,19 +59,6 @@ class CriterionRow:
     number: int | None = None
     must: bool = True
     reviews: tuple[Standing, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TicketDetail:
-    """`exp ticket show`."""
-
-    ticket: Ticket
-    text: str
-    criteria: tuple[CriterionRow, ...]
-    run: str | None
-    run_status: str | None
-    why: str | None
-    unblocks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +119,11 @@ def ticket_rows(
     """Tickets beside those of `runs` that tell of them now."""
     current = current_runs(runs)
     with Reader(workspace.database) as reader:
-        return [_ticket_row(workspace, reader, ticket, current.get(ticket.id)) for ticket in chosen]
+        return [
+            ticket_row(workspace, ticket, run, reader.verdicts(run.id) if run else ())
+            for ticket in chosen
+            for run in [current.get(ticket.id)]
+        ]
 
 
 def load_tickets(workspace: Workspace) -> list[Ticket]:
@@ -144,14 +133,14 @@ def load_tickets(workspace: Workspace) -> list[Ticket]:
     return tickets.load_all(workspace.tickets, known=known)
 
 
-def _ticket_row(
-    workspace: Workspace, reader: Reader, ticket: Ticket, run: RunSummary | None
+def ticket_row(
+    workspace: Workspace, ticket: Ticket, run: RunSummary | None, verdicts: Sequence[VerdictRow]
 ) -> TicketRow:
-    """Met criteria come from the newest run's verdicts, before any run from the boxes."""
+    """Met criteria come from the newest run's `verdicts`, before any run from the boxes."""
     claims = [box for box in ticket.checkboxes if tickets.is_criterion(box)]
     met = sum(box.checked for box in claims)
     total = len(claims)
-    if run is not None and (verdicts := reader.verdicts(run.id)):
+    if verdicts:
         goals = [row for row in verdicts if row.polarity == "positive"]
         met = sum(row.verdict.state is State.MET for row in goals)
         total = len(goals)
@@ -175,32 +164,7 @@ def _problem(workspace: Workspace, run: RunSummary) -> str | None:
     return published.problems[0] if published and published.problems else None
 
 
-def show_ticket(workspace: Workspace, text: str) -> TicketDetail:
-    """A ticket with its criteria and what the newest run says of each.
-
-    Raises:
-        NotFoundError: there is no such ticket.
-    """
-    document = tickets.find(workspace.tickets, text)
-    ticket = document.ticket
-    run = current_runs(list_runs(workspace, ticket=ticket.id)).get(ticket.id)
-    said = said_of(workspace, ticket)
-    rows = _criterion_rows(
-        workspace, criteria_of(document, said), run.id if run else None, document
-    )
-    rows = tuple(replace(row, number=number) for number, row in enumerate(rows, 1))
-    return TicketDetail(
-        ticket=ticket,
-        text=document.text,
-        criteria=rows,
-        run=run.id if run else None,
-        run_status=(run.outcome or run.status) if run else None,
-        why=run.why if run else None,
-        unblocks=tickets.unblocks(load_tickets(workspace), ticket.id),
-    )
-
-
-def _criterion_rows(
+def criterion_rows(
     workspace: Workspace,
     claims: tuple[Criterion, ...],
     run: str | None,
@@ -235,13 +199,12 @@ def _criterion_rows(
 
 
 def judged_rows(
-    reader: Reader, folder: RunFolder, ticket: Ticket | None, reviews: Sequence[Review]
+    rows: Sequence[VerdictRow], run: str, ticket: Ticket | None, reviews: Sequence[Review]
 ) -> tuple[CriterionRow, ...]:
     """The criteria of a run as last judged, from the index, with the boxes as they stand."""
     boxes = ticket.checkboxes if ticket else ()
     checked = {box.key for box in boxes if box.checked}
     texts = {box.key: box.text for box in boxes}
-    rows = reader.verdicts(folder.id)
     return tuple(
         CriterionRow(
             text=row.text,
@@ -254,7 +217,7 @@ def judged_rows(
             polarity=row.polarity,
             tickable=not row.text.startswith("|"),
             reviews=tickets.said_of_line(
-                reviews, row.key, texts.get(row.key, row.text), folder.id, row.verdict
+                reviews, row.key, texts.get(row.key, row.text), run, row.verdict
             ),
         )
         for row in rows
@@ -294,7 +257,7 @@ def run_detail(workspace: Workspace, text: str) -> RunDetail:
         story=story,
         params=record.params | (request.settings if request else {}),
         commands=tuple(" ".join(command.argv) for command in record.commands),
-        criteria=_criterion_rows(workspace, record.criteria, folder.id, ticket),
+        criteria=criterion_rows(workspace, record.criteria, folder.id, ticket),
         latest=latest,
         folder=str(folder.path),
         log=str(attempts[-1].log) if attempts else "—",

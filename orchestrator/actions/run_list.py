@@ -4,19 +4,22 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.domain.run import AttemptState, RunRecord
+from orchestrator.domain.run import AttemptState, RunRecord, RunState, RunStatus
 from orchestrator.errors import InvalidFileError
 from orchestrator.executors import executor_for
+from orchestrator.ids import run_number
+from orchestrator.listing import Listing, Listings
 from orchestrator.store import Reader
 from orchestrator.store.rows import RunRow
 from orchestrator.watch.lifecycle import attempt_state, read_run
-from orchestrator.watch.live import is_finished, state_of
+from orchestrator.watch.live import LiveRun, Pending, as_run, state_of
+from orchestrator.watch.run_files import RunFiles
 from orchestrator.workspace import RunFolder, Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """One line of `exp run list` and of `exp status`."""
+    """One line of `exp run list` and of `exp status`; `attempt` is the number of the newest."""
 
     id: str
     ticket: str | None
@@ -28,6 +31,7 @@ class RunSummary:
     planned_steps: int | None
     started: float | None
     ended: float | None
+    attempt: int = 1
 
 
 def list_runs(
@@ -35,17 +39,94 @@ def list_runs(
 ) -> list[RunSummary]:
     """Runs, newest first. What the index does not know as ended is looked up in the files."""
     with Reader(workspace.database) as reader:
-        known = {row.id: row for row in reader.runs()}
-    rows = []
-    for folder in reversed(list(workspace.run_folders())):
-        row = known.get(folder.id)
-        finished = row is not None and is_finished(folder, row)
-        summary = _known(row) if row is not None and finished else _live(folder, row)
-        if summary is not None and (ticket is None or summary.ticket == ticket):
-            rows.append(summary)
-        if limit is not None and len(rows) == limit:
-            break
-    return rows
+        found = Runs(workspace, reader).look()
+    return [row for row in found if ticket is None or row.ticket == ticket][:limit]
+
+
+@dataclass(slots=True)
+class _Unfinished:
+    """A run whose end is not yet in the index and published, from one look to the next."""
+
+    folder: RunFolder
+    files: RunFiles | None = None
+    state: RunState | None = None
+    started: float | None = None
+
+
+class Runs:
+    """All runs of a workspace from one look to the next.
+
+    Those whose end is published are not looked at again until .exp/runs changes.
+    """
+
+    def __init__(self, workspace: Workspace, reader: Reader) -> None:
+        self._workspace = workspace
+        self._reader = reader
+        self._pending = Pending(workspace, reader)
+        self._listings = Listings()
+        self._listing: Listing | None = None
+        self._finished: dict[str, RunSummary] = {}
+        self._unfinished: dict[str, _Unfinished] = {}
+
+    def look(self) -> list[RunSummary]:
+        """Every run, newest first; one without run.json is none yet."""
+        folders = self._pending.folders()
+        names = {folder.id for folder in folders}
+        listing = self._listings.list(str(self._workspace.runs))
+        if listing is not self._listing:
+            self._listing = listing
+            there = {folder.id for folder in self._workspace.run_folders()} - names
+            rows = (row for row in self._reader.runs() if row.id in there)
+        else:
+            gone = self._unfinished.keys() - names
+            rows = (row for run in gone if (row := self._reader.run(run)) is not None)
+        self._finished = {run: row for run, row in self._finished.items() if run not in names} | {
+            row.id: _known(row) for row in rows
+        }
+        before = self._unfinished
+        self._unfinished = {f.id: before.get(f.id) or _Unfinished(f) for f in folders}
+        steps = self._steps()
+        found = [_look_at(run, steps.get(name)) for name, run in self._unfinished.items()]
+        everything = {row.id: row for row in found if row is not None} | self._finished
+        return sorted(everything.values(), key=lambda row: run_number(row.id), reverse=True)
+
+    def _steps(self) -> dict[str, int | None]:
+        """The largest step of each unfinished run that the index knows."""
+        if not self._unfinished:
+            return {}
+        rows = {row.id: row for row in self._reader.runs(live=True)}
+        ended = (self._reader.run(run) for run in self._unfinished if run not in rows)
+        return {row.id: row.step for row in (*rows.values(), *filter(None, ended))}
+
+    @property
+    def are_unfinished(self) -> bool:
+        """Whether, at the last look, the end of some run was still to come or to be published."""
+        return bool(self._unfinished)
+
+    def live(self) -> list[LiveRun]:
+        """Runs that had not ended at the last look, oldest first."""
+        return [
+            (run.folder, run.files.record, run.state)
+            for run in self._unfinished.values()
+            if run.files and run.state and run.state.status is not RunStatus.ENDED
+        ]
+
+
+def _look_at(run: _Unfinished, step: int | None) -> RunSummary | None:
+    """A run as its files tell it, with the step that the index knows; None if it never began."""
+    run.state = None
+    try:
+        record = read_run(run.folder)
+        if record is None:
+            return None
+        if run.files is None or run.files.record is not record:
+            run.files = RunFiles(run.folder, record)
+        run.state = as_run(run.folder, record, run.files.newest(max_step=step))
+        if run.started is None:
+            run.started = _first_start(run.folder, record, run.state.attempt)
+        return _summary(record, run.state, step, run.started)
+    except InvalidFileError as error:
+        return _unreadable(run.folder, str(error))
 
 
 def current_runs(runs: Iterable[RunSummary]) -> dict[str, RunSummary]:
@@ -77,25 +158,22 @@ def _known(row: RunRow) -> RunSummary:
         planned_steps=row.planned_steps,
         started=row.started,
         ended=row.ended,
+        attempt=max(1, row.attempts),
     )
-
-
-def _live(folder: RunFolder, row: RunRow | None) -> RunSummary | None:
-    """A run as its files tell it, with the step that the index knows; None if it never began."""
-    try:
-        record = read_run(folder)
-    except InvalidFileError as error:
-        return _unreadable(folder, str(error))
-    return None if record is None else summary_of(folder, record, row)
 
 
 def summary_of(folder: RunFolder, record: RunRecord, row: RunRow | None) -> RunSummary:
     """A run as its files tell it."""
     step = row.step if row is not None else None
     state = state_of(folder, record, max_step=step)
-    ended = state.attempt.exit.ended if state.attempt.exit else None
+    return _summary(record, state, step, _first_start(folder, record, state.attempt))
+
+
+def _summary(
+    record: RunRecord, state: RunState, step: int | None, started: float | None
+) -> RunSummary:
     return RunSummary(
-        id=folder.id,
+        id=record.id,
         ticket=record.ticket.id if record.ticket else None,
         experiment=record.experiment,
         status=state.status,
@@ -103,8 +181,9 @@ def summary_of(folder: RunFolder, record: RunRecord, row: RunRow | None) -> RunS
         why=state.why,
         step=step,
         planned_steps=record.planned_steps,
-        started=_first_start(folder, record, state.attempt),
-        ended=ended,
+        started=started,
+        ended=state.attempt.exit.ended if state.attempt.exit else None,
+        attempt=state.attempt.number,
     )
 
 

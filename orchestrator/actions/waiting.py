@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from orchestrator import tickets
-from orchestrator.actions.reading import CriterionRow, TicketRow, show_ticket
+from orchestrator.actions.reading import CriterionRow, TicketRow
+from orchestrator.actions.ticket_detail import show_ticket
 from orchestrator.domain.review import decision_of, waits
 from orchestrator.domain.run import Outcome
 from orchestrator.domain.ticket import TicketPhase, TicketStatus

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from orchestrator.actions.notifying import notices_of
 from orchestrator.cli.console import clean
@@ -13,9 +13,10 @@ _PLAIN = {"", "dumb", "linux"}
 
 
 class Bell:
-    """Rings once for each notice that is new since the last look."""
+    """Rings once, with its title, for each notice that is new since the last look."""
 
-    def __init__(self) -> None:
+    def __init__(self, ring: Callable[[str], object]) -> None:
+        self._ring = ring
         self._known: set[str] | None = None
         self._sizes: dict[str, int] = {}
 
@@ -25,7 +26,7 @@ class Bell:
         notices = notices_of(grown)
         if self._known is not None:
             for key in notices.keys() - self._known:
-                ring(notices[key].title)
+                self._ring(notices[key].title)
         self._known = (self._known or set()) | notices.keys()
 
     def _has_grown(self, folder: RunFolder) -> bool:

@@ -9,7 +9,7 @@ import typer
 from orchestrator.actions.follow import follow_log, wait_until_published
 from orchestrator.actions.reading import run_detail
 from orchestrator.cli import views
-from orchestrator.cli.bell import Bell
+from orchestrator.cli.bell import Bell, ring
 from orchestrator.cli.console import clean, err, hint, note, warn
 from orchestrator.domain.run import Outcome
 from orchestrator.errors import RunFailedError
@@ -41,7 +41,7 @@ def follow_run(workspace: Workspace, run: RunFolder, *, first: int = 1) -> None:
         RunFailedError: the run ended, but did not complete.
         typer.Exit: with 130 after Ctrl-C.
     """
-    bell = Bell()
+    bell = Bell(ring)
     bell.look([run])
     with leaving_it_alone(run):
         for text in follow_log(workspace, run, first=first):

@@ -67,7 +67,7 @@ def list_(
 @app.command("show")
 def show(ticket: str = TICKET, as_json: bool = AS_JSON) -> None:
     """Show a ticket, its criteria, their verdicts and the evidence"""
-    from orchestrator.actions.reading import show_ticket
+    from orchestrator.actions.ticket_detail import show_ticket
     from orchestrator.cli import views
     from orchestrator.cli.console import out, show_json
     from orchestrator.workspace import find_workspace
@@ -94,6 +94,7 @@ def lint(
     from orchestrator.cli import views
     from orchestrator.cli.console import note, out, show_json
     from orchestrator.cli.fixing import offer_fixes
+    from orchestrator.cli.views.reading import lint_readings
     from orchestrator.errors import UsageError
     from orchestrator.workspace import find_workspace
 
@@ -108,7 +109,7 @@ def lint(
         show_json({"findings": found, "readings": read} if readings else found)
     else:
         if readings:
-            out().print(views.lint_readings(result.readings))
+            out().print(lint_readings(result.readings))
         if result.findings:
             out().print(views.findings(result.findings))
         counts = ("ticket", result.tickets), ("error", result.errors), ("warning", result.warnings)
@@ -131,8 +132,8 @@ def check(
 ) -> None:
     """Judge a ticket by a run; exit 0 if all required criteria are met, 1 failed, 9 undecided"""
     from orchestrator.actions.checking import check_ticket
-    from orchestrator.cli import views
     from orchestrator.cli.console import note, out, show_json
+    from orchestrator.cli.views.check import ticket_check
     from orchestrator.workspace import find_workspace
 
     workspace = find_workspace()
@@ -146,7 +147,7 @@ def check(
     if as_json:
         show_json(checked)
     else:
-        out().print(views.ticket_check(checked, explain=explain))
+        out().print(ticket_check(checked, explain=explain))
     raise typer.Exit(checked.result)
 
 
@@ -282,8 +283,8 @@ def start(
 
 
 def _announce(workspace: "Workspace", launched: "Launched") -> None:
-    from orchestrator.cli import views
     from orchestrator.cli.console import err, hint, note, warn
+    from orchestrator.cli.views.reading import start_readings
 
     for warning in launched.warnings:
         warn(warning)
@@ -296,6 +297,6 @@ def _announce(workspace: "Workspace", launched: "Launched") -> None:
         note(f"started {run.id} for {name}")
     note(f"  run folder {run.path.relative_to(workspace.root)}")
     if record.criteria:
-        err().print(views.start_readings(record, launched.known))
+        err().print(start_readings(record, launched.known))
     look = "exp queue" if launched.state.status is RunStatus.QUEUED else "exp status --watch"
     hint(f"exp run logs -f {run.id}   {look}   exp run stop {run.id}")

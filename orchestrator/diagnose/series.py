@@ -7,7 +7,7 @@ over its name.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -103,6 +103,7 @@ _MEASURES = {name: measure for measure, names in NAMES.items() for name in names
 _HEADS = frozenset(
     (*LOSS_NAMES, *_MEASURES, *RECALL_HEADS, *COUNT_HEADS, *LOSS_HEADS, *GRADIENT_HEADS)
 )
+_TOGETHER = 60.0  # seconds in which the values of one evaluation are written
 _CLASS = re.compile(r"(?:class_?|color_?|label_?)?(\d+)", re.ASCII)
 _CLASS_IN_NAME = re.compile(
     r"(?:recall_(?:class_?|color_?|label_?)?|acc(?:uracy)?_(?:class|color|label)_?)(\d+)", re.ASCII
@@ -244,6 +245,35 @@ def parse(series: str) -> Name:
         measure=measure,
         part=part,
     )
+
+
+def main_loss(names: Iterable[str]) -> str | None:
+    """The training loss of a run among the names of its series; None without one."""
+    losses = {
+        name.series: (name.member, name.group, _loss_rank(name), name.series)
+        for name in map(parse, names)
+        if name.measure is Measure.LOSS and name.side is Side.TRAIN
+    }
+    return min(surest(losses), key=losses.__getitem__, default=None)
+
+
+def newest_evaluation(times: Mapping[str, float]) -> str | None:
+    """The series of an evaluation that was written to last, by the time of each series' last point.
+
+    Of several of one evaluation the score, then the loss.
+    """
+    order = (Measure.EXACT, Measure.ACCURACY, Measure.LOSS, Measure.PERPLEXITY)
+    ranks = {
+        name.series: order.index(name.measure) if name.measure in order else len(order)
+        for name in map(parse, times)
+        if name.side is Side.EVAL and name.measure not in {Measure.CHANCE, Measure.COUNT}
+    }
+    known = surest(ranks)
+    if not known:
+        return None
+    last = max(times[name] for name in known)
+    together = [name for name in known if times[name] > last - _TOGETHER]
+    return min(together, key=lambda name: (ranks[name], name))
 
 
 def _path(series: str) -> list[str]:

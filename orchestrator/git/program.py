@@ -102,7 +102,7 @@ class Git:
             istream.write(stdin)
             istream.seek(0)
             code, out, err = git.Git(self.folder).execute(
-                [*_environment(self.index), "git", *words],
+                [*environment(self.index), "git", *words],
                 istream=istream,
                 with_extended_output=True,
                 with_exceptions=False,
@@ -119,8 +119,8 @@ def _end_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
-def _environment(index: Path | None) -> list[str]:
-    """env(1) in front of git: GitPython can add to the environment but not take away."""
+def environment(index: Path | None) -> list[str]:
+    """What stands before git: env(1), as GitPython can add to the environment, not take away."""
     unset = [part for name in _HOOK_VARIABLES for part in ("-u", name)]
     own = ["GIT_OPTIONAL_LOCKS=0", "GIT_NO_LAZY_FETCH=1", "GIT_TERMINAL_PROMPT=0"]
     return ["env", *unset, *own, *([f"GIT_INDEX_FILE={index}"] if index else [])]

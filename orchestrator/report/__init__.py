@@ -1,5 +1,7 @@
 """Status documents: facts in, Markdown and SVG bytes out; nothing is read or written here."""
 
+from typing import TYPE_CHECKING, Any
+
 from orchestrator.report.facts import (
     AttemptFacts,
     CriterionFacts,
@@ -17,7 +19,9 @@ from orchestrator.report.facts import (
 from orchestrator.report.markdown import code, literal
 from orchestrator.report.notes import notes_of
 from orchestrator.report.series import metric_facts, pace
-from orchestrator.report.status import render_status
+
+if TYPE_CHECKING:
+    from orchestrator.report.status import render_status
 
 __all__ = [
     "AttemptFacts",
@@ -39,3 +43,11 @@ __all__ = [
     "pace",
     "render_status",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "render_status":
+        from orchestrator.report import status  # noqa: PLC0415 - 60 ms, only who renders a page
+
+        return status.render_status
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -38,13 +38,25 @@ _LATEST = """SELECT run, name, step, value, time FROM series
 Words = dict[str, Any]
 
 
+def version(connection: sqlite3.Connection) -> int:
+    """A number that is another one once somebody else has changed the database."""
+    (number,) = connection.execute("PRAGMA data_version").fetchone()
+    return int(number)
+
+
 def runs(
-    connection: sqlite3.Connection, ticket: str | None, status: RunStatus | None, limit: int | None
+    connection: sqlite3.Connection,
+    ticket: str | None,
+    status: RunStatus | None,
+    limit: int | None,
+    live: bool,
 ) -> list[RunRow]:
     """Runs of a ticket and in a status, newest first."""
     rest = """run WHERE (:ticket IS NULL OR ticket = :ticket)
-        AND (:status IS NULL OR status = :status) ORDER BY created DESC, id DESC LIMIT :limit"""
-    words: Words = {"ticket": ticket, "status": status and str(status)}
+        AND (:status IS NULL OR status = :status)
+        AND (NOT :live OR status IN ('queued', 'starting', 'running', 'stopping'))
+        ORDER BY created DESC, id DESC LIMIT :limit"""
+    words: Words = {"ticket": ticket, "status": status and str(status), "live": live}
     words["limit"] = -1 if limit is None else limit  # SQLite's word for no limit
     return [_run(row) for row in _select(connection, _RUN, rest, words)]
 

@@ -84,15 +84,22 @@ class Reader(_Connected):
     of a newer version or that cannot be read, each with the command that helps.
     """
 
+    @property
+    def stamp(self) -> tuple[object, ...] | None:
+        """Equal from one look to the next while nobody writes to the index; None without one."""
+        version = self._ask(queries.version)
+        return None if version is None else (self._file, version)
+
     def runs(
         self,
         *,
         ticket: str | None = None,
         status: RunStatus | None = None,
         limit: int | None = None,
+        live: bool = False,
     ) -> list[RunRow]:
-        """Runs, newest first."""
-        return self._ask(queries.runs, ticket, status, limit) or []
+        """Runs, newest first; with `live` those that had not ended when they were last seen."""
+        return self._ask(queries.runs, ticket, status, limit, live) or []
 
     def run(self, run: str) -> RunRow | None:
         """One run, or None if the index does not know it (yet)."""

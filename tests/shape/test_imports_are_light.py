@@ -38,11 +38,12 @@ def test_help_loads_neither_sqlmodel_nor_torch():
         "try: main()\nexcept SystemExit: pass"
     )
     heavy = {"sqlmodel", "sqlalchemy", "torch", "pydantic", "jinja2", "git", "lark", "matplotlib"}
+    heavy |= {"textual", "plotext"}
     assert loaded_by(statement) & heavy == set()
 
 
 def test_status_loads_neither_sqlmodel_nor_torch(tmp_path):
-    """`exp status` reads the index without the libraries that write it."""
+    """`exp status` reads the index without the libraries that write it, or fill a screen."""
     (tmp_path / "tickets").mkdir()
     statement = (
         f"import os, sys; os.chdir({str(tmp_path)!r}); sys.argv = ['exp', 'status']\n"
@@ -50,6 +51,7 @@ def test_status_loads_neither_sqlmodel_nor_torch(tmp_path):
         "try: main()\nexcept SystemExit: pass"
     )
     heavy = {"sqlmodel", "sqlalchemy", "torch", "jinja2", "git", "matplotlib"}
+    heavy |= {"textual", "plotext", "lark"}
     assert loaded_by(statement) & heavy == set()
 
 

@@ -77,6 +77,7 @@ def test_the_wheel_holds_the_tool_and_its_templates_only(built):
     assert "orchestrator/py.typed" in names
     assert "orchestrator/templates/scaffold/tickets/T-0001.md" in names
     assert "orchestrator/criteria/lines/grammar.lark" in names
+    assert "orchestrator/cli/live/status.tcss" in names
     assert "orchestrator/criteria/predicates/predicate.lark" in names
     assert not [name for name in names if ".exp/" in name or name.endswith(".pyc")]
 

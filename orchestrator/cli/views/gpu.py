@@ -37,12 +37,12 @@ def gpu_table(seen: GpuOverview) -> RenderableType:
         table.add_row(
             Text("└ MIG") if gpu.parent else Text(_or_dash(gpu.index), style="bold"),
             plain(gpu.name or "—"),
-            _memory(gpu),
-            _percent(gpu.utilization),
-            _power(gpu),
-            _temperature(gpu),
+            memory(gpu),
+            percent(gpu.utilization),
+            power(gpu),
+            temperature(gpu),
             _state(gpu),
-            _holders(row),
+            holders(row),
         )
     driver = Text(f"NVIDIA driver {seen.driver or 'of unknown version'}", style="dim")
     return Group(table, driver)
@@ -52,7 +52,8 @@ def _or_dash(value: object) -> str:
     return "—" if value is None else str(value)
 
 
-def _memory(gpu: Gpu) -> Text:
+def memory(gpu: Gpu) -> Text:
+    """A bar and `43.1 / 140 GiB`."""
     used, total = gpu.memory_used, gpu.memory_total
     if used is None or not total:
         return Text("—" if total is None else f"? / {_size(total)}")
@@ -70,18 +71,21 @@ def _size(size: int) -> str:
     return f"{size / _GIB:.0f} GiB" if size >= 10 * _GIB else f"{size / _GIB:.1f} GiB"
 
 
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
+    """`98%`, a dash for what is unknown."""
     return "—" if share is None else f"{share:.0%}"
 
 
-def _power(gpu: Gpu) -> str:
+def power(gpu: Gpu) -> str:
+    """`640 / 700 W`."""
     if gpu.power is None:
         return "—"
     limit = "" if gpu.power_limit is None else f" / {gpu.power_limit:.0f}"
     return f"{gpu.power:.0f}{limit} W"
 
 
-def _temperature(gpu: Gpu) -> Text:
+def temperature(gpu: Gpu) -> Text:
+    """`61 °C`, in colour where the board slows down."""
     degrees = gpu.temperature
     if degrees is None:
         return Text("—")
@@ -107,7 +111,8 @@ def _state(gpu: Gpu) -> Text:
     return Text("ok", style="green") if gpu.throttle is not None else Text("—")
 
 
-def _holders(row: GpuRow) -> Text:
+def holders(row: GpuRow) -> Text:
+    """Who holds memory on a GPU, one a line."""
     lines = [_holder(holder) for holder in row.holders or ()]
     held = {holder.run for holder in row.holders or ()}
     waiting = [run for run in row.leased_to if run not in held]

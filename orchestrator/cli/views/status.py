@@ -9,18 +9,23 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.actions.overview import Overview, RunOverview
+from orchestrator.cli.views import pulse
 from orchestrator.cli.views.criteria import criteria_table
 from orchestrator.cli.views.findings import severity_mark
+from orchestrator.cli.views.gpu import gpu_table, no_gpus
+from orchestrator.cli.views.states import by_state, states
+from orchestrator.cli.views.surroundings import commit_lines, queue_lines
 from orchestrator.cli.views.tickets import ticket_table
 from orchestrator.cli.views.words import ago, plain, progress, took, word
 from orchestrator.domain.finding import Severity
 
 _BAR = 24  # characters
+_TICKETS = 40  # that are shown; more are many pages
 _NAMES = {Severity.ERROR: "error", Severity.WARN: "warning", Severity.INFO: "note"}
 
 
 def dashboard(seen: Overview) -> RenderableType:
-    """Runs with their criteria, then tickets, then what needs a person."""
+    """Runs with their criteria, then tickets, the machine, and what needs a person."""
     parts: list[RenderableType] = [Text.assemble(("runs", "bold"), ("  " + seen.root, "dim"))]
     if not seen.runs:
         parts.append(Padding(Text("no runs yet: exp ticket start", style="dim"), (0, 2)))
@@ -29,11 +34,27 @@ def dashboard(seen: Overview) -> RenderableType:
         if run.findings:
             parts.append(Padding(_findings(run), (0, 2)))
         parts.append(Padding(criteria_table(run.criteria), (0, 4)))
-    parts += [Text("tickets", style="bold"), ticket_table(seen.tickets)]
+    parts += _tickets(seen)
+    if seen.queue:
+        parts += [Text("queue", style="bold"), Padding(queue_lines(seen.queue), (0, 2))]
+    if seen.gpus is not None and seen.gpus.gpus:
+        parts += [Text("GPUs", style="bold"), gpu_table(seen.gpus)]
+    elif seen.gpus is not None:
+        parts.append(no_gpus(seen.gpus))
+    if seen.commits:
+        parts += [Text("last commits", style="bold"), Padding(commit_lines(seen.commits), (0, 2))]
     if seen.needs:
         parts.append(Text("needs a person", style="bold yellow"))
         parts += [Padding(plain(need), (0, 2)) for need in seen.needs]
     return Group(*parts)
+
+
+def _tickets(seen: Overview) -> Iterator[RenderableType]:
+    """How many of each status there are, and those that are worked on first."""
+    yield Text.assemble(("tickets", "bold"), ("  " + states(seen.tickets), "dim"))
+    yield ticket_table(by_state(seen.tickets)[:_TICKETS])
+    if (more := len(seen.tickets) - _TICKETS) > 0:
+        yield Padding(Text(f"and {more:,} more: exp ticket list", style="dim"), (0, 2))
 
 
 def _findings(seen: RunOverview) -> Text:
@@ -55,15 +76,40 @@ def _counts(seen: RunOverview) -> Iterator[str]:
 def _run_head(seen: RunOverview) -> RenderableType:
     run = seen.run
     title = f"{run.ticket}: {seen.title}" if run.ticket else seen.title
-    name = Text.assemble((run.id, "bold"), " ", word(run.outcome or run.status), "  ", plain(title))
+    again = f" attempt {run.attempt}" if run.attempt > 1 else ""
+    name = Text.assemble((run.id, "bold"), again, " ", word(run.outcome or run.status), "  ")
+    name.append_text(plain(title))
     if run.started is None:
         return Padding(Group(name, Text(plain(run.why).plain, style="dim")), (0, 2))
     spent = f"{took(run.started, run.ended)}, started {ago(run.started)}"
     done = Text(f"{progress(run.step, run.planned_steps)}  {spent}", style="dim")
-    if not run.planned_steps:
-        return Padding(Group(name, done), (0, 2))
-    line = Table.grid(padding=(0, 1))
-    line.add_column(width=_BAR)
-    line.add_column()
-    line.add_row(ProgressBar(total=run.planned_steps, completed=run.step or 0, width=_BAR), done)
-    return Padding(Group(name, line), (0, 2))
+    lines: list[RenderableType] = [name, done]
+    if run.planned_steps:
+        line = Table.grid(padding=(0, 1))
+        line.add_column(width=_BAR)
+        line.add_column()
+        bar = ProgressBar(total=run.planned_steps, completed=run.step or 0, width=_BAR)
+        line.add_row(bar, done)
+        lines[1] = line
+    return Padding(Group(*lines, *_pulse_lines(seen)), (0, 2))
+
+
+def _pulse_lines(seen: RunOverview) -> Iterator[Text]:
+    """Speed and time left while it runs; loss and last evaluation; what decides next."""
+    live = seen.run.status != "ended"
+    going = (pulse.pace(seen.pulse), pulse.time_left(seen.pulse)) if live else ()
+    said = Text("  ").join([*map(Text, filter(None, going)), *filter(None, [pulse.silence(seen)])])
+    if said.plain:
+        yield said
+    loss = seen.pulse.loss
+    if loss is not None:
+        line = Text.assemble((plain(loss.metric).plain, "dim"), " ")
+        yield (
+            line.append_text(pulse.loss_line(seen.pulse, _BAR))
+            .append("  ")
+            .append_text(pulse.measured(seen.pulse.evaluation))
+        )
+    elif seen.pulse.evaluation is not None:
+        yield pulse.measured(seen.pulse.evaluation)
+    if live and seen.next is not None:
+        yield Text.assemble(("next to decide ", "dim"), pulse.next_line(seen.next))

@@ -8,10 +8,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.actions.linting import LintFinding
-from orchestrator.actions.reading import ReadyTicket, TicketDetail, TicketRow
+from orchestrator.actions.reading import ReadyTicket, TicketRow
+from orchestrator.actions.ticket_detail import TicketDetail
 from orchestrator.cli.views.criteria import criteria_table
 from orchestrator.cli.views.words import plain, word
+from orchestrator.tickets import LintFinding
 
 
 def ticket_table(rows: Sequence[TicketRow]) -> RenderableType:

@@ -1,0 +1,97 @@
+"""The application: screens that show what the eyes have seen."""
+
+from functools import partial
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from orchestrator.actions.overview import Overview
+from orchestrator.actions.stop import stop_run
+from orchestrator.cli.live.board import BoardScreen
+from orchestrator.cli.live.dialogs import ConfirmScreen, HelpScreen
+from orchestrator.cli.live.eyes import Eyes, Noticed, Seen, SeenClosely, Trouble
+from orchestrator.cli.live.run import RunScreen
+from orchestrator.cli.live.ticket import TicketScreen
+from orchestrator.errors import ExpError
+from orchestrator.workspace import Workspace
+
+_WHY = "a person stopped it on the live screen"
+
+
+class StatusApp(App[None]):
+    """`exp status --watch`."""
+
+    TITLE = "exp"
+    CSS_PATH = "status.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "help", key_display="?"),
+        Binding("q", "quit", "quit"),
+    ]
+
+    def __init__(self, workspace: Workspace, eyes: Eyes) -> None:
+        super().__init__()
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
+        self.VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]
+        self.workspace = workspace
+        self.facts: Overview | None = None
+        self.eyes = eyes
+
+    def on_mount(self) -> None:
+        """Show the board, and begin to look."""
+        self.sub_title = str(self.workspace.root)
+        self.push_screen(BoardScreen())
+        self.eyes.open(self.post_message)
+
+    def on_unmount(self) -> None:
+        """Look no more."""
+        self.eyes.close()
+
+    def open_ticket(self, ticket: str) -> None:
+        """Show a ticket with its criteria."""
+        self.push_screen(TicketScreen(ticket))
+
+    def action_help(self) -> None:
+        """Say what the keys and the marks mean."""
+        self.push_screen(HelpScreen())
+
+    def ask_to_stop(self, run: str) -> None:
+        """Stop a run, if the person really means it."""
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.notify(f"{run} is asked to stop")
+                self.run_worker(partial(self._stop, run), thread=True, exit_on_error=False)
+
+        self.push_screen(ConfirmScreen(f"Stop {run}? It may save a checkpoint first."), answered)
+
+    def _stop(self, run: str) -> None:
+        try:
+            stopped = stop_run(self.workspace, self.workspace.run(run), why=_WHY)
+        except ExpError as error:
+            self.post_message(Trouble(str(error)))
+            return
+        left = f": {stopped.left}" if stopped.left else ""
+        self.call_from_thread(self.notify, f"{run} {stopped.state.status}{left}", markup=False)
+        self.eyes.look_now()
+
+    def on_seen(self, message: Seen) -> None:
+        """Keep the facts, and show them on the board if that is in front."""
+        self.facts = message.facts
+        if isinstance(self.screen, BoardScreen):
+            self.screen.show(message.facts)
+
+    def on_seen_closely(self, message: SeenClosely) -> None:
+        """Show the opened run."""
+        if isinstance(self.screen, RunScreen):
+            self.screen.show(message.facts)
+
+    def on_noticed(self, message: Noticed) -> None:
+        """Ring, and say what was told."""
+        self.bell()
+        self.notify(message.title, markup=False)
+
+    def on_trouble(self, message: Trouble) -> None:
+        """Say why the screen stands still."""
+        self.notify(message.what, title="nothing new", severity="error", timeout=10, markup=False)
