@@ -12,6 +12,11 @@ from orchestrator.domain.criterion import Criterion, Verdict
 from orchestrator.domain.facts import Checkpoint
 from orchestrator.domain.finding import KnownFinding
 from orchestrator.domain.run import Command, MetricSpec, Outcome, RunStatus
+from orchestrator.report.changes import Changes
+from orchestrator.report.cost import Cost
+from orchestrator.report.machine import Machine
+from orchestrator.report.parts import ClassTable, Components, Gap
+from orchestrator.report.people import Remark
 
 History = tuple[tuple[int, float], ...]
 
@@ -65,14 +70,12 @@ class RunInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitFacts:
-    """The commit the run started from, and the files changed since `since` (last report)."""
+    """The commit the run started from, and what of the work tree was in no commit then."""
 
     commit: str | None
     branch: str | None
     patch: bool = False
     untracked: int = 0
-    since: str | None = None
-    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +134,8 @@ class MetricFacts:
     """A metric over the run; `history` may be thinned out, the samples may not.
 
     `evaluation` marks a metric that is measured now and then, not at every step. `points` and
-    `non_finite` count the full history.
+    `non_finite` count the full history. `before` is what the facts call before: see `Since`.
+    `declared` says that the spec names it; those and what a criterion asks for come first.
     """
 
     name: str
@@ -144,6 +148,8 @@ class MetricFacts:
     points: int = 0
     non_finite: int = 0
     evaluation: bool = False
+    before: Sample | None = None
+    declared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +159,15 @@ class Moment:
     time: float
     text: str
     step: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Milestone:
+    """What a live run comes to next, at `step`, in `eta` seconds from now (low, high)."""
+
+    what: str
+    step: int
+    eta: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +192,8 @@ class ReportFacts:
     """All of one report. `path` is where report.md will lie; `notes` is a person's text, verbatim.
 
     `unknown` lists what could not be read or measured; `next_steps` adds to what follows from the
-    criteria. `hosts`, `home` and `secrets` are redacted wherever they occur, as is what
+    criteria. `reported` is what the program said of itself at its start, in its own order: model,
+    data, versions. `hosts`, `home` and `secrets` are redacted wherever they occur, as is what
     looks like a secret.
     """
 
@@ -193,6 +209,15 @@ class ReportFacts:
     attempts: tuple[AttemptFacts, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     configuration: dict[str, Any] = field(default_factory=dict)
+    reported: tuple[tuple[str, str], ...] = ()
+    changes: Changes = field(default_factory=Changes)
+    machine: Machine | None = None
+    cost: Cost | None = None
+    milestone: Milestone | None = None
+    classes: tuple[ClassTable, ...] = ()
+    components: tuple[Components, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    remarks: tuple[Remark, ...] = ()
     log_tail: tuple[str, ...] = ()
     findings: tuple[KnownFinding, ...] = ()
     unknown: tuple[str, ...] = ()
