@@ -31,6 +31,7 @@ _OF_A_RUN = {
     "EXP_PHASE",
 }
 _KEEP_INTERVAL = 5.0  # seconds
+_ASKED_SECONDS = 1.0  # who only asks whether a watcher is at work holds its lock for an instant
 _REMAKES = 5  # of the index in one life; a disk that damages it again and again needs a person
 _LOG_LIMIT = 1 << 20  # bytes of watcher.log after which a new one begins
 
@@ -86,7 +87,7 @@ def run_watcher(workspace: Workspace, *, forever: bool = False) -> None:
     # A run that starts while the lock is being released found it held and started no watcher:
     # so look once more after every release.
     while given_up is None or (_work_left(workspace, given_up) and not stop):
-        descriptor = try_lock(workspace.watcher_lock)
+        descriptor = try_lock(workspace.watcher_lock, patience=_ASKED_SECONDS)
         if descriptor is None:
             if given_up is not None:
                 return
