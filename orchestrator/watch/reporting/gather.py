@@ -21,6 +21,7 @@ from orchestrator.watch.reporting.cost import cost_of
 from orchestrator.watch.reporting.machine import machine_of
 from orchestrator.watch.reporting.metrics import metrics_of, progress_of
 from orchestrator.watch.reporting.milestone import milestone_of
+from orchestrator.watch.reporting.parts import parts_in
 from orchestrator.watch.reporting.since import run_before
 from orchestrator.watch.reporting.subject import Subject, subject_of
 from orchestrator.watch.reporting.timeline import log_of, timeline_of
@@ -65,6 +66,7 @@ def _facts_of_run(ticket: Ticket, subject: Subject, since: Since | None) -> repo
     page = _page(record.experiment, ticket.id)
     checkpoints = CheckpointShelf().of(folder)
     progress = progress_of(subject)
+    parts = parts_in(subject, since)
     reviews = tickets.reviews_at(workspace.root / ticket.path)
     failed = state.status is RunStatus.ENDED and state.outcome not in {None, Outcome.COMPLETED}
     log = folder.attempt(state.attempt.number).log
@@ -87,6 +89,9 @@ def _facts_of_run(ticket: Ticket, subject: Subject, since: Since | None) -> repo
         machine=machine_of(subject, checkpoints),
         cost=cost_of(subject),
         milestone=milestone_of(subject, checkpoints, progress.step),
+        classes=parts.classes,
+        components=parts.components,
+        gaps=parts.gaps,
         log_tail=tuple(last_lines(log, _TAIL)) if failed else (),
         notes=_notes(workspace.root / page),
         hosts=(record.host,),
