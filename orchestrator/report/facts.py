@@ -98,11 +98,12 @@ class Progress:
 class CriterionFacts:
     """A criterion as frozen at the start with its verdict; `edited` tells of a later change.
 
-    `reviews` are what people say of it, in words.
+    `reviews` are what people say of it, in words. `number` is how a review calls it: 3 of `C3`.
     """
 
     criterion: Criterion
     verdict: Verdict
+    number: int | None = None
     edited: str | None = None
     reviews: tuple[str, ...] = ()
 
@@ -154,11 +155,13 @@ class MetricFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """One line of the timeline."""
+    """One line of the timeline; `run` says of which run it is, `note` is what is known beside it."""
 
     time: float
     text: str
     step: int | None = None
+    run: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +196,7 @@ class ReportFacts:
 
     `unknown` lists what could not be read or measured; `next_steps` adds to what follows from the
     criteria. `reported` is what the program said of itself at its start, in its own order: model,
-    data, versions. `hosts`, `home` and `secrets` are redacted wherever they occur, as is what
+    data, versions. `timeline` is of this run, `story` of all runs of the ticket. `hosts`, `home` and `secrets` are redacted wherever they occur, as is what
     looks like a secret.
     """
 
@@ -206,6 +209,7 @@ class ReportFacts:
     criteria: tuple[CriterionFacts, ...] = ()
     metrics: tuple[MetricFacts, ...] = ()
     timeline: tuple[Moment, ...] = ()
+    story: tuple[Moment, ...] = ()
     attempts: tuple[AttemptFacts, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     configuration: dict[str, Any] = field(default_factory=dict)
