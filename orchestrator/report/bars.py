@@ -1,5 +1,7 @@
-"""Bars: classes of a metric beside what a constant answer scores, terms of a loss beside their
-declared shares. They look like the curves and are as small."""
+"""Bars of the tables of classes and of components, in the look of the curves and as small.
+
+A dashed line is what a constant answer scores, a stroke the share that was declared for a term.
+"""
 
 import re
 from dataclasses import dataclass
@@ -28,7 +30,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarChart:
-    """Bars of one table; `file` is the name beside the report, `line` a value to compare with."""
+    """Bars of a table; `file` is the name beside the report, `line` a value to compare with."""
 
     file: str
     alt: str

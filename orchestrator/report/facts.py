@@ -155,13 +155,12 @@ class MetricFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """One line of the timeline; `run` says of which run it is, `note` is what is known beside it."""
+    """One line of a timeline; `run` is whose it is."""
 
     time: float
     text: str
     step: int | None = None
     run: str | None = None
-    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,9 +193,11 @@ class AttemptFacts:
 class ReportFacts:
     """All of one report. `path` is where report.md will lie; `notes` is a person's text, verbatim.
 
+    `timeline` is the run's, `log` that of all runs of the ticket, evaluations included.
+
     `unknown` lists what could not be read or measured; `next_steps` adds to what follows from the
     criteria. `reported` is what the program said of itself at its start, in its own order: model,
-    data, versions. `timeline` is of this run, `story` of all runs of the ticket. `hosts`, `home` and `secrets` are redacted wherever they occur, as is what
+    data, versions. `hosts`, `home` and `secrets` are redacted wherever they occur, as is what
     looks like a secret.
     """
 
@@ -209,7 +210,7 @@ class ReportFacts:
     criteria: tuple[CriterionFacts, ...] = ()
     metrics: tuple[MetricFacts, ...] = ()
     timeline: tuple[Moment, ...] = ()
-    story: tuple[Moment, ...] = ()
+    log: tuple[Moment, ...] = ()
     attempts: tuple[AttemptFacts, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     configuration: dict[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""A page of Markdown as one self-contained page of HTML: curves inside, no script, light and dark."""
+"""A page of Markdown as one page of HTML: curves inside, no script, light and dark."""
 
 import base64
 import re

@@ -238,9 +238,9 @@ def _context():
                 )
             )
         ),
-        "story": (
+        "log": (
             Moment(time=BEGIN - 9000, run="R-000041", text="attempt 1 started"),
-            Moment(time=BEGIN - 3600, run="R-000041", text="failed", note="exit code 1 in train"),
+            Moment(time=BEGIN - 3600, run="R-000041", text="failed: exit code 1 in train"),
             Moment(time=BEGIN, run="R-000042", text="attempt 1 started"),
             Moment(time=BEGIN + 6000, run="R-000042", step=10_361, text="checkpoint saved"),
         ),

@@ -125,9 +125,8 @@ def _what_broke(facts: ReportFacts, run: RunInfo, *, broken: bool) -> list[str]:
         return []
     cause = next((a.cause for a in reversed(facts.attempts) if a.cause), None)
     why = f": {literal(run.why)}" if run.why else ""
-    return [
-        f"{code(run.id)} {words.state_of_run(run).lower()}{why}{f' ({code(cause)})' if cause else ''}"
-    ]
+    evidence = f" ({code(cause)})" if cause else ""
+    return [f"{code(run.id)} {words.state_of_run(run).lower()}{why}{evidence}"]
 
 
 def _what_failed(failed: Sequence[CriterionFacts]) -> list[str]:

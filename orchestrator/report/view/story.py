@@ -39,7 +39,7 @@ def timeline(facts: ReportFacts) -> list[Row]:
 
 def log(facts: ReportFacts) -> list[Row]:
     """Everything of all runs of the ticket with what people noted, the oldest first."""
-    rows = [(m.time, {**_moment(m), "run": m.run or words.NONE}) for m in facts.story]
+    rows = [(m.time, _logged(m)) for m in facts.log]
     rows += [
         (
             remark.time,
@@ -62,7 +62,17 @@ def _moment(moment: Moment) -> Row:
         "time": clock(moment.time),
         "step": words.NONE if moment.step is None else f"{moment.step:,}",
         "text": literal(moment.text),
-        "note": literal(moment.note or words.NONE),
+    }
+
+
+def _logged(moment: Moment) -> Row:
+    """As in a log: what it was, and behind a colon what is known of it, stand apart."""
+    event, _, note = moment.text.partition(": ")
+    return {
+        **_moment(moment),
+        "text": literal(event),
+        "note": literal(note) or words.NONE,
+        "run": moment.run or words.NONE,
     }
 
 
