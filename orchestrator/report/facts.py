@@ -98,11 +98,12 @@ class Progress:
 class CriterionFacts:
     """A criterion as frozen at the start with its verdict; `edited` tells of a later change.
 
-    `reviews` are what people say of it, in words.
+    `reviews` are what people say of it, in words. `number` is how a review calls it: 3 of `C3`.
     """
 
     criterion: Criterion
     verdict: Verdict
+    number: int | None = None
     edited: str | None = None
     reviews: tuple[str, ...] = ()
 

@@ -35,7 +35,7 @@ _TAIL = 15  # log lines quoted after a failure
 def report_facts(
     workspace: Workspace, ticket_id: str, *, now: float, since: Since | None = None
 ) -> report.ReportFacts:
-    """Everything that is known of a ticket and its newest run.
+    """Everything that is known of a ticket and its newest run, a page's own notes aside.
 
     For a run that has ended the moment of the report is its end, so that rendering the report
     again later gives the same bytes. `since` (by `since_of`) is what it is compared with, by
@@ -50,9 +50,7 @@ def report_facts(
         if subject is not None:
             return _facts_of_run(ticket, subject, since or run_before(subject.others))
     page = _page(ticket.experiment, ticket.id)
-    return report.ReportFacts(
-        time=now, path=page, ticket=_ticket(workspace, ticket), notes=_notes(workspace.root / page)
-    )
+    return report.ReportFacts(time=now, path=page, ticket=_ticket(workspace, ticket))
 
 
 def _page(experiment: str | None, ticket_id: str) -> str:
@@ -95,7 +93,6 @@ def _facts_of_run(ticket: Ticket, subject: Subject, since: Since | None) -> repo
         components=parts.components,
         gaps=parts.gaps,
         log_tail=tuple(last_lines(log, _TAIL)) if failed else (),
-        notes=_notes(workspace.root / page),
         hosts=(record.host,),
         home=os.path.expanduser("~"),  # noqa: PTH111 - the text to redact, not a path to use
         secrets=Censor.of(record, state.attempt.request).values,
@@ -170,10 +167,12 @@ def _criteria(
     texts = {box.key: box.text for box in ticket.checkboxes}
     judged = {row.key: row.verdict for row in verdicts}
     changes = {c.criterion.key: c for c in tickets.changes_since(ticket, record.criteria)}
+    numbers = _numbers(ticket, record)
     return tuple(
         report.CriterionFacts(
             criterion=criterion,
             verdict=judged[criterion.key],
+            number=numbers.get(criterion.key),
             edited=_edited(changes.get(criterion.key)),
             reviews=tuple(
                 review_words(said)
@@ -189,6 +188,14 @@ def _criteria(
         for criterion in record.criteria
         if criterion.key in judged
     )
+
+
+def _numbers(ticket: Ticket, record: RunRecord) -> dict[str, int]:
+    """How a review calls each criterion; none if lines have come or gone since the start."""
+    now = [box.key for box in ticket.checkboxes if tickets.is_criterion(box)]
+    if now != [criterion.key for criterion in record.criteria if criterion.tickable]:
+        return {}
+    return {criterion.key: number for number, criterion in enumerate(record.criteria, 1)}
 
 
 def review_words(said: Standing) -> str:
@@ -216,10 +223,3 @@ def _attempt(told: AttemptStory) -> report.AttemptFacts:
         cause=f"{told.cause}: {told.evidence}" if told.cause else None,
         decision=told.decision,
     )
-
-
-def _notes(page: Path) -> str:
-    try:
-        return report.notes_of(page.read_bytes())
-    except FileNotFoundError:
-        return ""
