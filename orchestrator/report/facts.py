@@ -11,12 +11,12 @@ from typing import Any
 from orchestrator.domain.criterion import Criterion, Verdict
 from orchestrator.domain.facts import Checkpoint
 from orchestrator.domain.finding import KnownFinding
+from orchestrator.domain.remark import Remark
 from orchestrator.domain.run import Command, MetricSpec, Outcome, RunStatus
 from orchestrator.report.changes import Changes
 from orchestrator.report.cost import Cost
 from orchestrator.report.machine import Machine
 from orchestrator.report.parts import ClassTable, Components, Gap
-from orchestrator.report.people import Remark
 
 History = tuple[tuple[int, float], ...]
 

@@ -65,7 +65,10 @@ def report_facts(workspace: Workspace, ticket_id: str, *, now: float) -> report.
     found = _newest_run(workspace, ticket.id)
     if found is None:
         return report.ReportFacts(
-            time=now, path=_page(ticket.experiment, ticket.id), ticket=_ticket(workspace, ticket)
+            time=now,
+            path=_page(ticket.experiment, ticket.id),
+            ticket=_ticket(workspace, ticket),
+            remarks=tickets.remarks_at(workspace.root / ticket.path),
         )
     folder, record = found
     page = _page(record.experiment, ticket.id)
@@ -131,6 +134,7 @@ def _facts_of_run(
         checkpoints=CheckpointShelf().of(folder),
         findings=known_findings(folder),
         configuration=record.params | _settings(state),
+        remarks=tickets.remarks_at(workspace.root / ticket.path),
         log_tail=tuple(last_lines(folder.attempt(state.attempt.number).log, _TAIL))
         if failed
         else (),
