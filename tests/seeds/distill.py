@@ -58,6 +58,18 @@ CARD = gpus(1, "NVIDIA A100-SXM4-40GB", 40 * GIB)  # the document names no card
 TERMS = ("loss", "kd", "feature", "attention")
 
 
+SAID = (
+    ("note", "The loss is decreasing: this confirms the scheduler fix worked"),
+    ("cause", "Display formatting issue during warmup: LR is not actually zero"),
+    ("cause", "Alpha weights not being applied correctly, or raw loss magnitudes differ"),
+    ("cause", "Training uses top-256 tokens, eval uses full vocab: could explain the 6x gap"),
+    ("decision", "Continue to 50% epoch 1, then reassess"),
+    ("risk", "Might waste compute if fundamental issues remain"),
+    ("next", "Add debug logging for loss components"),
+    ("next", "Reduce temperature to 1.5"),
+)
+
+
 def describe(shop, fix):
     """The program and its spec."""
     shop.write("experiments/distill/train.py", f"{fix}\ntrain()\n")
@@ -113,3 +125,12 @@ def after(shop):
     run.say("[Warning] Loss 95.86 too high for meaningful perplexity (capped at 20)")
     run.samples((AFTER + 30, 70), (DISTILL_NOW - 5, 2065), 10, memory_used=30e9, utilization=0.9)
     return run
+
+
+def analysis_story(shop):
+    """Up to 08:13."""
+    before(shop)
+    after(shop)
+    for kind, text in SAID:
+        shop.note("T-0041", kind, text, DISTILL_NOW - 60)
+    shop.watch(DISTILL_NOW)

@@ -48,6 +48,17 @@ OPTIMIZED = {**HRM_PARAMS, "pin_memory": True}
 STARTED = {**OPTIMIZED, "batch_size": 32, "gradient_accumulation_steps": 1, "num_workers": 4}
 
 
+SAID = (
+    ("cause", "OOM errors: batch_size=32 too large"),
+    ("cause", "nv_queue crashes: driver issues under memory pressure"),
+    ("decision", "Changed eval_frequency from 50 to 1000 steps"),
+    ("lesson", "Training now gets 950 steps of uninterrupted training vs 50"),
+    ("next", "Check if new best model achieved"),
+    ("next", "Consider switching to Nova's optimized script (train_arc_full_nova.py)"),
+    ("next", "Deploy best model to Jetson for inference testing"),
+)
+
+
 def describe(shop, params, *, eval_frequency, text, resume=None):
     """The program and its spec."""
     shop.write("experiments/hrm/train_arc_full.py", text)
@@ -147,3 +158,13 @@ def optimized(shop):
     # "GPU: RTX 4090 Laptop (99% utilization, 12GB/16GB VRAM)"
     run.samples((resumed, 1200), (HRM_NOW - 5, 2000), 20, memory_used=12 * GIB, utilization=0.99)
     return run
+
+
+def log_story(shop):
+    """Up to September 1, in the validation of step 2000."""
+    original(shop)
+    fresh(shop)
+    optimized(shop)
+    for kind, text in SAID:
+        shop.note("T-0031", kind, text, HRM_NOW - 60)
+    shop.watch(HRM_NOW)

@@ -100,6 +100,32 @@ SETUP = {
 CARD = gpus(1, SAGE_GPU["name"], SAGE_GPU["memory_total"])
 
 
+# What no machine can know: said by people, quoted from the documents.
+FIX_SAID = (
+    ("cause", "Validation batch_size=8 attempted an additional 6.36 GiB allocation"),
+    ("lesson", "Training and validation have different memory footprints"),
+    ("lesson", "Cache clearing between phases essential for memory hygiene"),
+    ("lesson", "61x compression (2.7B → 44M params) feasible with minimal accuracy loss"),
+    ("note", "Accuracy trajectory matches first run (good sign)"),
+    ("risk", "Will 90% train accuracy hold on the validation set?"),
+    ("risk", "Which ARC tasks will SAGE fail on vs GR00T?"),
+    ("next", "Train through Epoch 10 (~2.5 hours)"),
+    ("next", "Evaluate vs GR00T, measure inference speed"),
+    ("confidence", "High - fix working, training stable, path forward clear"),
+)
+STATUS_SAID = (
+    ("cause", "Memory fragmentation during training: it accumulates over time"),
+    ("lesson", "Pixel accuracy is misleading for imbalanced datasets"),
+    ("lesson", "Set memory config upfront, monitor throughout training"),
+    ("decision", "Let the current run complete to gather data"),
+    ("risk", "Current run may hit same imbalance issue"),
+    ("risk", "100 epochs may not fix imbalance without weighted loss"),
+    ("next", "Implement weighted cross-entropy: weight each color by inverse frequency"),
+    ("next", "Evaluate checkpoints at epochs 10, 50, 100"),
+    ("confidence", "Medium: class imbalance is critical blocker"),
+)
+
+
 def describe(shop, *, fixes=(), eval_batch=8, env=""):
     """The program and its spec, with the fixes made so far."""
     program = "import torch\n" + "".join(f"{line}\n" for line in fixes) + "train()\n"
@@ -191,3 +217,22 @@ def third(shop):
     ends = (SAGE_AGAIN + 60, 3), (SAGE_NOW - 5, 127)
     run.samples(*ends, 36, memory_used=13.2e9, utilization=1.0)
     return run
+
+
+def checkpoint_story(shop):
+    """Up to October 10, 1:30 AM."""
+    first(shop)
+    second(shop, alive=True)
+    for kind, text in FIX_SAID:
+        shop.note("T-0021", kind, text, SAGE_REPORTED - 60)
+    shop.watch(SAGE_REPORTED)
+
+
+def status_story(shop):
+    """Up to October 12, 7:46 PM."""
+    first(shop)
+    crash(shop, second(shop, alive=False))
+    third(shop)
+    for kind, text in STATUS_SAID:
+        shop.note("T-0021", kind, text, SAGE_NOW - 60)
+    shop.watch(SAGE_NOW)

@@ -9,6 +9,7 @@ import os
 import subprocess
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from seeds.trial import Trial
@@ -20,6 +21,7 @@ from orchestrator.actions.queueing import mark_ongoing
 from orchestrator.actions.specs import checked_experiment
 from orchestrator.codec import encode
 from orchestrator.domain.attempt import AttemptRequest
+from orchestrator.domain.remark import Remark
 from orchestrator.fsio import to_json, write_atomic, write_once
 from orchestrator.git import Repository
 from orchestrator.watch.attempts import request_attempt
@@ -93,6 +95,12 @@ class Workshop:
         write_once(folder.record_file, encode(record))
         tickets.edit_file(self.root / document.ticket.path, mark_ongoing)
         return Trial(folder, record)
+
+    def note(self, ticket, kind, text, at, run=None):
+        """What `exp note` writes, at a told time."""
+        remark = Remark(kind=kind, by="Dennis <dennis@example.org>", time=at, text=text, run=run)
+        path = tickets.find(self.workspace.tickets, ticket).ticket.path
+        tickets.edit_file(self.root / path, partial(tickets.add_remark, remark=remark))
 
     def watch(self, at):
         """Let the watcher look, until nothing is left to do or only live runs are."""
