@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from orchestrator import tickets
 from orchestrator.errors import RefusedError
-from orchestrator.git import Repository
+from orchestrator.watch.committing import repository_for_commits
 from orchestrator.watch.daemon import ensure_watcher
 from orchestrator.watch.live import has_pending
 from orchestrator.watch.reporting import write_report
@@ -38,7 +38,7 @@ def report_ticket(workspace: Workspace, text: str, *, commit: bool) -> WrittenRe
 
 
 def _commit(workspace: Workspace, ticket_id: str, paths: list[str]) -> str | None:
-    repository = Repository.find(workspace.root)
+    repository = repository_for_commits(workspace)
     if repository is None:
         raise RefusedError("no git repository here: nothing committed", hint="git init")
     return repository.commit(
