@@ -1,5 +1,6 @@
 """Status documents: facts in, Markdown and SVG bytes out; nothing is read or written here."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.report.facts import (
@@ -16,18 +17,22 @@ from orchestrator.report.facts import (
     Target,
     TicketFacts,
 )
+from orchestrator.report.kinds import Kind
 from orchestrator.report.markdown import code, literal
 from orchestrator.report.notes import notes_of
 from orchestrator.report.series import metric_facts, pace
 
 if TYPE_CHECKING:
-    from orchestrator.report.status import render_status
+    from orchestrator.report.html import as_html
+    from orchestrator.report.index import render_index
+    from orchestrator.report.rendering import render_report
 
 __all__ = [
     "AttemptFacts",
     "CriterionFacts",
     "Dependent",
     "GitFacts",
+    "Kind",
     "MetricFacts",
     "Moment",
     "Progress",
@@ -36,18 +41,22 @@ __all__ = [
     "Sample",
     "Target",
     "TicketFacts",
+    "as_html",
     "code",
     "literal",
     "metric_facts",
     "notes_of",
     "pace",
-    "render_status",
+    "render_index",
+    "render_report",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "render_status":
-        from orchestrator.report import status  # noqa: PLC0415 - 60 ms, only who renders a page
+# Loaded when they are first asked for: Jinja2 and matplotlib cost what no other command needs.
+_LATE = {"render_report": "rendering", "render_index": "index", "as_html": "html"}
 
-        return status.render_status
+
+def __getattr__(name: str) -> Any:
+    if name in _LATE:
+        return getattr(import_module(f"orchestrator.report.{_LATE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,27 +6,19 @@ transparent and text stays text. Same facts, same bytes: no date, fixed ids, no 
 
 import math
 import re
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape
 
+from orchestrator.report.drawing import ALARM, GOAL, INK, SERIES, canvas, clean, look, saved
 from orchestrator.report.facts import AttemptFacts, MetricFacts, Target
 from orchestrator.report.series import thin_out, with_gaps
 from orchestrator.report.words import is_percent, measure, number, on_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-# Each has a contrast of at least 3:1 on #ffffff and on #0d1117 (a test computes it).
-SERIES = ("#2f81f7", "#d9730d", "#a162e8", "#c4568f")
-INK = "#77818c"
-GOAL = "#1f9d63"
-ALARM = "#e5484d"
 
 MOST_CHARTS = 6
 _MOST_SERIES = len(SERIES)
@@ -36,23 +28,7 @@ _MARKED = 60  # more points than this are a line without markers
 _NOISY = 80  # from so many points on, a running median is drawn over them
 _MIDDLES = 120
 _MOST_ALARMS = 30
-_LONG_NUMBER = re.compile(r"(?<![\w.#])-?\d+\.\d{2,}")
-_FONT = "-apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
-_STYLE = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "exp",
-    "font.size": 9,
-    "axes.linewidth": 0.8,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.formatter.useoffset": False,
-    "path.simplify": False,
-}
+_MOST_EVALUATIONS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +38,13 @@ class Chart:
     file: str
     label: str
     metrics: tuple[MetricFacts, ...]
+
+    @property
+    def alt(self) -> str:
+        """What is on it, for who cannot see it."""
+        names = [metric.name for metric in self.metrics]
+        listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+        return f"{listed} over training steps"
 
 
 def charts_of(metrics: Iterable[MetricFacts]) -> list[Chart]:
@@ -104,20 +87,18 @@ def span_of(charts: Iterable[Chart]) -> tuple[int, int]:
 
 
 def draw(
-    chart: Chart, attempts: Sequence[AttemptFacts] = (), span: tuple[int, int] | None = None
+    chart: Chart,
+    attempts: Sequence[AttemptFacts] = (),
+    span: tuple[int, int] | None = None,
+    evaluations: Sequence[int] = (),
 ) -> bytes:
-    """The chart as SVG: lines, evaluations marked, targets dashed, attempts and NaN marked.
+    """The chart as SVG: lines, targets dashed, evaluations, attempts and NaN marked.
 
-    `span` holds the first and last step of the axis (default: those of the chart).
+    `span` holds the first and last step of the axis (default: those of the chart), `evaluations`
+    the steps at which the run was evaluated.
     """
-    from matplotlib import style  # noqa: PLC0415 - half a second, only when a report is rendered
-    from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415 - as above
-    from matplotlib.figure import Figure  # noqa: PLC0415 - as above
-
-    with style.context(["default", _STYLE]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a glyph that our font lacks, the reader's may have
-        figure = Figure(figsize=(7.2, 3.1))
-        FigureCanvasSVG(figure)
+    with look():
+        figure = canvas(7.2, 3.1)
         axes = figure.add_axes((0.095, 0.155, 0.705, 0.79))
         _draw_axes(axes, chart)
         limit = min(_POINTS, _POINTS_IN_ALL // len(chart.metrics))
@@ -126,12 +107,33 @@ def draw(
         _set_limits(axes, chart)
         _set_span(axes, span or span_of([chart]))
         _draw_targets(axes, chart)
+        _draw_evaluations(axes, evaluations)
         _draw_attempts(axes, attempts)
         _draw_names(axes, chart)
-        buffer = BytesIO()
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    return _tidy(buffer.getvalue().decode(), chart)
+        return saved(figure, chart.alt)
+
+
+def evaluations_of(metrics: Iterable[MetricFacts]) -> tuple[int, ...]:
+    """Steps at which the run was evaluated; none if that happened too often to mark it."""
+    steps = {step for metric in metrics if metric.evaluation for step, _ in metric.history}
+    return tuple(sorted(steps)) if len(steps) <= _MOST_EVALUATIONS else ()
+
+
+def _draw_evaluations(axes: "Axes", steps: Sequence[int]) -> None:
+    """Small triangles that stand on the axis."""
+    left, right = axes.get_xlim()
+    shown = [step for step in steps if left <= step <= right]
+    axes.plot(
+        shown,
+        [0.0] * len(shown),
+        linestyle="none",
+        marker="^",
+        color=INK,
+        markersize=4.5,
+        transform=axes.get_xaxis_transform(),
+        clip_on=False,
+        zorder=3,
+    )
 
 
 def _draw_axes(axes: "Axes", chart: Chart) -> None:
@@ -142,7 +144,7 @@ def _draw_axes(axes: "Axes", chart: Chart) -> None:
     )
 
     axes.set_xlabel("step (optimizer updates)")
-    axes.set_ylabel(_clean(chart.label), parse_math=False)
+    axes.set_ylabel(clean(chart.label), parse_math=False)
     axes.yaxis.set_label_coords(-0.095, 0.5)
     round_steps = [1, 2, 5, 10]
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=round_steps, integer=True))
@@ -280,7 +282,7 @@ def _draw_targets(axes: "Axes", chart: Chart) -> None:
 def _write(axes: "Axes", label: str, at: tuple[float, float], offset: float) -> None:
     """A target's label, `offset` points above a height of the left end."""
     axes.annotate(
-        _clean(label),
+        clean(label),
         at,
         xycoords=axes.get_yaxis_transform(),
         xytext=(0, offset),
@@ -322,7 +324,7 @@ def _draw_names(axes: "Axes", chart: Chart) -> None:
         latest = metric.latest.value if metric.latest else None
         text = f"{name}\n{measure(metric, latest)}"
         axes.annotate(
-            _clean(text),
+            clean(text),
             (1.015, place),
             xycoords="axes fraction",
             va="center",
@@ -359,24 +361,3 @@ def _shortened(name: str, limit: int = 18) -> str:
     """A name that fits beside the axes; its ends tell more than its middle."""
     half = limit // 2
     return name if len(name) <= limit else f"{name[: half - 1]}…{name[-half:]}"
-
-
-def _clean(text: str) -> str:
-    """Text that XML can hold."""
-    return re.sub(r"[\x00-\x09\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]", " ", text)
-
-
-def _tidy(svg: str, chart: Chart) -> bytes:
-    """Fewer digits, fonts that the reader's machine has, and a title for who cannot see it."""
-    svg = re.sub(r"<[^>]+>", lambda tag: _LONG_NUMBER.sub(_two_digits, tag[0]), svg)
-    svg = re.sub(r"(?<=font-family: )[^;\"]+", _FONT, svg)
-    svg = re.sub(r"\s*<metadata>.*?</metadata>|<!DOCTYPE[^>]*>\s*", "", svg, flags=re.DOTALL)
-    names = escape(_clean(", ".join(metric.name for metric in chart.metrics)))
-    head = re.search(r"<svg[^>]*>", svg)
-    at = head.end() if head else 0
-    title = f"\n <title>{names} over training steps</title>"
-    return f"{svg[:at]}{title}{svg[at:]}".encode()
-
-
-def _two_digits(match: re.Match[str]) -> str:
-    return f"{float(match[0]):.2f}".rstrip("0").rstrip(".")

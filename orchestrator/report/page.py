@@ -24,16 +24,25 @@ def fill(template: str, variables: Mapping[str, Any], templates: Path | None) ->
     Raises:
         InvalidFileError: a template of the workspace is wrong; names its file and line.
     """
+    text = fill_page(template, variables, templates)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def fill_page(template: str, variables: Mapping[str, Any], templates: Path | None) -> str:
+    """What the template says, as it says it.
+
+    Raises:
+        InvalidFileError: as `fill`.
+    """
     from jinja2 import TemplateError  # noqa: PLC0415 - slow, only when a report is rendered
 
     environment = sandbox(templates)
     environment.filters.update(FILTERS)
     try:
-        text = environment.get_template(template).render(**variables)
+        return environment.get_template(template).render(**variables)
     except TemplateError as error:
         hint = "see docs/reports.md for the names"
         raise InvalidFileError(_blame(error, template), hint=hint) from error
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
 def _fenced(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
@@ -91,7 +92,38 @@ def at_step(metric: MetricFacts, sample: Sample | None) -> str:
     """A value with the step it was measured at, for a table."""
     if sample is None:
         return NONE
-    return f"{measure(metric, sample.value)} (step {sample.step:,})"
+    return f"{measure(metric, sample.value)} @ {sample.step:,}"
+
+
+def change(metric: MetricFacts, before: Sample | None, now: Sample | None) -> str:
+    """How far a metric has moved: `-24%`, of percentages `+6.25 pp`."""
+    if before is None or now is None:
+        return NONE
+    if not (math.isfinite(before.value) and math.isfinite(now.value)):
+        return NONE
+    if is_percent(metric):
+        return f"{on_axis(metric, now.value) - on_axis(metric, before.value):+.2f} pp"
+    if not before.value:
+        return NONE
+    moved = (now.value - before.value) / abs(before.value)
+    return f"{now.value / before.value:,.1f}×" if moved > 10 else f"{moved:+.1%}"
+
+
+def share(part: float) -> str:
+    """A share in percent, to a tenth: `43%`, `15.5%`."""
+    return f"{100 * part:.1f}".removesuffix(".0") + "%"
+
+
+def hours(count: float | None) -> str:
+    """Hours with as many digits as matter: `66.7`, `0.042`."""
+    if count is None:
+        return UNKNOWN
+    return f"{count:,.1f}" if count >= 10 else f"{count:.2g}"
+
+
+def as_percent(metric: MetricFacts) -> MetricFacts:
+    """The metric as one that is read in percent."""
+    return replace(metric, spec=replace(metric.spec, unit="%"))
 
 
 def margin(verdict: Verdict) -> str:

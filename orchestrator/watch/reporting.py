@@ -42,7 +42,7 @@ def write_report(workspace: Workspace, ticket_id: str, *, now: float) -> list[st
     """
     facts = report_facts(workspace, ticket_id, now=now)
     page = workspace.root / facts.path
-    files = report.render_status(facts, workspace.templates)
+    files = report.render_report(facts, templates=workspace.templates)
     page.parent.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         target = page.parent / name

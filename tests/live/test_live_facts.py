@@ -13,9 +13,9 @@ from orchestrator.actions.pulse import Pulses
 from orchestrator.actions.reading import CriterionRow
 from orchestrator.cli.live.chart import chart
 from orchestrator.cli.views.pulse import brief
-from orchestrator.cli.views.spark import sparkline
 from orchestrator.diagnose.series import main_loss, newest_evaluation
 from orchestrator.domain.criterion import Projection, State, Verdict
+from orchestrator.spark import sparkline
 from orchestrator.store.rows import Excerpt, LatestValue
 from orchestrator.workspace import Workspace
 

@@ -12,6 +12,7 @@ from orchestrator.domain.criterion import (
     Decidable,
     Evidence,
     Kind,
+    Projection,
     Reading,
     State,
     Subject,
@@ -29,9 +30,16 @@ from orchestrator.report import (
     Progress,
     ReportFacts,
     RunInfo,
+    Sample,
     TicketFacts,
     metric_facts,
 )
+from orchestrator.report.changes import Changes, FileChange, SettingChange, Since
+from orchestrator.report.cost import Cost
+from orchestrator.report.facts import Milestone
+from orchestrator.report.machine import GpuUsage, Machine, Usage
+from orchestrator.report.parts import ClassRow, ClassTable, ComponentRow, Components, Gap
+from orchestrator.report.people import Remark
 
 BEGIN = 1_766_346_540.0  # 2025-12-21 19:49:00 UTC
 STEPS = 41_960
@@ -47,13 +55,13 @@ def threshold(metric, op, value, unit=None, aggregate=None):
     )
 
 
-def judged(text, state, why, *, clauses=(), required=True, final=True, **more):
+def judged(text, state, why, *, clauses=(), required=True, final=True, number=None, **more):
     reading = Reading(kind=Kind.THRESHOLD, clauses=clauses, decidable=Decidable.YES)
     criterion = Criterion(
         key=text, text=text, section="Acceptance Criteria", required=required, reading=reading
     )
     verdict = Verdict(state=state, final=final, why=why, **more)
-    return CriterionFacts(criterion=criterion, verdict=verdict)
+    return CriterionFacts(criterion=criterion, verdict=verdict, number=number)
 
 
 def training_loss(steps=STEPS, every=20, seed=7):
@@ -79,6 +87,7 @@ def _criteria():
             "eval/pass@1 = 11.25% at step 41,444",
             clauses=(five,),
             final=False,
+            number=1,
             value=0.1125,
             margin=0.0625,
             unit="%",
@@ -98,11 +107,16 @@ def _criteria():
             value=41_960.0,
             margin=-7_440.0,
             unit="steps",
+            number=2,
+            projection=Projection(
+                method="Theil-Sen over the last half, 90%", step=52_400, low=51_700, high=53_300
+            ),
         ),
         judged(
             "No NaN in `train/loss`",
             State.FAILED,
             "NaN at step 12,001",
+            number=3,
             evidence=Evidence(
                 kind="point", text="NaN", source="attempt-2/events-node07-0-811.jsonl", line=601
             ),
@@ -129,10 +143,108 @@ def _metrics(criteria):
     return (
         metric_facts("train/loss", loss, None, frozen),
         metric_facts("eval/loss", list(zip(EVALUATIONS, (2.31, 1.42, 1.11, 1.02), strict=True))),
-        metric_facts("eval/pass@1", list(zip(EVALUATIONS, PASS_1, strict=True)), PERCENT, frozen),
+        replace(
+            metric_facts(
+                "eval/pass@1", list(zip(EVALUATIONS, PASS_1, strict=True)), PERCENT, frozen
+            ),
+            before=Sample(step=20_722, value=0.0312),
+            declared=True,
+        ),
         metric_facts("eval/pass@2", list(zip(EVALUATIONS, PASS_2, strict=True)), PERCENT),
         metric_facts("lr", [(step, 3e-4 * (1 - step / 60_000)) for step in range(1, STEPS, 100)]),
     )
+
+
+def _context():
+    """What lies around the run: changes, machine, cost, parts of numbers, people's notes."""
+    gib = 1024**3
+    return {
+        "changes": Changes(
+            since=Since(
+                label="R-000041",
+                time=BEGIN - 3600,
+                run="R-000041",
+                commit="1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d",
+            ),
+            files=(
+                FileChange(path="evaluators/arc.py", how="M", added=12, deleted=3),
+                FileChange(path="models/urm.py", how="A", added=240, deleted=0),
+            ),
+            settings=(
+                SettingChange(name="eval.batch_size", before="8", after="4"),
+                SettingChange(name="warmup", before=None, after="467"),
+            ),
+        ),
+        "reported": (("Parameters", "44,100,000"), ("Training examples", "1,546")),
+        "machine": Machine(
+            gpus=tuple(
+                GpuUsage(
+                    name="NVIDIA H100 80GB HBM3",
+                    index=index,
+                    memory_total=79.6 * gib,
+                    memory=Usage(latest=61.2 * gib, median=61.0 * gib, peak=70.1 * gib),
+                    utilization=Usage(latest=0.97, median=0.95, peak=1.0),
+                    power=Usage(latest=640, median=630, peak=699),
+                    temperature=Usage(latest=64, median=62, peak=71 + index),
+                )
+                for index in range(2)
+            ),
+            memory=Usage(latest=48 * gib, median=47 * gib, peak=52 * gib),
+            memory_total=512 * gib,
+            disk_free=1.2e12,
+            checkpoints=4 * 377_487_360,
+        ),
+        "cost": Cost(
+            hours=8.33, gpus=8, gpu_hours=66.7, budget_gpu_hours=100, price=2.5, currency="EUR"
+        ),
+        "milestone": Milestone(what="evaluation", step=51_805, eta=(5_500.0, 6_100.0)),
+        "classes": (
+            ClassTable(
+                family="eval/acc by colour",
+                step=41_444,
+                rows=(
+                    ClassRow(name="0", value=0.9994, count=146_289),
+                    ClassRow(name="1", value=0.0014, count=1_402),
+                    ClassRow(name="2", value=0.0, count=1_238),
+                ),
+                overall=0.9445,
+                constant=0.9450,
+                percent=True,
+            ),
+        ),
+        "components": (
+            Components(
+                loss="eval/loss",
+                step=41_444,
+                total=95.86,
+                rows=(
+                    ComponentRow(name="kd", value=14.85, share=0.155, declared=0.7, before=21.14),
+                    ComponentRow(name="feature", value=41.22, share=0.43, declared=0.1),
+                    ComponentRow(name="attention", value=0.47, share=0.005, declared=0.1),
+                ),
+                unnamed=39.32,
+            ),
+        ),
+        "gaps": (Gap(metric="loss", train=15.5, evaluation=95.86, train_step=41_941, step=41_444),),
+        "remarks": tuple(
+            Remark(kind=kind, by="Ada <ada@example.org>", time=BEGIN + 7000 + at, text=text)
+            for at, (kind, text) in enumerate(
+                (
+                    ("cause", "evaluation kept the optimizer's memory"),
+                    ("lesson", "save before you evaluate"),
+                    ("decision", "go on with half the batch"),
+                    ("confidence", "high"),
+                    ("next", "try `expandable_segments`"),
+                )
+            )
+        ),
+        "log": (
+            Moment(time=BEGIN - 9000, run="R-000041", text="attempt 1 started"),
+            Moment(time=BEGIN - 3600, run="R-000041", text="failed: exit code 1 in train"),
+            Moment(time=BEGIN, run="R-000042", text="attempt 1 started"),
+            Moment(time=BEGIN + 6000, run="R-000042", step=10_361, text="checkpoint saved"),
+        ),
+    }
 
 
 @pytest.fixture(scope="session")
@@ -180,8 +292,6 @@ def rich_facts():
             branch="validation/5pct",
             patch=True,
             untracked=2,
-            since="1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d",
-            changed=("evaluators/arc.py", "models/urm.py"),
         ),
         progress=Progress(
             step=STEPS,
@@ -238,6 +348,7 @@ def rich_facts():
             "compile": False,
             "resume": None,
         },
+        **_context(),
         log_tail=("step 41,950 loss 0.51", "", "", "step 41,960 loss 0.52"),
         findings=(
             KnownFinding(

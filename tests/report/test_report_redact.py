@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from orchestrator.domain.run import Command, Phase
 from orchestrator.redact import is_secret_name, redact, redacted
-from orchestrator.report import render_status
+from orchestrator.report import render_report
 
 HOSTS = ("gpu07.cluster.example.org", "localhost", "trainbox")
 
@@ -210,7 +210,7 @@ def test_redaction_of_planted_secrets(rich):
 
     planted = plant(rich)
     assert secret in planted.run.why
-    files = render_status(planted)
+    files = render_report(planted)
     for name, content in files.items():
         text = content.decode()
         assert secret not in text, name
@@ -228,7 +228,7 @@ def test_secret_parameters_and_arguments(rich):
         run=replace(run, commands=(command,)),
         configuration={"wandb": {"api_key": "hunter23"}, "max_tokens": 4096},
     )
-    page = render_status(facts)["report.md"].decode()
+    page = render_report(facts)["report.md"].decode()
     assert "hunter2" not in page
     assert "--steps 3" in page
     assert "| `max_tokens` | `4096` |" in page

@@ -17,14 +17,14 @@ from orchestrator.report import (
     Sample,
     metric_facts,
     notes_of,
-    render_status,
+    render_report,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def page_of(facts):
-    return render_status(facts)["report.md"].decode()
+    return render_report(facts)["report.md"].decode()
 
 
 def section(page, title):
@@ -34,7 +34,7 @@ def section(page, title):
 
 def test_same_facts_same_bytes(rich):
     """Rendering twice gives the same bytes of the page and of every curve."""
-    assert render_status(rich) == render_status(rich)
+    assert render_report(rich) == render_report(rich)
 
 
 def test_same_bytes_in_another_process(rich, tmp_path):
@@ -43,8 +43,8 @@ def test_same_bytes_in_another_process(rich, tmp_path):
         "import hashlib, importlib.util, sys\n"
         "spec = importlib.util.spec_from_file_location('facts_of_tests', sys.argv[1])\n"
         "module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module)\n"
-        "from orchestrator.report import render_status\n"
-        "for name, content in render_status(module.rich_facts()).items():\n"
+        "from orchestrator.report import render_report\n"
+        "for name, content in render_report(module.rich_facts()).items():\n"
         "    print(name, hashlib.sha256(content).hexdigest())\n"
     )
     said = [
@@ -119,7 +119,7 @@ def test_every_fact_appears(rich):
 
 def test_curves_are_embedded(rich):
     """Every image of the page is a file beside it, and every file is on the page."""
-    files = render_status(rich)
+    files = render_report(rich)
     shown = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", files["report.md"].decode())
     assert sorted(shown) == sorted(set(files) - {"report.md"})
     assert shown[0] == "curves-pass-k.svg", "what a criterion asks for comes first"
@@ -127,7 +127,7 @@ def test_curves_are_embedded(rich):
 
 def test_run_without_any_point(bare):
     """A run that has logged nothing renders whole: no None, no empty cell, no empty section."""
-    files = render_status(bare)
+    files = render_report(bare)
     page = files["report.md"].decode()
     assert set(files) == {"report.md"}
     assert "no step recorded yet" in page
@@ -261,7 +261,7 @@ def test_latest_value_that_is_not_finite(bare):
 def test_metric_of_one_point_is_in_the_table_only(bare):
     """One value is a row of the table, not a curve."""
     one = MetricFacts(name="pass@1", latest=Sample(step=7, value=0.5), points=1)
-    files = render_status(replace(bare, metrics=(one,)))
+    files = render_report(replace(bare, metrics=(one,)))
     assert set(files) == {"report.md"}
     assert "| `pass@1` | — | 0.5 (step 7) | — | — |" in files["report.md"].decode()
 

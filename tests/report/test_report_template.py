@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import InvalidFileError
-from orchestrator.report import notes_of, render_status
+from orchestrator.report import notes_of, render_report
 from orchestrator.report.curves import charts_of
 from orchestrator.report.page import FILTERS
 from orchestrator.report.view import view_of
@@ -30,16 +30,16 @@ NOTES = [
 @pytest.mark.parametrize("notes", NOTES)
 def test_notes_survive(rich, notes):
     """A person's notes come back word for word after any number of renderings."""
-    page = render_status(replace(rich, notes=notes))["report.md"]
+    page = render_report(replace(rich, notes=notes))["report.md"]
     again = notes_of(page)
     assert again == (notes or "\n")
-    assert render_status(replace(rich, notes=again))["report.md"] == page
+    assert render_report(replace(rich, notes=again))["report.md"] == page
 
 
 def test_notes_that_are_no_utf8_survive(rich):
     """Notes in another encoding keep their bytes."""
-    page = render_status(rich)["report.md"].replace(b"trust", b"tr\xfcst")
-    again = render_status(replace(rich, notes=notes_of(page)))["report.md"]
+    page = render_report(rich)["report.md"].replace(b"trust", b"tr\xfcst")
+    again = render_report(replace(rich, notes=notes_of(page)))["report.md"]
     assert b"I tr\xfcst this **one**." in again
 
 
@@ -50,7 +50,7 @@ def test_workspace_template_wins(rich, tmp_path):
     (folder / "status.md.j2").write_text(
         '{% extends "report/base.md.j2" %}{% block title %}Mine: {{ ticket.id }}{% endblock %}'
     )
-    page = render_status(rich, tmp_path)["report.md"].decode()
+    page = render_report(rich, tmp_path)["report.md"].decode()
     assert page.startswith("# Mine: T-0017\n")
     assert notes_of(page.encode()) == rich.notes
 
@@ -70,7 +70,7 @@ def test_broken_template_is_named(rich, tmp_path, template, complaint):
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "status.md.j2").write_text(template)
     with pytest.raises(InvalidFileError, match=complaint):
-        render_status(rich, tmp_path)
+        render_report(rich, tmp_path)
 
 
 def test_template_variables_are_documented(rich):
