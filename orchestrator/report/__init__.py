@@ -9,6 +9,7 @@ from orchestrator.report.facts import (
     Dependent,
     GitFacts,
     MetricFacts,
+    Milestone,
     Moment,
     Progress,
     ReportFacts,
@@ -20,7 +21,7 @@ from orchestrator.report.facts import (
 from orchestrator.report.kinds import Kind
 from orchestrator.report.markdown import code, literal
 from orchestrator.report.notes import notes_of
-from orchestrator.report.series import metric_facts, pace
+from orchestrator.report.series import higher_is_better, metric_facts, pace, targets_of
 
 if TYPE_CHECKING:
     from orchestrator.report.html import as_html
@@ -34,6 +35,7 @@ __all__ = [
     "GitFacts",
     "Kind",
     "MetricFacts",
+    "Milestone",
     "Moment",
     "Progress",
     "ReportFacts",
@@ -43,12 +45,14 @@ __all__ = [
     "TicketFacts",
     "as_html",
     "code",
+    "higher_is_better",
     "literal",
     "metric_facts",
     "notes_of",
     "pace",
     "render_index",
     "render_report",
+    "targets_of",
 ]
 
 

@@ -1,5 +1,6 @@
 """A report: one Markdown page and its curves, as bytes, and the same as one page of HTML."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def render_report(
 
 
 def page_with_notes(
-    template: str, view: dict[str, object], notes: str, templates: Path | None
+    template: str, view: Mapping[str, object], notes: str, templates: Path | None
 ) -> bytes:
     """A page whose template has one place for a person's own words, put there verbatim.
 

@@ -108,7 +108,7 @@ def _write(workspace: Workspace, folder: Path, files: Mapping[str, bytes]) -> li
             f"cannot make the folder of the report, {folder}: {error.strerror}",
             hint=f"ls -ld {folder.parent}",
         ) from error
-    for name, content in reversed(files.items()):
+    for name, content in reversed(list(files.items())):
         target = folder / name
         if not target.exists() or target.read_bytes() != content:
             write_atomic(target, content)
