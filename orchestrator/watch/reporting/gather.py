@@ -21,6 +21,7 @@ from orchestrator.watch.reporting.cost import cost_of
 from orchestrator.watch.reporting.machine import machine_of
 from orchestrator.watch.reporting.metrics import metrics_of, progress_of
 from orchestrator.watch.reporting.milestone import milestone_of
+from orchestrator.watch.reporting.parts import parts_in
 from orchestrator.watch.reporting.since import run_before
 from orchestrator.watch.reporting.subject import Subject, subject_of
 from orchestrator.watch.reporting.timeline import log_of, timeline_of
@@ -48,10 +49,12 @@ def report_facts(
         if subject is not None:
             return _facts_of_run(ticket, subject, since or run_before(subject.others))
     page = _page(ticket.experiment, ticket.id)
-    return report.ReportFacts(time=now,
+    return report.ReportFacts(
+        time=now,
         path=page,
         ticket=_ticket(workspace, ticket),
         remarks=tickets.remarks_at(workspace.root / ticket.path),
+    )
 
 
 def _page(experiment: str | None, ticket_id: str) -> str:
@@ -66,6 +69,7 @@ def _facts_of_run(ticket: Ticket, subject: Subject, since: Since | None) -> repo
     page = _page(record.experiment, ticket.id)
     checkpoints = CheckpointShelf().of(folder)
     progress = progress_of(subject)
+    parts = parts_in(subject, since)
     reviews = tickets.reviews_at(workspace.root / ticket.path)
     failed = state.status is RunStatus.ENDED and state.outcome not in {None, Outcome.COMPLETED}
     log = folder.attempt(state.attempt.number).log
@@ -89,6 +93,9 @@ def _facts_of_run(ticket: Ticket, subject: Subject, since: Since | None) -> repo
         cost=cost_of(subject),
         milestone=milestone_of(subject, checkpoints, progress.step),
         remarks=tickets.remarks_at(workspace.root / ticket.path),
+        classes=parts.classes,
+        components=parts.components,
+        gaps=parts.gaps,
         log_tail=tuple(last_lines(log, _TAIL)) if failed else (),
         hosts=(record.host,),
         home=os.path.expanduser("~"),  # noqa: PTH111 - the text to redact, not a path to use
