@@ -79,7 +79,9 @@ def draw_bars(chart: BarChart) -> bytes:
     with look():
         height = 0.75 + 0.24 * len(chart.bars)
         figure = canvas(7.2, height)
-        axes = figure.add_axes((0.25, 0.5 / height, 0.63, 1 - 0.6 / height))
+        axes = figure.add_axes(
+            (0.25, 0.5 / height, 0.52, 1 - (0.8 if chart.line else 0.6) / height)
+        )
         places = range(len(chart.bars))
         scale = 100 if chart.percent else 1
         axes.barh(places, [scale * bar.value for bar in chart.bars], 0.62, color=SERIES[0])
@@ -103,7 +105,7 @@ def _named(name: str) -> str:
 def _write_values(axes: "Axes", chart: BarChart) -> None:
     scale = 100 if chart.percent else 1
     for place, bar in enumerate(chart.bars):
-        told = share(bar.value) if chart.percent else number(bar.value)
+        told = f"{scale * bar.value:.2f}%" if chart.percent else number(bar.value)
         if bar.declared is not None:
             told += f", declared {share(bar.declared)}"
         axes.annotate(
@@ -122,4 +124,15 @@ def _mark(axes: "Axes", chart: BarChart, scale: int) -> None:
         if bar.declared is not None:
             axes.vlines(scale * bar.declared, place - 0.42, place + 0.42, color=GOAL, linewidth=2)
     if chart.line is not None:
+        told = f"{scale * chart.line:.2f}%" if chart.percent else number(chart.line)
         axes.axvline(scale * chart.line, color=GOAL, linewidth=1.2, linestyle=(0, (5, 3)))
+        axes.annotate(
+            f"a constant answer: {told}",
+            (scale * chart.line, 1.0),
+            xycoords=axes.get_xaxis_transform(),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            color=GOAL,
+            fontsize=8,
+        )

@@ -107,7 +107,8 @@ def draw(
         _set_limits(axes, chart)
         _set_span(axes, span or span_of([chart]))
         _draw_targets(axes, chart)
-        _draw_evaluations(axes, evaluations)
+        if not any(metric.evaluation for metric in chart.metrics):  # whose dots tell already
+            _draw_evaluations(axes, evaluations)
         _draw_attempts(axes, attempts)
         _draw_names(axes, chart)
         return saved(figure, chart.alt)

@@ -149,6 +149,6 @@ VARIABLES = (
         "what people noted, rows by kind; `text` M",
         "cause lesson decision risk confidence next note",
     ),
-    Variable("remarks.note", "a note of that kind", "by time text run"),
+    Variable("remarks.cause", "a note of that kind; of the others alike", "by time text run"),
     Variable("notes", "a person's own section: once in every template"),
 )

@@ -101,6 +101,8 @@ def change(metric: MetricFacts, before: Sample | None, now: Sample | None) -> st
         return NONE
     if not (math.isfinite(before.value) and math.isfinite(now.value)):
         return NONE
+    if now.value == before.value:
+        return "none"
     if is_percent(metric):
         return f"{on_axis(metric, now.value) - on_axis(metric, before.value):+.2f} pp"
     if not before.value:
@@ -114,10 +116,8 @@ def share(part: float) -> str:
     return f"{100 * part:.1f}".removesuffix(".0") + "%"
 
 
-def hours(count: float | None) -> str:
+def hours(count: float) -> str:
     """Hours with as many digits as matter: `66.7`, `0.042`."""
-    if count is None:
-        return UNKNOWN
     return f"{count:,.1f}" if count >= 10 else f"{count:.2g}"
 
 

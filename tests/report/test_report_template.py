@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import InvalidFileError
-from orchestrator.report import notes_of, render_report
+from orchestrator.report import Kind, notes_of, render_report
+from orchestrator.report.bars import bar_charts_of
 from orchestrator.report.curves import charts_of
 from orchestrator.report.page import FILTERS
+from orchestrator.report.variables import VARIABLES
 from orchestrator.report.view import view_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +52,7 @@ def test_workspace_template_wins(rich, tmp_path):
     (folder / "status.md.j2").write_text(
         '{% extends "report/base.md.j2" %}{% block title %}Mine: {{ ticket.id }}{% endblock %}'
     )
-    page = render_report(rich, tmp_path)["report.md"].decode()
+    page = render_report(rich, templates=tmp_path)["report.md"].decode()
     assert page.startswith("# Mine: T-0017\n")
     assert notes_of(page.encode()) == rich.notes
 
@@ -70,24 +72,62 @@ def test_broken_template_is_named(rich, tmp_path, template, complaint):
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "status.md.j2").write_text(template)
     with pytest.raises(InvalidFileError, match=complaint):
-        render_report(rich, tmp_path)
+        render_report(rich, templates=tmp_path)
 
 
-def test_template_variables_are_documented(rich):
-    """docs/reports.md names every variable of the template, every row's keys, and no other."""
+def within(value):
+    """Names within a value or within each of its rows; None of a text or of lines."""
+    row = value[0] if isinstance(value, list) and value else value
+    return set(row) if isinstance(row, dict) else None
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_the_view_gives_what_the_table_of_variables_says(rich, kind):
+    """Each name of the table is in the view with these names within it, and no other is."""
+    bars = bar_charts_of(rich)
+    view = view_of(rich, kind, (charts_of(rich.metrics), bars), "a log")
+    known = {variable.name: set(variable.within.split()) for variable in VARIABLES}
+    assert {name for name in known if "." not in name} == {*view, "notes"}
+    for name, keys in known.items():
+        value = {**view, "notes": ""}
+        for part in name.split("."):
+            value = value[0] if isinstance(value, list) else value
+            value = value[part]
+        assert within(value) == (keys or None), name
+
+
+def test_template_variables_are_documented():
+    """The table of docs/reports.md is that of the code, line by line."""
     text = (ROOT / "docs" / "reports.md").read_text()
     table = text.split("### Variables", 1)[1]
-    documented = {
-        line.split("|")[1].strip(" `"): set(re.findall(r"`(\w+)`", line.split("|")[2]))
-        for line in table.splitlines()
-        if line.startswith("| `")
-    }
-    variables = view_of(rich, charts_of(rich.metrics), "a log")
-    assert set(documented) == {*variables, "notes"}
-    for name, value in variables.items():
-        row = value[0] if isinstance(value, list) else value
-        if isinstance(row, dict):
-            assert documented[name] == set(row), name
+    lines = [line for line in table.splitlines() if line.startswith("| `")]
+    assert lines == [
+        f"| `{v.name}` | {v.holds} | {' '.join(f'`{key}`' for key in v.within.split()) or '—'} |"
+        for v in VARIABLES
+    ]
+
+
+PARTS = sorted(path.name for path in (ROOT / "templates" / "report" / "parts").iterdir())
+USED = {
+    kind: re.findall(r"report/parts/([\w.]+)", (ROOT / "templates" / kind.template).read_text())
+    for kind in Kind
+}
+
+
+def test_every_part_is_used():
+    """Each partial template is shown on some page; the header is on all."""
+    assert set(PARTS) == {"header.md.j2", "quotes.md.j2"}.union(*USED.values())
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_broken_part_is_named(rich, tmp_path, kind):
+    """An error in a partial template of any kind of page names that file and its line."""
+    for part in {*USED[kind], "header.md.j2"}:
+        folder = tmp_path / part / "report" / "parts"
+        folder.mkdir(parents=True)
+        (folder / part).write_text("fine\n{{ no_such_fact }}")
+        with pytest.raises(InvalidFileError, match=rf"parts/{re.escape(part)}, line 2"):
+            render_report(rich, kind, tmp_path / part)
 
 
 def test_filters_are_documented():

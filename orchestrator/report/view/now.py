@@ -33,7 +33,7 @@ def now(facts: ReportFacts, *, live: bool) -> list[Row]:
         how = f" ({progress.method})" if progress.method else ""
         lines.append({"name": "Speed", "text": literal(speed + how)})
     if progress.eval_share is not None:
-        share = f"{progress.eval_share:.0%} of the time"
+        share = f"{words.share(progress.eval_share)} of the time"
         lines.append({"name": "Evaluation took", "text": share})
     headlines = _headline_metrics(facts.metrics)
     lines += [{"name": metric.name, "text": _metric_now(metric)} for metric in headlines]

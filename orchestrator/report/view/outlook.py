@@ -3,6 +3,7 @@
 from typing import Any
 
 from orchestrator.domain.criterion import State
+from orchestrator.domain.run import Outcome
 from orchestrator.report import words
 from orchestrator.report.facts import CriterionFacts, ReportFacts
 from orchestrator.report.kinds import Kind
@@ -118,7 +119,8 @@ def commands(facts: ReportFacts, kind: Kind, *, live: bool) -> list[Row]:
         known.append((f"exp run stop {run.id}", "end it, with time to save"))
     else:
         known.insert(0, (f"exp run logs {run.id}", "read the log"))
-        if any(checkpoint.valid for checkpoint in facts.checkpoints):
+        saved = any(checkpoint.valid for checkpoint in facts.checkpoints)
+        if saved and run.outcome is not Outcome.COMPLETED:
             known.append((f"exp run resume {run.id}", "go on from the newest valid checkpoint"))
     if run is not None:
         known.append((f"exp run show {run.id}", "the run with its attempts and metrics"))

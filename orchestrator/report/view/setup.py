@@ -127,26 +127,25 @@ def cost(facts: ReportFacts) -> list[Row]:
         per = "an hour of one GPU" if known.gpus else "an hour"
         lines.append({"name": "Price", "text": f"{_money(known.price, known)} {per}"})
     if known.saved_hours:
-        lines.append({"name": "Spared by ending early", "text": _spared(known)})
+        lines.append({"name": "Spared by ending early", "text": _spared(known, known.saved_hours)})
     return lines
 
 
-def _spared(known: Cost) -> str:
-    told = [f"{words.hours(known.saved_hours)} h"]
+def _spared(known: Cost, hours: float) -> str:
+    told = [words.duration(3600 * hours)]
     if known.saved_gpu_hours:
         told.append(f"{words.hours(known.saved_gpu_hours)} GPU-hours")
     if known.price is not None:
-        hours = known.saved_gpu_hours if known.gpus else known.saved_hours
-        told += [_money(known.price * hours, known)] if hours else []
+        told.append(_money(known.price * (known.saved_gpu_hours or hours), known))
     return ", ".join(told)
 
 
 def spent(facts: ReportFacts) -> str:
-    """Hours and money of all attempts: `8.3 h, 66.7 GPU-hours, 133.40 EUR`."""
+    """Hours and money of all attempts: `8 h 20 min, 66.7 GPU-hours, 133.40 EUR`."""
     known = facts.cost
     if known is None:
         return words.duration(facts.progress.elapsed)
-    told = [f"{words.hours(known.hours)} h"]
+    told = [words.duration(3600 * known.hours)]
     if known.gpu_hours:
         told.append(f"{words.hours(known.gpu_hours)} GPU-hours")
     if known.amount is not None:

@@ -13,9 +13,9 @@ from orchestrator.store.rows import History, Landmarks, LatestValue, SeriesRow
 from orchestrator.watch.judging import steps_per
 from orchestrator.watch.reporting.subject import Subject
 
-_DRAWN, _CURVE = 24, 1200  # so many curves may be drawn, with so many points
+_DRAWN, _CURVE = 24, 600  # so many curves may be drawn, with so many points
 _LISTED, _SPARK = 100, 48  # so many more are shown as a line of blocks
-_PACE = 2000  # points of the series that tells the pace
+_PACE = 1000  # points of the series that tells the pace
 _OF_PARTS = frozenset({Measure.RECALL, Measure.COUNT, Measure.TERM, Measure.CHANCE})
 _TOLD = frozenset({Measure.LOSS, Measure.EXACT, Measure.ACCURACY, Measure.PERPLEXITY})
 
@@ -148,7 +148,11 @@ def spec_of(metrics: Mapping[str, MetricSpec], series: str) -> MetricSpec | None
 
 
 def _sample(value: LatestValue | None) -> report.Sample | None:
-    return None if value is None else report.Sample(step=value.step, value=value.value)
+    return (
+        None
+        if value is None
+        else report.Sample(step=value.step, value=value.value, time=value.time)
+    )
 
 
 def _shown(facts: list[report.MetricFacts]) -> list[report.MetricFacts]:

@@ -18,6 +18,7 @@ from orchestrator.diagnose.series import (
     newest,
     parse,
 )
+from orchestrator.diagnose.settings import weights
 from orchestrator.domain.hardware import is_sampled
 from orchestrator.domain.run import RunRecord
 from orchestrator.domain.series import origin_of, surest
@@ -31,7 +32,7 @@ _MOST = 150  # series: classes, terms and losses; thousands are not taken apart
 _RESIDUE = 0.005  # share of a total that rounding may leave
 _WHOLE = frozenset({"mean", "avg", "average", "all", "overall", "macro", "micro", "total"})
 _PAIRED = frozenset({Measure.LOSS, Measure.PERPLEXITY, Measure.ACCURACY, Measure.EXACT})
-_LOOKED_AT = _PAIRED | {Measure.TERM, Measure.RECALL, Measure.COUNT, Measure.CHANCE, Measure.OTHER}
+_LOOKED_AT = _PAIRED | {Measure.TERM, Measure.RECALL, Measure.COUNT, Measure.CHANCE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,15 +66,21 @@ def parts_in(subject: Subject, since: Since | None) -> Parts:
 
 
 def _case(reader: Reader, record: RunRecord, now: float) -> Case:
-    """The run as the rules of findings see it, its newest points only."""
+    """The run as the rules of findings see it, of its newest points.
+
+    With the series that may be of a class, a loss or one of its terms: where weights of terms are
+    told, any name may be one.
+    """
+    bare = Case(record=record, now=now, events=reader.events(record.id, "config"))
+    named = bool(weights(bare))
     names = [
         name
         for name in surest(n for n in reader.series(record.id) if not is_sampled(n))
-        if parse(name).measure in _LOOKED_AT
+        if (read := parse(name)).measure in _LOOKED_AT
+        or (read.measure is Measure.OTHER and (named or _class_of(read)))
     ]
     names.sort(key=lambda name: parse(name).measure is Measure.OTHER)  # these are left out first
-    curves = {name: _curve(reader, record.id, name) for name in names[:_MOST]}
-    return Case(record=record, now=now, curves=curves, events=reader.events(record.id, "config"))
+    return replace(bare, curves={name: _curve(reader, record.id, name) for name in names[:_MOST]})
 
 
 def _curve(reader: Reader, run: str, name: str) -> Curve:
