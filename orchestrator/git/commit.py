@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.errors import ConflictError, EnvironmentFailure, ExpError, RefusedError
-from orchestrator.git.program import Answer, Git, quote
+from orchestrator.git.program import Answer, Git, quote, without_controls
 
 _FOLDER = "exp-commit-"
 _SIGNATURE = b"held by exp\n"
@@ -201,9 +201,13 @@ def _specs(names: Sequence[str]) -> list[str]:
 
 
 def compose(subject: str, body: str, trailers: Mapping[str, str]) -> str:
-    """The message: subject line, body, and the trailers as last paragraph, where git looks."""
+    """The message: subject line, body, and the trailers as last paragraph, where git looks.
+
+    It holds no control characters: what others wrote into a ticket must not drive a terminal.
+    """
     lines = [f"{key}: {' '.join(value.split())}" for key, value in trailers.items()]
-    parts = (" ".join(subject.split()), body.strip(), "\n".join(lines))
+    parts = [without_controls(part) for part in (subject, body, "\n".join(lines))]
+    parts = [" ".join(parts[0].split()), parts[1].strip(), parts[2]]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

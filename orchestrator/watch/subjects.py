@@ -91,7 +91,7 @@ def decision_words(criterion: Criterion, verdict: Verdict) -> str:
     at = "" if step is None else f" at step {step:,}"
     measured = _measured(criterion, verdict)
     if measured is None:
-        return f"{_claim(criterion)}: {verdict.state}{at}"
+        return f"{_claim(criterion)}, {verdict.state}{at}"
     clause, value = measured
     bound = Bound(op=clause.op, value=value, other=clause.value2)
     relation = bound.relation(verdict.unit, met=met)
