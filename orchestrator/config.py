@@ -12,11 +12,18 @@ from orchestrator.errors import InvalidFileError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitConfig:
-    """[git]: when the tool commits tickets and reports; it never pushes."""
+    """[git]: when the tool commits tickets and reports, and where; it never pushes.
+
+    `commit`: at milestones; only when a command says --commit; never, also then. `branch` is that
+    of the commits: the one that is checked out, or a name. `every` is the time between two commits
+    of a run that goes on, in seconds.
+    """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     commit: Literal["milestones", "manual", "never"] = "milestones"
+    branch: str = "current"
+    every: float = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +93,11 @@ def load_config(root: Path) -> WorkspaceConfig:
         raise InvalidFileError(
             f"{path}: telemetry.interval = {config.telemetry.interval}: less than 0 seconds",
             hint="set it to 5, or to 0 for no samples",
+        )
+    if not config.git.every >= 0:
+        raise InvalidFileError(
+            f"{path}: git.every = {config.git.every}: less than 0 seconds",
+            hint="set it to 300, the seconds between two commits of a run",
         )
     for name in ("price_per_gpu_hour", "price_per_hour"):
         price = getattr(config.cost, name)

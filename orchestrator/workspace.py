@@ -147,6 +147,11 @@ class RunFolder:
         return self.path / "published.json"
 
     @property
+    def milestones_file(self) -> Path:
+        """milestones.json: what the commits of this run have told."""
+        return self.path / "milestones.json"
+
+    @property
     def ticked_file(self) -> Path:
         """ticked.json: keys of the boxes that this run has ticked."""
         return self.path / "ticked.json"

@@ -23,6 +23,7 @@ from orchestrator.store import Reader
 from orchestrator.watch.attempts import request_attempt
 from orchestrator.watch.baselines import find_baselines
 from orchestrator.watch.bindings import freeze
+from orchestrator.watch.committing import commit_warning, start_refusal
 from orchestrator.watch.daemon import ensure_watcher
 from orchestrator.watch.dispatch import queue_lock
 from orchestrator.watch.live import live_runs, state_of
@@ -143,13 +144,13 @@ def _repository(
     repository = Repository.find(workspace.root)
     if repository is None:
         return None, ("no git repository here: no snapshot, nothing will be committed",)
-    refusal = repository.commit_refusal()
-    if refusal is None:
+    refusal = start_refusal(repository)
+    if refusal is not None:
+        raise RefusedError(refusal, hint="finish it first, or start with --no-git")
+    obstacle = commit_warning(workspace, repository)
+    if obstacle is None:
         return repository, ()
-    if repository.is_detached():
-        return repository, (f"the report will be written but not committed: {refusal}",)
-    # A ticket edited in the middle of a rebase or merge would end up inside it.
-    raise RefusedError(refusal, hint="finish it first, or start with --no-git")
+    return repository, (f"the report will be written but not committed: {obstacle}",)
 
 
 def _bound_to(

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from orchestrator import tickets
 from orchestrator.errors import ExpError, RefusedError
-from orchestrator.git import Repository
 from orchestrator.report import Kind
 from orchestrator.report.index import Indexed
+from orchestrator.watch.committing import repository_for_commits
 from orchestrator.watch.daemon import ensure_watcher
 from orchestrator.watch.live import has_pending
 from orchestrator.watch.reporting import report_facts, since_of, write_report
@@ -124,7 +124,7 @@ def _written(
 def _commit(
     workspace: Workspace, paths: Sequence[str], subject: str, names: Sequence[str]
 ) -> str | None:
-    repository = Repository.find(workspace.root)
+    repository = repository_for_commits(workspace)
     if repository is None:
         raise RefusedError("no git repository here: nothing committed", hint="git init")
     return repository.commit(

@@ -20,9 +20,10 @@ from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.review import Decision, Gate, Review
 from orchestrator.domain.ticket import TicketStatus
 from orchestrator.errors import ConflictError, ExpError, NotFoundError, RefusedError, UsageError
-from orchestrator.git import Repository, author_of
+from orchestrator.git import author_of
 from orchestrator.tickets import Document
 from orchestrator.watch.claims import criteria_of
+from orchestrator.watch.committing import repository_for_commits
 from orchestrator.watch.reporting import write_report
 from orchestrator.watch.ticketing import free_waiting, gates_of
 from orchestrator.workspace import Workspace
@@ -297,7 +298,7 @@ def _attempt(problems: list[str], step: Callable[[], T]) -> T | None:
 def _commit(
     workspace: Workspace, check: TicketCheck, paths: Sequence[str], subject: str, by: str
 ) -> str | None:
-    repository = Repository.find(workspace.root)
+    repository = repository_for_commits(workspace)
     if repository is None:
         return None
     return repository.commit(

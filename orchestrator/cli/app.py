@@ -7,6 +7,7 @@ from orchestrator.cli import (
     criteria,
     doctor,
     gpu,
+    notes,
     notify,
     queue,
     reports,
@@ -34,6 +35,7 @@ app.command("doctor")(doctor.doctor)
 app.command("init")(workspace.init)
 app.command("status")(status.status)
 app.command("gpu")(gpu.gpu)
+app.command("note")(notes.note)
 app.command("queue")(queue.queue)
 app.command("report")(reports.report)
 app.command("trust")(trust.trust)

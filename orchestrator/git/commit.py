@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.errors import ConflictError, EnvironmentFailure, ExpError, RefusedError
-from orchestrator.git.program import Answer, Git, quote
+from orchestrator.git.program import Answer, Git, quote, without_controls
 
 _FOLDER = "exp-commit-"
 _SIGNATURE = b"held by exp\n"
@@ -37,16 +37,27 @@ def private_index(git_dir: Path) -> Iterator[Path]:
         ConflictError: another process kept the lock for ten seconds.
     """
     index = git_dir / "index"
+    with own_folder(git_dir) as folder, _index_lock(git_dir, folder):
+        copy = folder / "index"
+        if index.exists():
+            shutil.copy2(index, copy)
+        yield copy
+
+
+@contextmanager
+def own_folder(git_dir: Path) -> Iterator[Path]:
+    """A folder below `git_dir` for one commit of ours at a time; it goes in any case.
+
+    Raises:
+        ConflictError: another exp was committing for ten seconds.
+        EnvironmentFailure: it cannot be made.
+    """
     with _alone(git_dir):
         for stale in git_dir.glob(f"{_FOLDER}*"):
             shutil.rmtree(stale, ignore_errors=True)
         folder = _private_folder(git_dir)
         try:
-            with _index_lock(git_dir, folder):
-                copy = folder / "index"
-                if index.exists():
-                    shutil.copy2(index, copy)
-                yield copy
+            yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -152,21 +163,30 @@ def commit_only(git: Git, base: str, names: Sequence[str], message: str, limit: 
 
     `git` works on a private index; `base` is HEAD or the empty tree; `limit` bounds the hooks.
     """
-    there = [name for name in names if os.path.lexists(git.folder / name)]
-    gone = [name for name in names if name not in there]
-    if there:
-        _insist(git.tell("add", "--", *_specs(there)), "add")
-    if gone:
-        git.ask("rm", "--cached", "--quiet", "--ignore-unmatch", "--", *_specs(gone))
-    changed = staged(git, base, names)
+    changed = stage(git, base, names)
     if not changed:
         return False
-    _require_author(git)
+    require_author(git)
     # Not --cleanup=strip: a line of the report's summary may start with `#`.
     how = ("--only", "--quiet", "--cleanup=whitespace", "--file=-")
     answer = git.tell("commit", *how, "--", *_specs(changed), stdin=message.encode(), limit=limit)
-    _insist(answer, "commit")
+    insist(answer, "commit")
     return True
+
+
+def stage(git: Git, base: str, names: Sequence[str]) -> list[str]:
+    """Put `names` as they stand on disk into the index; those that `base` has otherwise.
+
+    Raises:
+        RefusedError: git refuses a file, for instance because it is ignored.
+    """
+    there = [name for name in names if os.path.lexists(git.folder / name)]
+    gone = [name for name in names if name not in there]
+    if there:
+        insist(git.tell("add", "--", *_specs(there)), "add")
+    if gone:
+        git.ask("rm", "--cached", "--quiet", "--ignore-unmatch", "--", *_specs(gone))
+    return staged(git, base, names)
 
 
 def staged(git: Git, base: str, names: Sequence[str]) -> list[str]:
@@ -181,13 +201,22 @@ def _specs(names: Sequence[str]) -> list[str]:
 
 
 def compose(subject: str, body: str, trailers: Mapping[str, str]) -> str:
-    """The message: subject line, body, and the trailers as last paragraph, where git looks."""
+    """The message: subject line, body, and the trailers as last paragraph, where git looks.
+
+    It holds no control characters: what others wrote into a ticket must not drive a terminal.
+    """
     lines = [f"{key}: {' '.join(value.split())}" for key, value in trailers.items()]
-    parts = (" ".join(subject.split()), body.strip(), "\n".join(lines))
+    parts = [without_controls(part) for part in (subject, body, "\n".join(lines))]
+    parts = [" ".join(parts[0].split()), parts[1].strip(), parts[2]]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _require_author(git: Git) -> None:
+def require_author(git: Git) -> None:
+    """Refuse before git makes up a name.
+
+    Raises:
+        RefusedError: git knows no author or no committer.
+    """
     if git.tell("var", "GIT_AUTHOR_IDENT").code or git.tell("var", "GIT_COMMITTER_IDENT").code:
         raise RefusedError(
             "nothing committed: git does not know who you are",
@@ -195,7 +224,8 @@ def _require_author(git: Git) -> None:
         )
 
 
-def _insist(answer: Answer, verb: str) -> None:
+def insist(answer: Answer, verb: str) -> None:
+    """Raise what fits to a git command that said no, quoting it."""
     if answer.code:
         raise _refusal(verb, quote(f"{os.fsdecode(answer.out)}\n{answer.err}"))
 

@@ -145,4 +145,9 @@ def environment(index: Path | None) -> list[str]:
 def quote(said: str) -> str:
     """The last lines of what a program said, without control characters."""
     lines = [line.rstrip() for line in said.splitlines() if line.strip()]
-    return re.sub(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", " ", "\n".join(lines[-_QUOTED_LINES:]))
+    return without_controls("\n".join(lines[-_QUOTED_LINES:]))
+
+
+def without_controls(text: str) -> str:
+    """Text whose control characters, but for newlines, have become blanks."""
+    return re.sub(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", " ", text)

@@ -10,6 +10,7 @@ from typing import Self
 
 from orchestrator.domain.run import GitState
 from orchestrator.errors import EnvironmentFailure, NotFoundError, RefusedError
+from orchestrator.git.branch import Branch
 from orchestrator.git.commit import (
     commit_only,
     compose,
@@ -44,12 +45,15 @@ class Repository:
     """A git work tree. `git_dir` is that of this worktree, `common_dir` is shared by all of them.
 
     `hook_limit` bounds a commit, hooks included, in seconds: a watcher must not hang on a hook.
+    Commits go to `branch`; None is the one that is checked out. Another than that needs neither the
+    user's index nor a work tree at rest: HEAD may be detached, or a merge under way.
     """
 
     root: Path
     git_dir: Path
     common_dir: Path
     hook_limit: float = 600.0
+    branch: str | None = None
 
     @classmethod
     def find(cls, path: Path) -> Self | None:
@@ -114,7 +118,9 @@ class Repository:
 
     def commit_refusal(self) -> str | None:
         """Why nothing can be committed now, in one sentence that names the way on, or None."""
-        obstacle = self._under_way() or self._without_branch() or self._locked()
+        obstacle = self._obstacle()
+        if obstacle is None and self._elsewhere() is None:
+            obstacle = self._locked()
         return f"{obstacle[0]}; {obstacle[1]}" if obstacle else None
 
     def is_detached(self) -> bool:
@@ -137,15 +143,18 @@ class Repository:
         Raises:
             RefusedError: a merge or rebase is under way, HEAD is detached, git knows no author,
                 or a hook or git itself says no (quoted).
-            ConflictError: another process kept the index locked; try again.
+            ConflictError: another process kept the index locked, or the branch moving; try again.
         """
         names = [self._relative(path) for path in paths]
-        obstacle = self._under_way() or self._without_branch()
+        obstacle = self._obstacle()
         if obstacle:
             raise RefusedError(f"nothing committed: {obstacle[0]}", hint=obstacle[1])
         if not names:
             return None
         message = compose(subject, body, trailers or {})
+        branch = self._elsewhere()
+        if branch is not None:
+            return branch.commit(names, message, self.hook_limit)
         with private_index(self.git_dir) as index:
             git = Git(folder=self.root, index=index)
             base = self._base()
@@ -159,14 +168,17 @@ class Repository:
     def find_commit(
         self, paths: Iterable[Path | str], trailers: Mapping[str, str], since: float
     ) -> str | None:
-        """The newest commit of this branch with these trailers that changed one of `paths`.
+        """The newest commit of the branch with these trailers that changed one of `paths`.
 
-        `since` is the time (seconds since 1970) before which it cannot have been made.
+        Without paths it may have changed anything. `since` is the time (seconds since 1970) before
+        which it cannot have been made.
         """
         wanted = [f"--grep=^{re.escape(f'{key}: {value}')}$" for key, value in trailers.items()]
         names = [f":(top,literal){self._relative(path)}" for path in paths]
         how = ("--max-count=1", "--format=%H", "--extended-regexp", "--all-match")
-        answer = self._git.tell("log", *how, f"--since={int(since)}", *wanted, "--", *names)
+        branch = self._elsewhere()
+        tip = branch.ref if branch else "HEAD"
+        answer = self._git.tell("log", *how, f"--since={int(since)}", *wanted, tip, "--", *names)
         return answer.text or None
 
     def changed_files(self, since_commit: str) -> list[str]:
@@ -222,7 +234,22 @@ class Repository:
             names = self._git.ask(*listing, "--directory", "--no-empty-directory").names
         return tuple(sorted(names))
 
+    def _elsewhere(self) -> Branch | None:
+        """The branch for commits, if it is another than the one that is checked out."""
+        if self.branch is None:
+            return None
+        branch = Branch(
+            name=self.branch, git=self._git, git_dir=self.git_dir, common_dir=self.common_dir
+        )
+        return None if branch.is_checked_out else branch
+
     # What stands in the way of a commit: (what is the matter, the way on)
+
+    def _obstacle(self) -> tuple[str, str] | None:
+        branch = self._elsewhere()
+        if branch is not None:
+            return branch.obstacle()
+        return self._under_way() or self._without_branch()
 
     def _under_way(self) -> tuple[str, str] | None:
         for name, what, way in _UNDER_WAY:

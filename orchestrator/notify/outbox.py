@@ -29,6 +29,7 @@ _SUMS = {
     NoticeKind.BUDGET: "{} runs are at the end of a budget",
     NoticeKind.PERSON: "{} matters wait for a person",
     NoticeKind.ALERT: "{} alerts",
+    NoticeKind.FINDING: "{} findings",
     NoticeKind.DISK: "{} runs are short of disk space",
 }
 

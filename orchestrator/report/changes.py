@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from orchestrator.domain.finding import KnownFinding
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Since:
@@ -38,8 +40,13 @@ class SettingChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """Everything that is another since `since`; without one nothing is."""
+    """Everything that is another since `since`; without one nothing is.
+
+    `findings` are those that held when the run before ended; `failed` says that it ended badly.
+    """
 
     since: Since | None = None
     files: tuple[FileChange, ...] = ()
     settings: tuple[SettingChange, ...] = ()
+    findings: tuple[KnownFinding, ...] = ()
+    failed: bool = False

@@ -11,12 +11,12 @@ from typing import Any
 from orchestrator.domain.criterion import Criterion, Verdict
 from orchestrator.domain.facts import Checkpoint
 from orchestrator.domain.finding import KnownFinding
+from orchestrator.domain.remark import Remark
 from orchestrator.domain.run import Command, MetricSpec, Outcome, RunStatus
 from orchestrator.report.changes import Changes
 from orchestrator.report.cost import Cost
 from orchestrator.report.machine import Machine
 from orchestrator.report.parts import ClassTable, Components, Gap
-from orchestrator.report.people import Remark
 
 History = tuple[tuple[int, float], ...]
 
@@ -46,6 +46,7 @@ class TicketFacts:
 class RunInfo:
     """The run that the report is about; `folder` and `log` are where to look further.
 
+    `doing` is the phase that the program is in, since when and at which step, beside training.
     `alive` attempts have a process; `why` says in words how the status is known. `saved` says what
     an early end spared.
     """
@@ -66,6 +67,7 @@ class RunInfo:
     commands: tuple[Command, ...] = ()
     resources: dict[str, Any] = field(default_factory=dict)
     saved: str | None = None
+    doing: "Moment | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,7 @@ class GitFacts:
 class Progress:
     """How far training is. `speed` is steps per second, `eta` the seconds left, low and high.
 
-    `method` says how speed and eta were measured. None means unknown, never zero.
+    `method` says how speed and eta were measured. `epoch_steps` are the steps of an epoch. None means unknown, never zero.
     """
 
     step: int | None = None
@@ -92,6 +94,7 @@ class Progress:
     eta: tuple[float, float] | None = None
     method: str | None = None
     eval_share: float | None = None
+    epoch_steps: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

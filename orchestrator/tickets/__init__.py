@@ -18,6 +18,13 @@ from orchestrator.tickets.files import (
 )
 from orchestrator.tickets.graph import cycles, freed_by, inverse, mermaid, ready, tree, unblocks
 from orchestrator.tickets.lint import Knowledge, LintFinding, lint
+from orchestrator.tickets.remarks import (
+    add_remark,
+    remark_text,
+    remarks_at,
+    remarks_of,
+    unread_remarks,
+)
 from orchestrator.tickets.render import Draft, render_ticket
 from orchestrator.tickets.reviews import (
     add_reviews,
@@ -48,6 +55,7 @@ __all__ = [
     "Known",
     "LintFinding",
     "LoadedTicket",
+    "add_remark",
     "add_reviews",
     "changes_since",
     "cycles",
@@ -73,6 +81,9 @@ __all__ = [
     "plain_key",
     "ready",
     "refresh",
+    "remark_text",
+    "remarks_at",
+    "remarks_of",
     "render_ticket",
     "reviews_at",
     "reviews_of",
@@ -82,5 +93,6 @@ __all__ = [
     "tree",
     "unblocks",
     "unread_lines",
+    "unread_remarks",
     "without_predicate",
 ]

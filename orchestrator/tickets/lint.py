@@ -11,6 +11,7 @@ from orchestrator.tickets.changes import changes_since
 from orchestrator.tickets.contradiction import contradiction
 from orchestrator.tickets.document import Document, file_id
 from orchestrator.tickets.graph import by_id, cycles, inverse, waits_for
+from orchestrator.tickets.remarks import unread_remarks
 from orchestrator.tickets.reviews import is_waived, reviews_of, unread_lines
 
 # Every rule with its severity; docs/ticket-format.md explains them in this order.
@@ -38,6 +39,7 @@ RULES = {
     "unreadable-criterion": "warning",
     "edited-after-start": "warning",
     "unreadable-review": "warning",
+    "unreadable-remark": "warning",
 }
 
 
@@ -85,6 +87,7 @@ def lint(documents: Sequence[Document], knowledge: Knowledge) -> list[LintFindin
         findings += _before_rules(document, ticket, followers.get(ticket.id, ()))
         findings += _experiment_rules(document, ticket, knowledge)
         findings += _box_rules(document, ticket, knowledge.read)
+        findings += _list_rules(document, ticket)
         findings += _frozen_rules(document, ticket, knowledge.frozen.get(ticket.id, ()))
     return sorted(findings, key=lambda found: (found.path, found.line or 0, found.rule))
 
@@ -243,14 +246,6 @@ def _box_rules(
 ) -> Iterator[LintFinding]:
     readings = {box.key: reading for box, reading in read(document)} if read else {}
     reviews = reviews_of(document)
-    for line in unread_lines(document):
-        yield _found(
-            document,
-            "unreadable-review",
-            None,
-            f"no review that exp can read: {_short(line)}",
-            f"exp ticket review {ticket.id} adds to that list; notes of your own belong outside",
-        )
     for box in ticket.checkboxes:
         if box.checked:
             if why := contradiction(box.text):
@@ -280,6 +275,25 @@ def _box_rules(
                 f"the machine cannot judge {_short(box.text)}: {reading.why or reading.decidable}",
                 "say it as a predicate behind the line: <!-- exp: eval/loss < 2 -->",
             )
+
+
+def _list_rules(document: Document, ticket: Ticket) -> Iterator[LintFinding]:
+    for line in unread_lines(document):
+        yield _found(
+            document,
+            "unreadable-review",
+            None,
+            f"no review that exp can read: {_short(line)}",
+            f"exp ticket review {ticket.id} adds to that list; notes of your own belong outside",
+        )
+    for line in unread_remarks(document):
+        yield _found(
+            document,
+            "unreadable-remark",
+            None,
+            f"no remark that exp can read: {_short(line)}",
+            f'exp note {ticket.id} "…" adds to that list; notes of your own belong outside',
+        )
 
 
 def _must_be_ticked(reading: Reading | None) -> bool:

@@ -1,8 +1,7 @@
 """Reviews in a ticket: a marked list under Evidence, written for people and read back."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from orchestrator.clock import format_utc
@@ -18,12 +17,10 @@ from orchestrator.domain.review import (
 )
 from orchestrator.domain.ticket import Checkbox
 from orchestrator.tickets.document import Document, parse
+from orchestrator.tickets.listed import TIME, ItemList, meant, one_line, plain, shown, time_of
 from orchestrator.tickets.words import split_note
 
-BLOCK = "review"
 _MARKER = b"exp:begin review"
-
-_LEAD = "What people said of the criteria, the newest last:"
 _WORDS = {
     Decision.ACCEPT: "accepted",
     Decision.REJECT: "rejected",
@@ -34,19 +31,17 @@ _DECISIONS = {word: decision for decision, word in _WORDS.items()}
 _NUMBER = r"-?(?:\d+(?:\.\d+)?(?:e[+-]\d+)?|inf)|nan"
 _ITEM = re.compile(
     rf"""(?m)^- \*\*(?P<word>{"|".join(_DECISIONS)})\*\*: (?P<key>.*)
-  - by (?P<by>.*), (?P<time>\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d) UTC(?:, on (?P<run>R-\d{{6,}}))?
+  - by (?P<by>.*), (?P<time>{TIME}) UTC(?:, on (?P<run>R-\d{{6,}}))?
   - saw: (?P<state>{"|".join(State)}|no verdict)(?:, (?P<value>{_NUMBER}))?"""
     r""" \(claim (?P<claim>[0-9a-f]{12}), evidence (?P<evidence>[0-9a-f]{12})\)
 (?:  - why: (?P<reason>.+)
 )?"""
 )
-_ENDS = re.compile(r"\r\n|\r")
-_COMMENT = re.compile(r"<!--|&(?:amp;)*lt;!--")
 
 
 def reviews_of(document: Document) -> tuple[Review, ...]:
     """Every review in a ticket, oldest first."""
-    found, _ = _read(document)
+    found, _ = _LIST.read(document)
     return found
 
 
@@ -61,7 +56,7 @@ def reviews_at(path: Path) -> tuple[Review, ...]:
 
 def unread_lines(document: Document) -> tuple[str, ...]:
     """Lines in the block of reviews that are none, because somebody edited them; they are kept."""
-    _, rest = _read(document)
+    _, rest = _LIST.read(document)
     return rest
 
 
@@ -71,11 +66,7 @@ def add_reviews(document: Document, reviews: Sequence[Review]) -> Document:
     Raises:
         InvalidFileError: the markers in the ticket do not balance.
     """
-    if not reviews:
-        return document
-    before = document.block(BLOCK)
-    lead = f"{_LEAD}\n\n" if before is None else f"{before}\n"
-    return document.set_block("Evidence", BLOCK, lead + "".join(map(_item, reviews)))
+    return _LIST.add(document, [_item(review) for review in reviews])
 
 
 def said_of_line(
@@ -103,12 +94,7 @@ def line_seen(run: str | None, text: str, verdict: Verdict | None) -> Seen:
 
 def plain_key(key: str) -> str:
     """A key as a list of reviews holds it: bytes that are no UTF-8 cannot be written there."""
-    return key.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def one_line(text: str) -> str:
-    """Text on one line, without control characters."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return plain(key)
 
 
 def _item(review: Review) -> str:
@@ -117,46 +103,24 @@ def _item(review: Review) -> str:
     value = "" if seen.value is None else f", {seen.value!r}"
     digests = f"claim {seen.claim}, evidence {seen.evidence}"
     lines = [
-        f"- **{_WORDS[review.decision]}**: {_shown(plain_key(review.key))}",
-        f"  - by {_shown(one_line(review.by))}, {format_utc(review.time)}{on}",
+        f"- **{_WORDS[review.decision]}**: {shown(plain_key(review.key))}",
+        f"  - by {shown(one_line(review.by))}, {format_utc(review.time)}{on}",
         f"  - saw: {seen.state or 'no verdict'}{value} ({digests})",
     ]
     reason = one_line(review.reason)
-    lines += [f"  - why: {_shown(reason)}"] if reason else []
+    lines += [f"  - why: {shown(reason)}"] if reason else []
     return "".join(f"{line}\n" for line in lines)
 
 
-def _read(document: Document) -> tuple[tuple[Review, ...], tuple[str, ...]]:
-    text = document.block(BLOCK)
-    if text is None:
-        return (), ()
-    text = _ENDS.sub("\n", text) + "\n"
-    found, rest, done = [], [], 0
-    for match in _ITEM.finditer(text):
-        try:
-            found.append(_review(document, match))
-        except ValueError:  # a day that no calendar has
-            continue
-        rest.append(text[done : match.start()])
-        done = match.end()
-    return tuple(found), tuple(_words([*rest, text[done:]]))
-
-
-def _words(parts: Iterable[str]) -> Iterator[str]:
-    for part in parts:
-        yield from (line for line in part.split("\n") if line.strip() and line != _LEAD)
-
-
 def _review(document: Document, match: re.Match[str]) -> Review:
-    when = datetime.strptime(match["time"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
     state, value = match["state"], match["value"]
     return Review(
         ticket=document.ticket.id,
-        key=_meant(match["key"]),
+        key=meant(match["key"]),
         decision=_DECISIONS[match["word"]],
-        by=_meant(match["by"]),
-        time=when.timestamp(),
-        reason=_meant(match["reason"] or ""),
+        by=meant(match["by"]),
+        time=time_of(match["time"]),
+        reason=meant(match["reason"] or ""),
         seen=Seen(
             run=match["run"],
             state=None if state == "no verdict" else State(state),
@@ -167,18 +131,9 @@ def _review(document: Document, match: re.Match[str]) -> Review:
     )
 
 
-def _shown(text: str) -> str:
-    """Text in which no comment begins, so that none of it is hidden; `_meant` takes it back."""
-    return _COMMENT.sub(lambda found: _escaped(found[0]), text)
-
-
-def _escaped(found: str) -> str:
-    return "&lt;!--" if found == "<!--" else f"&amp;{found[1:]}"
-
-
-def _meant(text: str) -> str:
-    return _COMMENT.sub(lambda found: _unescaped(found[0]), text)
-
-
-def _unescaped(found: str) -> str:
-    return "<!--" if found in {"&lt;!--", "<!--"} else f"&{found[5:]}"
+_LIST = ItemList(
+    block="review",
+    lead="What people said of the criteria, the newest last:",
+    item=_ITEM,
+    make=_review,
+)

@@ -37,6 +37,7 @@ _OURS = {
     "elastic-error.json",
     "stop.json",
     "ticked.json",
+    "milestones.json",
     "published.json",
     "notices.jsonl",
     "snapshot.patch",

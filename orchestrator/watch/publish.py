@@ -12,10 +12,11 @@ from orchestrator.codec import encode
 from orchestrator.domain.run import Published
 from orchestrator.errors import DamagedIndexError, ExpError
 from orchestrator.fsio import sweep, write_atomic
-from orchestrator.git import Repository
-from orchestrator.watch.evidence import one_line, tally, verdict_words
+from orchestrator.watch.committing import repository_for_commits
+from orchestrator.watch.milestones import note_end, told_so_far, trailers_of
 from orchestrator.watch.observer import Observation
 from orchestrator.watch.reporting import write_report
+from orchestrator.watch.subjects import body, subject_of_end
 from orchestrator.watch.ticketing import write_end
 from orchestrator.workspace import Workspace
 
@@ -42,7 +43,7 @@ def publish_end(
         changed = _attempt(problems, lambda: write_end(workspace, ticket, seen)) or []
         paths = _attempt(problems, lambda: write_report(workspace, ticket.id, now=now)) or []
     if seen.record.commit_policy == "milestones" and (changed or paths):
-        commit = _attempt(problems, lambda: commit_run(workspace, seen, [*changed, *paths]))
+        commit = _attempt(problems, lambda: commit_run(workspace, seen, [*changed, *paths], now))
     published = Published(
         time=now, commit=commit, report=paths[0] if paths else None, problems=tuple(problems)
     )
@@ -54,7 +55,9 @@ def publish_end(
     return published
 
 
-def commit_run(workspace: Workspace, seen: Observation, paths: Sequence[str]) -> str | None:
+def commit_run(
+    workspace: Workspace, seen: Observation, paths: Sequence[str], now: float
+) -> str | None:
     """Commit the files that a run's end changed, unless a watcher that was killed has done so.
 
     None without a repository, or if git has the files as they are for another reason.
@@ -62,19 +65,16 @@ def commit_run(workspace: Workspace, seen: Observation, paths: Sequence[str]) ->
     Raises:
         RefusedError: git is in the middle of something, detached, or a hook said no.
     """
-    repository = Repository.find(workspace.root)
-    ticket = seen.record.ticket
-    if repository is None or ticket is None:
+    repository = repository_for_commits(workspace)
+    if repository is None or seen.record.ticket is None:
         return None
-    subject = f"{ticket.id}: {seen.folder.id} {seen.state.outcome}, {tally(seen)}"
-    body = "\n".join(
-        f"- {verdict_words(criterion, verdict)}: {one_line(criterion.text)} ({verdict.why})"
-        for criterion, verdict in zip(seen.record.criteria, seen.verdicts, strict=True)
-    )
+    told, trailers = told_so_far(seen.folder), trailers_of(seen)
     files = [workspace.root / path for path in paths]
-    trailers = {"Ticket": ticket.id, "Run": seen.folder.id}
-    made = repository.commit(files, subject=subject, body=body, trailers=trailers)
-    return made or repository.find_commit(files, trailers, since=seen.record.created)
+    subject = subject_of_end(seen, frozenset(told.criteria))
+    made = repository.commit(files, subject, body(seen), trailers)
+    found = made or repository.find_commit(files, trailers, since=seen.record.created)
+    note_end(seen, now=now)
+    return found if found != told.commit else None
 
 
 def _attempt(problems: list[str], step: Callable[[], T]) -> T | None:

@@ -20,7 +20,7 @@ class AttemptStory:
 
     `ending` is how its last command ended. `cause`, `evidence` and `decision` are those of
     failure.json; `retried` whether the tool asked for the next attempt. `delay` is what it waited
-    for after `asked_why`. `gpus` counts those it had.
+    for after `asked_why`. `gpus` counts those it had. `settings` are parameters that it changed.
     """
 
     number: int
@@ -39,6 +39,7 @@ class AttemptStory:
     decision: str | None = None
     retried: bool | None = None
     checkpoint: int | None = None
+    settings: tuple[tuple[str, str], ...] = ()
 
 
 def stories(folder: RunFolder, record: RunRecord, reader: Reader) -> tuple[AttemptStory, ...]:
@@ -56,6 +57,7 @@ def _story(
     state = attempt_state(attempt, executor_for(record.executor))
     request = read_record_if_present(AttemptRequest, attempt.request_file)
     failure = state.failure
+    settings = request.settings if request else {}
     return AttemptStory(
         number=attempt.number,
         asked_by=request.by if request else None,
@@ -73,6 +75,7 @@ def _story(
         decision=failure.why if failure else None,
         retried=failure.retry if failure else None,
         checkpoint=failure.checkpoint if failure else None,
+        settings=tuple((name, str(value)) for name, value in settings.items()),
     )
 
 

@@ -20,6 +20,7 @@ from orchestrator.watch.diagnosing import Diagnoses
 from orchestrator.watch.dispatch import Dispatcher, queue_lock
 from orchestrator.watch.lifecycle import read_run, record_loss
 from orchestrator.watch.live import LiveRun, Pending, newest_attempt
+from orchestrator.watch.milestones import MilestoneCommits
 from orchestrator.watch.observer import Observation, Observer
 from orchestrator.watch.policy import stop_reason
 from orchestrator.watch.publish import publish_end
@@ -65,6 +66,7 @@ class Watcher:
         self._tickets_due = 0.0
         self._telemetry = Telemetry(workspace, self._reader)
         self._diagnoses = Diagnoses(self._reader, self._clock)
+        self._milestones = MilestoneCommits(workspace, self._clock)
 
     def __enter__(self) -> Self:
         return self
@@ -122,6 +124,7 @@ class Watcher:
             for memory in (self._files, self._observers, self._troubles):
                 memory.pop(run, None)
             self._diagnoses.forget(run)
+            self._milestones.forget(run)
         for folder in folders:
             with self._spared(folder.id):
                 record = read_run(folder) if folder.id not in self._files else None
@@ -199,6 +202,7 @@ class Watcher:
             self._steer(seen)
             self._diagnoses.live(seen, observer.scan, self._telemetry.latest)
             self._teller.live(seen)
+            self._milestones.look(seen)
             return
         if seen.end.attempt.exit is None:
             self._bury(seen.folder, seen.record, seen.end)
@@ -216,6 +220,7 @@ class Watcher:
         self._index.put_run(seen.record, seen.state, folder=seen.folder)
         self._observers.pop(seen.folder.id, None)
         self._diagnoses.forget(seen.folder.id)
+        self._milestones.forget(seen.folder.id)
 
     def _settle(self, seen: Observation, observer: Observer) -> bool:
         """Decide whether an ended run goes on, in the light of what is wrong with it."""

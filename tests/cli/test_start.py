@@ -37,7 +37,8 @@ def test_a_ticket_is_run_judged_ticked_and_committed(ready):
     assert "**Status**: ONGOING\n**Phase**: DEBUGGING" in text
     assert "Words of a person." in text
     log = ready.git("log", "-1", "--format=%B%n%N", "--stat")
-    assert "T-0001: R-000001 completed, 2 of 4 criteria met" in log
+    failed = "T-0001: train/loss 0.1 is not < 0.01, failed at step 10 and 2 more"
+    assert log.startswith(f"{failed}\n\nR-000001 completed, 2 of 4 criteria met\n\n- ")
     assert "Ticket: T-0001\nRun: R-000001" in log
     assert "experiments/e/reports/T-0001/report.md" in ready.git("show", "--stat=200", "HEAD")
     assert ready.git("status", "--porcelain") == ""

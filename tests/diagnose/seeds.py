@@ -63,6 +63,10 @@ URM_EVAL = URM_BEGAN + 6130  # "10361/51905 [1:42:10<6:41:48,  1.72it/s]"
 URM_AGAIN = at("2025-12-21 21:55")  # "Attempt 2: Started at 2025-12-21 21:55 UTC"
 # "RuntimeError: Inplace update to inference tensor outside InferenceMode is not allowed."
 URM_ERROR = "RuntimeError: Inplace update to inference tensor outside InferenceMode is not allowed."
+# "step_10361 | 20% | 0.88% | 1.63%" and so on
+URM_STEPS = (10361, 20722, 31083, 41444)
+URM_PASS_1 = (0.0088, 0.0550, 0.0862, 0.1125)
+URM_PASS_2 = (0.0163, 0.0750, 0.1388, 0.1750)
 URM_PARAMS = {
     "epochs": 10000,  # "5% of 200,000 epochs = 10,000 epochs"
     "eval_every": 10361,  # the table: evaluations and checkpoints at 10361, 20722, 31083, 41444
@@ -123,7 +127,7 @@ def urm_first():
 
 def urm_second():
     """The second attempt, by 80%: it had met its criterion at 40%."""
-    steps = [10361, 20722, 31083, 41444]
+    steps = list(URM_STEPS)
     times = [URM_AGAIN + step / 1.72 for step in steps]
     own = {"steps": steps, "times": times, "source": "attempt-2/events-host-0-2.jsonl"}
     last = times[-1]  # "80% | 11.25%"; it was ended a few minutes later, at 41,960
@@ -147,8 +151,8 @@ def urm_second():
         record=urm_record(),
         curves=[
             pace,
-            curve("eval/pass@1", [0.0088, 0.0550, 0.0862, 0.1125], **own),
-            curve("eval/pass@2", [0.0163, 0.0750, 0.1388, 0.1750], **own),
+            curve("eval/pass@1", URM_PASS_1, **own),
+            curve("eval/pass@2", URM_PASS_2, **own),
         ],
         events=[*urm_first_events(), event("start", {}, time=URM_AGAIN, attempt=2)],
         failures={1: failed(Cause.PROGRAM, URM_ERROR, step=10361)},

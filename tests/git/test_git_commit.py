@@ -22,14 +22,14 @@ def test_message_and_trailers(ticked):
     """The message is subject, body and trailers that git itself can read."""
     sha = ticked.repository.commit(
         [OURS],
-        "T-0001: 3 of 4\ncriteria met",
-        body="# a line with a hash\n\nsecond paragraph",
+        "T-0001: 3 of 4\ncriteria\x1b met",
+        body="# a line with a hash\n\nsecond\0\x9bparagraph",
         trailers={"Ticket": "T-0001", "Run": "R-000042"},
     )
     assert sha == ticked.git("rev-parse", "HEAD")
     said = ticked.git("log", "-1", "--format=%B")
     assert said.splitlines()[0] == "T-0001: 3 of 4 criteria met"
-    assert "# a line with a hash\n\nsecond paragraph" in said
+    assert "# a line with a hash\n\nsecond  paragraph" in said
     trailers = ticked.git("log", "-1", "--format=%(trailers:only,unfold)")
     assert trailers.split("\n")[:2] == ["Ticket: T-0001", "Run: R-000042"]
     assert ticked.git("log", "-1", "--format=%an <%ae>") == "Ada Löve <ada@example.org>"

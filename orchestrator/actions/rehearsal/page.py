@@ -6,8 +6,8 @@ from orchestrator import tickets
 from orchestrator.domain.rehearsal import Rehearsal
 from orchestrator.errors import RefusedError
 from orchestrator.fsio import write_atomic
-from orchestrator.git import Repository
 from orchestrator.report.rehearsal import PAGE, render_rehearsal, verdict_words
+from orchestrator.watch.committing import repository_for_commits
 from orchestrator.workspace import Workspace
 
 
@@ -18,7 +18,7 @@ def commit_page(workspace: Workspace, result: Rehearsal) -> str | None:
         RefusedError: there is no git repository, or it is not in a state for a commit.
         InvalidFileError: the workspace's template is wrong.
     """
-    repository = Repository.find(workspace.root)
+    repository = repository_for_commits(workspace)
     if repository is None:
         raise RefusedError("no git repository here: nothing committed", hint="git init")
     ticket = tickets.find(workspace.tickets, result.ticket).ticket

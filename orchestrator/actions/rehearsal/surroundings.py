@@ -17,6 +17,7 @@ from orchestrator.host import SHARED_MEMORY, Host
 from orchestrator.rehearsal.measures import checkpoints_kept
 from orchestrator.rehearsal.preflight import Surroundings
 from orchestrator.store import Reader
+from orchestrator.watch.committing import commit_warning, start_refusal
 from orchestrator.workspace import RunFolder, Workspace
 
 _PATIENCE = 2.0  # seconds that a mirror may take to answer
@@ -103,7 +104,7 @@ def _git(workspace: Workspace) -> Iterator[str]:
     if repository is None:
         yield "no git repository: the code of the run is kept nowhere"
         return
-    refusal = repository.commit_refusal()
+    refusal = start_refusal(repository) or commit_warning(workspace, repository)
     if refusal is not None:
         yield refusal
     untracked = repository.snapshot().untracked

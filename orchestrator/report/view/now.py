@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator.clock import format_utc
 from orchestrator.report import words
-from orchestrator.report.facts import MetricFacts, ReportFacts
+from orchestrator.report.facts import MetricFacts, Moment, Progress, ReportFacts
 from orchestrator.report.markdown import code, literal
 from orchestrator.report.view.numbers import in_order
 from orchestrator.report.view.setup import gpu_line
@@ -24,6 +24,8 @@ def now(facts: ReportFacts, *, live: bool) -> list[Row]:
     if run is None:
         return []
     lines = [_progress_line(facts), {"name": "Time", "text": _time_text(facts, live=live)}]
+    if run.doing is not None:
+        lines.append({"name": "Now in", "text": _phase(facts.time, run.doing)})
     if run.saved is not None:
         lines.append({"name": "Ended early", "text": literal(run.saved)})
     if progress.speed is not None:
@@ -56,8 +58,24 @@ def _progress_line(facts: ReportFacts) -> Row:
     done = min(1.0, step / planned)
     full = int(done * _BAR)
     bar = "█" * full + "░" * (_BAR - full)
-    text = f"{step:,} of {planned:,} steps ({_percentage(step, planned)})"
+    text = f"{step:,} of {planned:,} steps ({_percentage(step, planned)}){_epoch(facts.progress)}"
     return {"name": "Progress", "text": f"`{bar}` {text}"}
+
+
+def _phase(now_: float, doing: Moment) -> str:
+    step = "" if doing.step is None else f" of step {doing.step:,}"
+    began = format_utc(doing.time)
+    return literal(f"{doing.text}{step}, for {words.duration(now_ - doing.time)}, since {began}")
+
+
+def _epoch(progress: Progress) -> str:
+    """`, epoch 1 of 100: 65%`; nothing where nobody said how many steps it has."""
+    if not progress.epoch_steps or not progress.step:
+        return ""
+    done = (progress.step - 1) // progress.epoch_steps
+    part = progress.step / progress.epoch_steps - done
+    total = f" of {progress.planned / progress.epoch_steps:,.0f}" if progress.planned else ""
+    return f", epoch {done + 1:,.0f}{total}: {part:.0%}"
 
 
 def _percentage(part: int, whole: int) -> str:

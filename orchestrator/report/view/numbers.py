@@ -1,16 +1,18 @@
 """Metrics in rows: now, before, target, best, the course; and what the numbers are made of."""
 
+import operator
 from collections.abc import Iterable
 from typing import Any
 
 from orchestrator.report import words
-from orchestrator.report.facts import MetricFacts, ReportFacts, Sample
+from orchestrator.report.facts import MetricFacts, ReportFacts, Sample, Target
 from orchestrator.report.parts import ClassRow, ClassTable, ComponentRow, Components, Gap
 from orchestrator.spark import sparkline
 
 Row = dict[str, Any]
 
 _SHOWN = 24
+_TESTS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _MOST = 100
 _COURSE = 10  # characters
 _MOST_CLASSES = 40
@@ -49,9 +51,22 @@ def _metric(metric: MetricFacts) -> Row:
         "before": words.at_step(metric, metric.before),
         "change": words.change(metric, metric.before, metric.latest),
         "best": words.at_step(metric, metric.best),
-        "target": ", ".join(target.label for target in metric.targets) or words.NONE,
+        "target": ", ".join(_target(metric, t) for t in metric.targets) or words.NONE,
         "course": sparkline([value for _, value in metric.history], _COURSE) or words.NONE,
     }
+
+
+def _target(metric: MetricFacts, target: Target) -> str:
+    """`> 5%, met from step 20,722 on`: the step from which every value since has met it.
+
+    Told only where the history is whole: of a thinned one nobody knows.
+    """
+    since, meets = None, _TESTS.get(target.op)
+    for step, value in metric.history if meets else ():
+        since = (step if since is None else since) if meets(value, target.value) else None
+    if since is None or len(metric.history) != metric.points:
+        return target.label
+    return f"{target.label}, met from step {since:,} on"
 
 
 def classes(facts: ReportFacts) -> list[Row]:
@@ -65,6 +80,7 @@ def _classes(table: ClassTable) -> Row:
     return {
         "family": table.family,
         "step": f"{table.step:,}",
+        "run": table.run,
         "counted": any(row.count is not None for row in table.rows),
         "rows": [_class(metric, row) for row in table.rows[:_MOST_CLASSES]],
         "left_out": f"{left:,}" if left > 0 else None,

@@ -20,7 +20,7 @@ def next_steps(facts: ReportFacts, *, live: bool, decide: bool) -> list[str]:
     told = {
         State.FAILED: "Failed, decide what to change: “{}”",
         State.NO_DATA: "Make the run log what this needs: “{}”",
-        State.PENDING: "Wait for it: “{}”" if live else "Still open, run again: “{}”",
+        **({} if live else {State.PENDING: "Still open, run again: “{}”"}),
         State.MANUAL: f"Check it yourself: “{{}}” ({code(f'exp ticket review {ticket.id}')})",
     }
     if decide:
@@ -33,6 +33,7 @@ def next_steps(facts: ReportFacts, *, live: bool, decide: bool) -> list[str]:
         and each.criterion.required
         and each.criterion.reading.is_goal
     ]
+    steps += _waited_for(facts) if live else []
     steps += [
         f"Look into the alarm: “{inline(each.criterion.text)}”"
         for each in facts.criteria
@@ -44,6 +45,18 @@ def next_steps(facts: ReportFacts, *, live: bool, decide: bool) -> list[str]:
         if other.status != "DONE"
     ]
     return [*steps, *map(literal, facts.next_steps)]
+
+
+def _waited_for(facts: ReportFacts) -> list[str]:
+    """What only the rest of the run can tell, in one step."""
+    asked = [
+        f"“{_line(each)}”"
+        for each in facts.criteria
+        if each.verdict.state is State.PENDING
+        and each.criterion.required
+        and each.criterion.reading.is_goal
+    ]
+    return [f"Wait for the run to tell: {', '.join(asked)}"] if asked else []
 
 
 def _line(each: CriterionFacts) -> str:

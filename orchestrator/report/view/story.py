@@ -1,5 +1,6 @@
 """What happened, in rows: timeline, attempts, findings, remarks, changes, checkpoints."""
 
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.clock import format_utc
@@ -7,6 +8,7 @@ from orchestrator.domain.finding import KnownFinding, Quote
 from orchestrator.report import words
 from orchestrator.report.changes import FileChange
 from orchestrator.report.facts import Moment, ReportFacts
+from orchestrator.report.kinds import Kind
 from orchestrator.report.markdown import code, inline, literal
 
 Row = dict[str, Any]
@@ -28,12 +30,19 @@ def clock(seconds: float | None) -> str:
     return words.UNKNOWN if seconds is None else format_utc(seconds).removesuffix(" UTC")
 
 
-def timeline(facts: ReportFacts) -> list[Row]:
-    """What happened to the run since the time that is compared with; a long one has a gap."""
+def timeline(facts: ReportFacts, kind: Kind) -> list[Row]:
+    """What happened since the time that is compared with; a long one has a gap.
+
+    An incident begins with the run before, where it is that which failed.
+    """
     since = facts.changes.since
-    moments = [m for m in facts.timeline if since is None or m.time >= since.time]
-    earlier = len(facts.timeline) - len(moments)
-    rows = _without_middle([_moment(moment) for moment in moments], _MOST_MOMENTS)
+    whole = kind is Kind.CHECKPOINT and facts.changes.failed
+    moments = [m for m in facts.timeline if whole or since is None or m.time >= since.time]
+    own = None if facts.run is None else facts.run.id
+    earlier = sum(m.run in {None, own} for m in facts.timeline)
+    earlier -= sum(m.run in {None, own} for m in moments)
+    told = [_moment(_said_of(facts, moment)) for moment in moments]
+    rows = _without_middle(told, _MOST_MOMENTS)
     return [*([_gap(earlier, "earlier")] if earlier else []), *rows]
 
 
@@ -55,6 +64,17 @@ def log(facts: ReportFacts) -> list[Row]:
     ]
     told = [row for _, row in sorted(rows, key=lambda pair: pair[0])]
     return _without_middle(told, _MOST_LOGGED)
+
+
+def _said_of(facts: ReportFacts, moment: Moment) -> Moment:
+    """With the run's name, if it is another one than the page's; a launch with the pause before."""
+    own, since = facts.run.id if facts.run else None, facts.changes.since
+    if moment.run not in {None, own} and not moment.text.startswith(str(moment.run)):
+        return replace(moment, text=f"{moment.run}: {moment.text}")
+    if moment.text == f"{own} launched" and since is not None and since.run is not None:
+        pause = words.duration(moment.time - since.time)
+        return replace(moment, text=f"{moment.text}, {pause} after {since.run} had ended")
+    return moment
 
 
 def _moment(moment: Moment) -> Row:
@@ -164,6 +184,18 @@ def since(facts: ReportFacts) -> Row | None:
         "time": clock(before.time),
         "commit": before.commit[:10] if before.commit else None,
     }
+
+
+def incident(facts: ReportFacts) -> list[Row]:
+    """What was found of the run before and is gone, where that failed and this one has not."""
+    failed_again = any(attempt.cause for attempt in facts.attempts)
+    return [] if failed_again or not facts.changes.failed else gone(facts)
+
+
+def gone(facts: ReportFacts) -> list[Row]:
+    """What was found of the run before and is not found of this one."""
+    here = {each.finding.key for each in facts.findings}
+    return [finding(each) for each in facts.changes.findings if each.finding.key not in here]
 
 
 def changed(facts: ReportFacts) -> Row:

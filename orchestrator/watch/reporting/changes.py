@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestrator.domain.run import RunRecord
+from orchestrator.domain.run import Outcome, RunRecord
 from orchestrator.errors import ExpError
 from orchestrator.git import Repository, Version, differences
 from orchestrator.report.changes import Changes, FileChange, SettingChange, Since
 from orchestrator.report.words import flat
+from orchestrator.watch.findings import known_findings
 from orchestrator.watch.live import newest_attempt
 from orchestrator.watch.reporting.subject import Subject
 
@@ -20,20 +21,26 @@ def changes_since(subject: Subject, since: Since | None) -> Changes:
     if since is None:
         return Changes()
     before = next((ran for ran in subject.others if ran.id == since.run), None)
-    settings: tuple[SettingChange, ...] = ()
-    if before is not None:
-        request = newest_attempt(before.folder, before.record).attempt.request
-        then = before.record.params | (request.settings if request is not None else {})
-        settings = tuple(
-            _settings(_told(before.record, then), _told(subject.record, subject.settings))
-        )
-    return Changes(since=since, files=_files(subject, since), settings=settings)
+    if before is None:
+        return Changes(since=since, files=_files(subject, since))
+    end = newest_attempt(before.folder, before.record)
+    request = end.attempt.request
+    then = before.record.params | (request.settings if request is not None else {})
+    told = _told(before.record, then), _told(subject.record, subject.settings)
+    return Changes(
+        since=since,
+        files=_files(subject, since),
+        settings=tuple(_settings(*told)),
+        findings=tuple(each for each in known_findings(before.folder) if each.closed is None),
+        failed=end.outcome in {Outcome.FAILED, Outcome.LOST, Outcome.INCOMPLETE},
+    )
 
 
 def _told(record: RunRecord, params: Mapping[str, Any]) -> dict[str, str]:
-    """All that was set, written out; the seed and the resources beside the parameters."""
+    """All that was set, written out; seed, resources and variables beside the parameters."""
     resources = {name: value for name, value in record.resources.items() if value}
     told = dict(flat({"resources": resources})) if resources else {}
+    told |= {f"env.{name}": value for name, value in record.env.items()}
     if record.seed is not None:
         told["seed"] = str(record.seed)
     return told | dict(flat(dict(params)))

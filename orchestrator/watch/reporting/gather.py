@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator import report, tickets
@@ -24,7 +25,7 @@ from orchestrator.watch.reporting.parts import parts_in
 from orchestrator.watch.reporting.reported import reported_by
 from orchestrator.watch.reporting.since import run_before
 from orchestrator.watch.reporting.subject import Subject, subject_of
-from orchestrator.watch.reporting.timeline import log_of, timeline_of
+from orchestrator.watch.reporting.timeline import log_of, phase_now, timeline_of
 from orchestrator.watch.saving import saved_words
 from orchestrator.watch.stories import AttemptStory, stories
 from orchestrator.workspace import RunFolder, Workspace
@@ -50,7 +51,12 @@ def report_facts(
         if subject is not None:
             return _facts_of_run(ticket, subject, since or run_before(subject.others))
     page = _page(ticket.experiment, ticket.id)
-    return report.ReportFacts(time=now, path=page, ticket=_ticket(workspace, ticket))
+    return report.ReportFacts(
+        time=now,
+        path=page,
+        ticket=_ticket(workspace, ticket),
+        remarks=tickets.remarks_at(workspace.root / ticket.path),
+    )
 
 
 def _page(experiment: str | None, ticket_id: str) -> str:
@@ -73,12 +79,12 @@ def _facts_of_run(ticket: Ticket, subject: Subject, since: Since | None) -> repo
         time=subject.moment,
         path=page,
         ticket=_ticket(workspace, ticket),
-        run=_run_info(workspace, folder, record, state),
+        run=replace(_run_info(workspace, folder, record, state), doing=phase_now(subject)),
         git=_git(record),
         progress=progress,
         criteria=_criteria(ticket, record, reader.verdicts(folder.id), reviews),
         metrics=metrics_of(subject, since),
-        timeline=timeline_of(subject),
+        timeline=timeline_of(subject, since),
         log=log_of(subject),
         attempts=tuple(_attempt(told) for told in stories(folder, record, reader)),
         checkpoints=checkpoints,
@@ -89,6 +95,7 @@ def _facts_of_run(ticket: Ticket, subject: Subject, since: Since | None) -> repo
         machine=machine_of(subject, checkpoints),
         cost=cost_of(subject),
         milestone=milestone_of(subject, checkpoints, progress.step),
+        remarks=tickets.remarks_at(workspace.root / ticket.path),
         classes=parts.classes,
         components=parts.components,
         gaps=parts.gaps,

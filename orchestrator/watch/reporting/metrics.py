@@ -10,11 +10,13 @@ from orchestrator.domain.run import MetricSpec
 from orchestrator.domain.series import PRINTED, furthest, origin_of, plain_name, surest
 from orchestrator.report.changes import Since
 from orchestrator.store.rows import History, Landmarks, LatestValue, SeriesRow
+from orchestrator.watch.judging import steps_per
 from orchestrator.watch.reporting.subject import Subject
 
 _DRAWN, _CURVE = 24, 600  # so many curves may be drawn, with so many points
 _LISTED, _SPARK = 100, 48  # so many more are shown as a line of blocks
 _PACE = 1000  # points of the series that tells the pace
+_OF_PARTS = frozenset({Measure.RECALL, Measure.COUNT, Measure.TERM, Measure.CHANCE})
 _TOLD = frozenset({Measure.LOSS, Measure.EXACT, Measure.ACCURACY, Measure.PERPLEXITY})
 
 
@@ -32,7 +34,31 @@ def metrics_of(subject: Subject, since: Since | None) -> tuple[report.MetricFact
         replace(fact, before=_sample(earlier.get(fact.name)))
         for fact in sorted(_shown(found), key=_rank)
     ]
-    return tuple(_with_curve(subject, fact, place) for place, fact in enumerate(found))
+    drawn = (_with_curve(subject, fact, place) for place, fact in enumerate(found))
+    return (*drawn, *_awaited(subject, earlier, rows))
+
+
+def _awaited(
+    subject: Subject, earlier: Mapping[str, LatestValue], rows: Mapping[str, SeriesRow]
+) -> list[report.MetricFacts]:
+    """What was evaluated before and has no point in this run yet: the value to compare with."""
+    metrics, criteria = subject.record.metrics, subject.record.criteria
+    found = []
+    for name, value in earlier.items():
+        read = parse(name)
+        if name in rows or read.side is not Side.EVAL or read.measure in _OF_PARTS:
+            continue
+        spec = spec_of(metrics, name)
+        fact = report.MetricFacts(
+            name=name,
+            spec=spec or MetricSpec(),
+            before=_sample(value),
+            targets=report.targets_of(name, spec or MetricSpec(), criteria),
+            evaluation=True,
+            declared=spec is not None,
+        )
+        found.append(fact)
+    return sorted(found, key=_rank)[:_DRAWN]
 
 
 def progress_of(subject: Subject) -> report.Progress:
@@ -47,6 +73,7 @@ def progress_of(subject: Subject) -> report.Progress:
         report.pace(pace_points(subject, dense), planned),
         step=furthest(steps),
         elapsed=elapsed,
+        epoch_steps=steps_per(subject.settings).get("epoch"),
         eval_share=_eval_share(subject, elapsed),
     )
 
@@ -95,7 +122,7 @@ def _earlier(subject: Subject, since: Since | None) -> Mapping[str, LatestValue]
 
 def _metric(subject: Subject, row: SeriesRow, marks: Landmarks) -> report.MetricFacts:
     record = subject.record
-    spec = _spec(record.metrics, row.name)
+    spec = spec_of(record.metrics, row.name)
     known = spec or MetricSpec()
     higher = report.higher_is_better(row.name, known)
     best = None if higher is None else marks.high if higher else marks.low
@@ -113,7 +140,7 @@ def _metric(subject: Subject, row: SeriesRow, marks: Landmarks) -> report.Metric
     )
 
 
-def _spec(metrics: Mapping[str, MetricSpec], series: str) -> MetricSpec | None:
+def spec_of(metrics: Mapping[str, MetricSpec], series: str) -> MetricSpec | None:
     """What the spec declares of a series: by its name, its key or an alias."""
     names = {series, plain_name(series)}
     known = ((spec.key or name, spec) for name, spec in metrics.items())

@@ -51,11 +51,15 @@ def parts_in(subject: Subject, since: Since | None) -> Parts:
     before: dict[str, Components] = {}
     earlier = next((ran for ran in subject.others if since and ran.id == since.run), None)
     components = tuple(_components(case, series))
-    if components and earlier is not None and since is not None:
+    classes = tuple(_class_tables(series))
+    if earlier is not None and since is not None:
         then = _case(subject.reader, earlier.record, since.time)
-        before = {each.loss: each for each in _components(then, all_series(then))}
+        known = all_series(then)
+        before = {each.loss: each for each in _components(then, known)} if components else {}
+        # Until this run is evaluated, what was wrong before is what is to be better now.
+        classes = classes or tuple(replace(t, run=earlier.id) for t in _class_tables(known))
     return Parts(
-        classes=tuple(_class_tables(series)),
+        classes=classes,
         components=tuple(_with_before(each, before.get(each.loss)) for each in components),
         gaps=tuple(_gaps(series)),
     )

@@ -10,24 +10,33 @@ from orchestrator.diagnose.series import Measure, Side, parse
 from orchestrator.domain.criterion import State
 from orchestrator.domain.hardware import is_sampled
 from orchestrator.domain.point import Event
-from orchestrator.domain.run import MetricSpec, RunRecord, StopRequest
-from orchestrator.domain.series import plain_name, surest
+from orchestrator.domain.retry import Cause
+from orchestrator.domain.run import MetricSpec, Phase, RunRecord, StopRequest
+from orchestrator.domain.series import surest
 from orchestrator.errors import InvalidFileError
-from orchestrator.report.words import measure
+from orchestrator.report.changes import Since
+from orchestrator.report.words import measure, size
 from orchestrator.store import Reader
 from orchestrator.watch.findings import known_findings
+from orchestrator.watch.reporting.metrics import spec_of
 from orchestrator.watch.reporting.subject import Ran, Subject
 from orchestrator.watch.stories import AttemptStory, stories
 from orchestrator.workspace import RunFolder
 
 _EVALUATIONS, _SERIES = 200, 4  # of a run that are told, and the values of each
 _UNTOLD = frozenset({Measure.CHANCE, Measure.COUNT, Measure.RECALL, Measure.TERM})
+_LEARNED = frozenset({Measure.LOSS, Measure.ACCURACY, Measure.EXACT})
 _OUTCOMES = {State.MET: "met", State.FAILED: "failed"}
 
 
-def timeline_of(subject: Subject) -> tuple[report.Moment, ...]:
-    """The run of the report, oldest first, evaluations left out."""
-    return _sorted(_moments(subject.reader, subject.folder, subject.record, subject.ended))
+def timeline_of(subject: Subject, since: Since | None) -> tuple[report.Moment, ...]:
+    """The run before and the run of the report, oldest first, evaluations left out."""
+    reader = subject.reader
+    found = list(_moments(reader, subject.folder, subject.record, subject.ended))
+    for before in subject.others:
+        if since is not None and before.id == since.run and before.ended < math.inf:
+            found += _moments(reader, before.folder, before.record, before.ended)
+    return _sorted(found)
 
 
 def log_of(subject: Subject) -> tuple[report.Moment, ...]:
@@ -40,6 +49,26 @@ def log_of(subject: Subject) -> tuple[report.Moment, ...]:
         found += _moments(reader, ran.folder, ran.record, ended)
         found += _evaluations(reader, ran.record)
     return _sorted(found)
+
+
+def phase_now(subject: Subject) -> report.Moment | None:
+    """What the program does beside training, since when; None if it trains or has ended."""
+    if subject.ended is not None:
+        return None
+    attempt = subject.state.attempt.number
+    open_: list[Event] = []
+    for event in subject.reader.events(subject.record.id, "phase"):
+        if event.at.attempt != attempt:
+            continue
+        if event.data.get("state") == "begin":
+            open_.append(event)
+        elif open_:
+            open_.pop()
+    if not open_ or open_[-1].data.get("phase") == Phase.TRAIN:
+        return None
+    event = open_[-1]
+    text = str(event.data.get("phase"))
+    return report.Moment(time=event.at.time, text=text, step=event.at.step)
 
 
 def _sorted(moments: Iterator[report.Moment] | list[report.Moment]) -> tuple[report.Moment, ...]:
@@ -69,21 +98,39 @@ def _moments(
             text = f"no longer: {known.finding.title}"
             yield report.Moment(time=known.closed, text=text, run=run)
     if ended is not None:
-        yield report.Moment(time=ended, text=f"{run} ended", run=run)
+        text = f"{run} ended{_course(reader, record)}"
+        yield report.Moment(time=ended, text=text, run=run)
+
+
+def _course(reader: Reader, record: RunRecord) -> str:
+    """`: train/loss 4,764 at step 1 → 3,265 at step 194`; of the losses and shares of training."""
+    rows, marks = reader.series(record.id), reader.landmarks(record.id)
+    names = [name for name in rows if name in marks and not is_sampled(name)]
+    told = []
+    for name in sorted(surest(names)):
+        read, first, last = parse(name), marks[name].first, rows[name].latest
+        if read.side is not Side.TRAIN or read.measure not in _LEARNED:
+            continue
+        if first is not None and last is not None and first.step < last.step:
+            fact = report.MetricFacts(name=name, spec=spec_of(record.metrics, name) or MetricSpec())
+            began, came = measure(fact, first.value), measure(fact, last.value)
+            told.append(f"{name} {began} at step {first.step:,} → {came} at step {last.step:,}")
+    return f": {', '.join(told[:_SERIES])}" if told else ""
 
 
 def _attempt(folder: RunFolder, story: AttemptStory) -> Iterator[report.Moment]:
     """A later attempt, the wish to stop it, and why it failed."""
     run, number = folder.id, story.number
     if number > 1 and story.started is not None:
-        why = f": {story.asked_why}" if story.asked_why else ""
-        yield report.Moment(time=story.started, text=f"attempt {number} started{why}", run=run)
+        why = ", ".join([*filter(None, [story.asked_why]), *map(" = ".join, story.settings)])
+        text = f"attempt {number} started{f': {why}' if why else ''}"
+        yield report.Moment(time=story.started, text=text, run=run)
     stop = None
     with suppress(InvalidFileError):  # a torn one tells nothing
         stop = read_record_if_present(StopRequest, folder.attempt(number).stop_file)
     if stop is not None:
         yield report.Moment(time=stop.time, text=f"stop by {stop.by}: {stop.why}", run=run)
-    if story.cause is not None and story.ended is not None:
+    if story.cause not in {None, Cause.STOPPED} and story.ended is not None:
         text = f"attempt {number} failed: {story.cause}: {story.evidence}"
         if story.decision:
             text += f" ({story.decision})"
@@ -108,7 +155,8 @@ def _told(event: Event) -> str | None:
         how = f"signal {data['signal']}" if data.get("signal") else f"exit code {data.get('code')}"
         return f"{data.get('phase')} ended with {how}"
     if event.name == "checkpoint":
-        return "checkpoint saved"
+        what = data.get("path"), size(data.get("bytes"))
+        return f"checkpoint saved: {', '.join(str(each) for each in what if each)}"
     if event.name == "alert":
         return f"alert: {data.get('title')}"
     return None
@@ -124,7 +172,7 @@ def _evaluations(reader: Reader, record: RunRecord) -> Iterator[report.Moment]:
     ]
     told: dict[int, tuple[float, list[str]]] = {}
     for name in sorted(evaluated, key=lambda name: (parse(name).measure is Measure.OTHER, name)):
-        spec = record.metrics.get(plain_name(name), MetricSpec())
+        spec = spec_of(record.metrics, name) or MetricSpec()
         fact = report.MetricFacts(name=name, spec=spec)
         history = reader.sketch(record.id, name, _EVALUATIONS)
         for step, value, time in zip(history.steps, history.values, history.times, strict=True):
