@@ -28,7 +28,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class _Connected:
+class Connected:
     """A database that is opened when it is asked, and again when another takes its place."""
 
     def __init__(self, path: Path) -> None:
@@ -41,6 +41,11 @@ class _Connected:
 
     def __exit__(self, *_exception: object) -> None:
         self.close()
+
+    @property
+    def path(self) -> Path:
+        """The database."""
+        return self._path
 
     def close(self) -> None:
         """Let go of the file; a later question opens it again."""
@@ -76,7 +81,7 @@ class _Connected:
         return self._connection
 
 
-class Reader(_Connected):
+class Reader(Connected):
     """Reads the index beside its writer; without a database there is simply nothing in it.
 
     It may be kept: a database that is created, or put in the place of a damaged one, is noticed.

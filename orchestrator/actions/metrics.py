@@ -1,0 +1,211 @@
+"""`exp metrics`: the series of a run, their points, and all of them for other programs."""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from orchestrator.actions.follow import require_record
+from orchestrator.actions.judging import index_of
+from orchestrator.criteria.judging.binding import in_glob, is_glob, spec_of
+from orchestrator.criteria.judging.lanes import rank_of
+from orchestrator.criteria.predicates.expression import Name
+from orchestrator.diagnose.series import main_loss
+from orchestrator.domain.hardware import is_sampled, sampled_unit
+from orchestrator.domain.run import MetricSpec, RunRecord
+from orchestrator.errors import NotFoundError
+from orchestrator.report.series import higher_is_better, targets_of
+from orchestrator.store import Reader
+from orchestrator.store.points import Ends, Points
+from orchestrator.store.rows import Excerpt, LatestValue, SeriesRow
+from orchestrator.watch.bindings import bind_name
+from orchestrator.workspace import RunFolder, Workspace
+
+COLUMNS = ("step", "time", "rank", "attempt", "segment", "name", "value")
+# One point as COLUMNS says: `time` in seconds since the epoch, `rank` of the process that logged it.
+ExportRow = tuple[int, float, int, int, int, str, float]
+_SHAPE = 96  # points that a sparkline is made of
+_PLOTTED = 1000  # points of a chart: more than a terminal tells apart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesSummary:
+    """One series: `first` and `latest` by Position, `best` by its goal, None where that is unknown.
+
+    `higher` says which way is good; `shape` holds values from first to last for a sparkline.
+    """
+
+    name: str
+    unit: str | None
+    higher: bool | None
+    points: int
+    nonfinite: int
+    first: LatestValue
+    latest: LatestValue
+    best: LatestValue | None
+    shape: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricList:
+    """The series of one run: the main loss first, then what the spec declares, then the rest."""
+
+    run: str
+    ticket: str | None
+    series: tuple[SeriesSummary, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesPoints:
+    """Some points of a series, in order; `bounds` are what criteria ask for, in its own scale."""
+
+    run: str
+    name: str
+    unit: str | None
+    bounds: tuple[float, ...]
+    points: Excerpt
+
+
+def list_metrics(workspace: Workspace, folder: RunFolder) -> MetricList:
+    """Sum up every series of a run.
+
+    Raises:
+        NotFoundError: the launch died before it was a run.
+    """
+    record = require_record(folder)
+    with index_of(workspace, folder, record) as (reader, _), Points(reader.path) as points:
+        rows, ends = reader.series(folder.id), points.ends(folder.id)
+        return MetricList(
+            run=folder.id,
+            ticket=record.ticket.id if record.ticket else None,
+            series=tuple(
+                _summary(reader, rows[name], ends[name], spec_of(name, record.metrics))
+                for name in in_order(rows, record)
+                if name in ends
+            ),
+        )
+
+
+def in_order(names: Collection[str], record: RunRecord) -> list[str]:
+    """Names of series, those that matter most first, samples of the hardware last."""
+    loss = main_loss(names)
+
+    def place(name: str) -> tuple[bool, bool, bool, bool, str]:
+        spec = spec_of(name, record.metrics)
+        asked = bool(targets_of(name, spec or MetricSpec(), record.criteria))
+        return name != loss, is_sampled(name), not asked, spec is None, name
+
+    return sorted(names, key=place)
+
+
+def last_points(
+    workspace: Workspace, folder: RunFolder, wanted: Sequence[str], *, last: int
+) -> tuple[SeriesPoints, ...]:
+    """The newest points of the series that are named, each with where it stands.
+
+    Raises:
+        NotFoundError: a name is that of no series, or of several.
+    """
+    with _chosen(workspace, folder, wanted) as (reader, record, names):
+        return tuple(
+            _points(record, name, reader.curve(folder.id, name, newest=last, older=0))
+            for name in names
+        )
+
+
+def plotted_points(
+    workspace: Workspace, folder: RunFolder, wanted: Sequence[str]
+) -> tuple[SeriesPoints, ...]:
+    """Whole curves of the series that are named, thinned to what a chart can show.
+
+    Raises:
+        NotFoundError: a name is that of no series, or of several.
+    """
+    half = _PLOTTED // 2
+    with _chosen(workspace, folder, wanted) as (reader, record, names):
+        return tuple(
+            _points(record, name, reader.curve(folder.id, name, newest=half, older=half))
+            for name in names
+        )
+
+
+def exported(
+    workspace: Workspace, folder: RunFolder, wanted: Sequence[str]
+) -> Iterator[ExportRow]:
+    """Every point of the series that are named, or of all, at full resolution, one by one.
+
+    Raises:
+        NotFoundError: a name is that of no series, or of several.
+    """
+    with _chosen(workspace, folder, wanted) as (reader, _, names), Points(reader.path) as points:
+        ranks: dict[str, int] = {}
+        for step, time, source, attempt, segment, name, value in points.each(folder.id, names):
+            rank = ranks.get(source)
+            if rank is None:
+                rank = ranks[source] = int(rank_of(source))
+            yield step, time, rank, attempt, segment, name, value
+
+
+@contextmanager
+def _chosen(
+    workspace: Workspace, folder: RunFolder, wanted: Sequence[str]
+) -> Iterator[tuple[Reader, RunRecord, list[str]]]:
+    """The index of a run, and which of its series are meant: all of them where none is named."""
+    record = require_record(folder)
+    with index_of(workspace, folder, record) as (reader, _):
+        known = in_order(reader.series(folder.id), record)
+        if not wanted:
+            yield reader, record, known
+            return
+        found = [name for text in wanted for name in _meant(folder.id, record, text, known)]
+        yield reader, record, list(dict.fromkeys(found))
+
+
+def _meant(run: str, record: RunRecord, text: str, known: Sequence[str]) -> list[str]:
+    """The series that a text stands for: its name, a glob, or words as a criterion has them."""
+    if text in known:
+        return [text]
+    if is_glob(text):
+        found = [name for name in known if in_glob(name, text.casefold())]
+        if found:
+            return found
+        raise NotFoundError(f"no series of {run} matches {text!r}", hint=f"exp metrics {run}")
+    bound = bind_name(Name(text), record.metrics, known)
+    if bound.series is not None and bound.series in known:
+        return [bound.series]
+    near = f": {', '.join(bound.near)}" if bound.near else ""
+    raise NotFoundError(f"{run}: {bound.how}{near}", hint=f"exp metrics {run}")
+
+
+def _summary(
+    reader: Reader, row: SeriesRow, ends: Ends, spec: MetricSpec | None
+) -> SeriesSummary:
+    higher = None if is_sampled(row.name) else higher_is_better(row.name, spec or MetricSpec())
+    shape = reader.curve(row.run, row.name, newest=1, older=_SHAPE)
+    return SeriesSummary(
+        name=row.name,
+        unit=_unit(row.name, spec),
+        higher=higher,
+        points=row.count,
+        nonfinite=row.nonfinite,
+        first=ends.first,
+        latest=row.latest,
+        best=None if higher is None else ends.high if higher else ends.low,
+        shape=tuple(shape.values),
+    )
+
+
+def _points(record: RunRecord, name: str, points: Excerpt) -> SeriesPoints:
+    spec = spec_of(name, record.metrics)
+    targets = targets_of(name, spec or MetricSpec(), record.criteria)
+    bounds = (each for target in targets for each in (target.value, target.value2))
+    return SeriesPoints(
+        run=record.id,
+        name=name,
+        unit=_unit(name, spec),
+        bounds=tuple(dict.fromkeys(each for each in bounds if each is not None)),
+        points=points,
+    )
+
+
+def _unit(name: str, spec: MetricSpec | None) -> str | None:
+    return spec.unit if spec and spec.unit else sampled_unit(name)

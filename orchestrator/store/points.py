@@ -1,0 +1,176 @@
+"""Points of a run one after another, however many there are: nothing here holds a whole series."""
+
+import heapq
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Iterator
+from math import inf, nan
+from typing import NamedTuple
+
+from orchestrator.store.database import explained
+from orchestrator.store.reader import Connected
+from orchestrator.store.rows import LatestValue
+
+_STREAMS = """SELECT stream.name, source.attempt, source.path, stream.id, stream.low,
+      stream.low_line, stream.high, stream.high_line
+    FROM stream JOIN source ON source.id = stream.source
+    WHERE stream.run = ? ORDER BY stream.name, source.attempt, source.path"""
+_POINTS = "SELECT segment, step, time, line, value FROM point WHERE stream = ? ORDER BY line"
+_FIRST = f"{_POINTS} LIMIT 1"
+_AT = "SELECT segment, step, time, line, value FROM point WHERE stream = ? AND line = ?"
+_BACKWARDS = "SELECT step, value FROM point WHERE stream = ? AND step <= ? ORDER BY line DESC"
+
+
+class PlacedValue(NamedTuple):
+    """One value with its place. A tuple: ten million are written at a time."""
+
+    step: int
+    time: float
+    source: str
+    attempt: int
+    segment: int
+    name: str
+    value: float
+
+
+class Ends(NamedTuple):
+    """The first point of a series, and where its lowest and highest finite values stand first."""
+
+    first: LatestValue
+    low: LatestValue | None
+    high: LatestValue | None
+
+
+class _Stream(NamedTuple):
+    """One series in one file."""
+
+    name: str
+    attempt: int
+    path: str
+    id: int
+    low: float | None
+    low_line: int | None
+    high: float | None
+    high_line: int | None
+
+
+_Row = tuple[int, int, float, int, float | None]
+
+
+class Points(Connected):
+    """Reads points of an index; where there is none, there are none."""
+
+    def each(self, run: str, names: Collection[str]) -> Iterator[PlacedValue]:
+        """Every point of these series, series by series in Position order, as of this moment.
+
+        Raises:
+            ExpError: as `Reader`, also in the middle.
+        """
+        with explained(self._path):
+            connection = self._connect()
+            if connection is None:
+                return
+            connection.execute("BEGIN")  # a run that goes on must not grow while it is read
+            try:
+                for streams in _grouped(connection, run, names):
+                    yield from _in_order(connection, streams)
+            finally:
+                connection.execute("ROLLBACK")
+
+    def ends(self, run: str) -> dict[str, Ends]:
+        """Where each series of a run begins, and its extremes."""
+        return self._ask(_ends, run) or {}
+
+    def backwards(
+        self, run: str, name: str, rank: Callable[[str], str], at_most: int
+    ) -> Iterator[tuple[int, float]]:
+        """Steps and values of a series from its last step down, each step once as it stands now.
+
+        What a later attempt or segment has done again is left out, and so are other ranks than the
+        first that logged it: `rank` tells it from the name of a file.
+        """
+        with explained(self._path):
+            connection = self._connect()
+            if connection is not None:
+                for streams in _grouped(connection, run, {name}):
+                    yield from _backwards(connection, streams, rank, at_most)
+
+
+def _grouped(
+    connection: sqlite3.Connection, run: str, names: Collection[str]
+) -> Iterator[list[_Stream]]:
+    """The streams of each of these series."""
+    found: dict[str, list[_Stream]] = {}
+    for row in connection.execute(_STREAMS, (run,)):
+        if row[0] in names:
+            found.setdefault(row[0], []).append(_Stream(*row))
+    yield from found.values()
+
+
+def _in_order(connection: sqlite3.Connection, streams: Iterable[_Stream]) -> Iterator[PlacedValue]:
+    attempts: dict[int, list[_Stream]] = {}
+    for stream in streams:
+        attempts.setdefault(stream.attempt, []).append(stream)
+    for same in attempts.values():
+        # Lines of one file are in Position order already; ranks take turns by segment and step.
+        parts = [_placed(connection, stream) for stream in same]
+        merged = parts[0] if len(parts) == 1 else heapq.merge(*parts, key=_place)
+        yield from merged
+
+
+def _place(row: PlacedValue) -> tuple[int, int, float, str]:
+    return row.segment, row.step, row.time, row.source
+
+
+def _placed(connection: sqlite3.Connection, stream: _Stream) -> Iterator[PlacedValue]:
+    name, attempt, path = stream.name, stream.attempt, stream.path
+    for segment, step, time, _, value in connection.execute(_POINTS, (stream.id,)):
+        number = nan if value is None else value
+        yield PlacedValue(step, time, path, attempt, segment, name, number)
+
+
+def _ends(connection: sqlite3.Connection, run: str) -> dict[str, Ends]:
+    found: dict[str, list[_Stream]] = {}
+    for row in connection.execute(_STREAMS, (run,)):
+        found.setdefault(row[0], []).append(_Stream(*row))
+    return {name: _ends_of(connection, streams) for name, streams in found.items()}
+
+
+def _ends_of(connection: sqlite3.Connection, streams: list[_Stream]) -> Ends:
+    earliest = [stream for stream in streams if stream.attempt == streams[0].attempt]
+    rows = [(connection.execute(_FIRST, (s.id,)).fetchone(), s.path) for s in earliest]
+    first = min(rows, key=lambda pair: (*pair[0][:3], pair[1]))[0]
+    lowest = min(streams, key=lambda s: inf if s.low is None else s.low)
+    highest = max(streams, key=lambda s: -inf if s.high is None else s.high)
+    return Ends(
+        first=_value(first),
+        low=_at(connection, lowest.id, lowest.low_line),
+        high=_at(connection, highest.id, highest.high_line),
+    )
+
+
+def _at(connection: sqlite3.Connection, stream: int, line: int | None) -> LatestValue | None:
+    if line is None:
+        return None
+    row = connection.execute(_AT, (stream, line)).fetchone()
+    return None if row is None else _value(row)
+
+
+def _value(row: _Row) -> LatestValue:
+    _, step, time, _, value = row
+    return LatestValue(step, nan if value is None else value, time)
+
+
+def _backwards(
+    connection: sqlite3.Connection,
+    streams: list[_Stream],
+    rank: Callable[[str], str],
+    at_most: int,
+) -> Iterator[tuple[int, float]]:
+    lowest = min((rank(stream.path) for stream in streams), key=lambda text: (len(text), text))
+    chosen = [stream for stream in streams if rank(stream.path) == lowest]
+    below = at_most + 1
+    for stream in reversed(chosen):
+        for step, value in connection.execute(_BACKWARDS, (stream.id, at_most)):
+            if step < below:
+                below = step
+                yield step, nan if value is None else value
