@@ -231,7 +231,7 @@ def test_answers_at_the_terminal_are_kept_one_by_one(ended):
     terminal = Terminal(lab, "ticket", "review", "1")
     first = terminal.answer(QUESTION, "n looks odd")
     assert "C1 of 3" in first
-    assert "train/loss  asked for: 0.5" in first
+    assert "train/loss  ─ target 0.5" in first
     assert "●" in first
     assert re.search(r"events-\S+\.jsonl:\d+", first)
     terminal.wait(QUESTION)
