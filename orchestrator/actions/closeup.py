@@ -3,18 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.actions.curve import Curve, bounds_of
+from orchestrator.actions.curve import Curve, read_curve
 from orchestrator.actions.follow import require_record
 from orchestrator.actions.reading import RunDetail, run_detail
-from orchestrator.diagnose.series import main_loss, newest_evaluation
+from orchestrator.diagnose.series import main_loss
 from orchestrator.domain.hardware import is_sampled
 from orchestrator.store import Reader
 from orchestrator.store.rows import SeriesRow
 from orchestrator.watch.logs import tail
 from orchestrator.workspace import Workspace
 
-_NEWEST, _OLDER = 1000, 1000  # points of a chart
-_MARKS = 100  # evaluations that are marked, of the newest and of those before
 _TAIL = 48 << 10  # bytes of a log
 
 
@@ -55,7 +53,10 @@ class Closeup:
         if self._known != (stamp, self.metric):
             self._series = _in_order(self._reader.series(self.run).values())
             self.metric = self.metric or _first(self._series)
-            self._curve = None if self.metric is None else self._read(self.metric)
+            self._curve = None
+            if self.metric is not None:
+                record = require_record(self._workspace.run(self.run))
+                self._curve = read_curve(self._reader, record, self.metric)
             self._known = stamp, self.metric
         attempts = self._workspace.run(self.run).attempts()
         logs = attempts[-1].logs() if attempts else []
@@ -65,25 +66,6 @@ class Closeup:
             metric=self.metric,
             curve=self._curve,
             log=tail(logs[-1], _TAIL) if logs else "",
-        )
-
-    def _read(self, metric: str) -> Curve:
-        """The curve of a metric, with what happened beside it."""
-        record = require_record(self._workspace.run(self.run))
-        found = self._reader.curve(self.run, metric, newest=_NEWEST, older=_OLDER)
-        later = (row.first_step for row in self._reader.attempts(self.run) if row.number > 1)
-        times = {row.name: row.latest.time for row in self._series}
-        evaluation = None if newest_evaluation({metric: 0.0}) else newest_evaluation(times)
-        evaluated: list[int] = []
-        if evaluation is not None:
-            evaluated = self._reader.curve(self.run, evaluation, newest=_MARKS, older=_MARKS).steps
-        return Curve(
-            series=metric,
-            steps=tuple(found.steps),
-            values=tuple(found.values),
-            bounds=bounds_of(metric, record, record.criteria),
-            attempts=tuple(step for step in later if step is not None),
-            evaluations=tuple(evaluated),
         )
 
 

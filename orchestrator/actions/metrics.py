@@ -4,27 +4,33 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from orchestrator.actions.curve import Curve, bounds_of, read_curve
 from orchestrator.actions.follow import require_record
 from orchestrator.actions.judging import index_of
-from orchestrator.criteria.judging.binding import in_glob, is_glob, spec_of
+from orchestrator.criteria.judging.binding import (
+    bind,
+    in_glob,
+    is_glob,
+    spec_of,
+    suggestions,
+    target_of,
+)
 from orchestrator.criteria.judging.lanes import rank_of
 from orchestrator.criteria.predicates.expression import Name
 from orchestrator.diagnose.series import main_loss
 from orchestrator.domain.hardware import is_sampled, sampled_unit
 from orchestrator.domain.run import MetricSpec, RunRecord
 from orchestrator.errors import NotFoundError
-from orchestrator.report.series import higher_is_better, targets_of
+from orchestrator.report.series import higher_is_better
 from orchestrator.store import Reader
 from orchestrator.store.points import Ends, Points
 from orchestrator.store.rows import Excerpt, LatestValue, SeriesRow
-from orchestrator.watch.bindings import bind_name
 from orchestrator.workspace import RunFolder, Workspace
 
 COLUMNS = ("step", "time", "rank", "attempt", "segment", "name", "value")
-# One point as COLUMNS says: `time` in seconds since the epoch, `rank` of the process that logged it.
+# A point as COLUMNS says: `time` in seconds since the epoch, `rank` of the process that logged it.
 ExportRow = tuple[int, float, int, int, int, str, float]
 _SHAPE = 96  # points that a sparkline is made of
-_PLOTTED = 1000  # points of a chart: more than a terminal tells apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +97,7 @@ def in_order(names: Collection[str], record: RunRecord) -> list[str]:
 
     def place(name: str) -> tuple[bool, bool, bool, bool, str]:
         spec = spec_of(name, record.metrics)
-        asked = bool(targets_of(name, spec or MetricSpec(), record.criteria))
+        asked = bool(bounds_of(name, record, record.criteria))
         return name != loss, is_sampled(name), not asked, spec is None, name
 
     return sorted(names, key=place)
@@ -103,38 +109,34 @@ def last_points(
     """The newest points of the series that are named, each with where it stands.
 
     Raises:
-        NotFoundError: a name is that of no series, or of several.
+        NotFoundError: a name is that of no series.
     """
     with _chosen(workspace, folder, wanted) as (reader, record, names):
         return tuple(
-            _points(record, name, reader.curve(folder.id, name, newest=last, older=0))
-            for name in names
+            _points(record, name, _newest(reader, folder.id, name, last)) for name in names
         )
 
 
-def plotted_points(
-    workspace: Workspace, folder: RunFolder, wanted: Sequence[str]
-) -> tuple[SeriesPoints, ...]:
-    """Whole curves of the series that are named, thinned to what a chart can show.
+def curves(workspace: Workspace, folder: RunFolder, wanted: Sequence[str]) -> tuple[Curve, ...]:
+    """The series that are named as charts show them, or where none is named the main loss alone.
 
     Raises:
-        NotFoundError: a name is that of no series, or of several.
+        NotFoundError: a name is that of no series, or there are no points at all.
     """
-    half = _PLOTTED // 2
     with _chosen(workspace, folder, wanted) as (reader, record, names):
-        return tuple(
-            _points(record, name, reader.curve(folder.id, name, newest=half, older=half))
-            for name in names
-        )
+        chosen = names if wanted else names[:1]
+        if not chosen:
+            raise NotFoundError(
+                f"{folder.id} has logged no points", hint=f"exp run logs {folder.id}"
+            )
+        return tuple(read_curve(reader, record, name) for name in chosen)
 
 
-def exported(
-    workspace: Workspace, folder: RunFolder, wanted: Sequence[str]
-) -> Iterator[ExportRow]:
+def exported(workspace: Workspace, folder: RunFolder, wanted: Sequence[str]) -> Iterator[ExportRow]:
     """Every point of the series that are named, or of all, at full resolution, one by one.
 
     Raises:
-        NotFoundError: a name is that of no series, or of several.
+        NotFoundError: a name is that of no series.
     """
     with _chosen(workspace, folder, wanted) as (reader, _, names), Points(reader.path) as points:
         ranks: dict[str, int] = {}
@@ -161,7 +163,10 @@ def _chosen(
 
 
 def _meant(run: str, record: RunRecord, text: str, known: Sequence[str]) -> list[str]:
-    """The series that a text stands for: its name, a glob, or words as a criterion has them."""
+    """The series that a text stands for: its name, a glob, or words as a criterion has them.
+
+    Words that fit several series stand for all of them: nothing is judged here.
+    """
     if text in known:
         return [text]
     if is_glob(text):
@@ -169,16 +174,19 @@ def _meant(run: str, record: RunRecord, text: str, known: Sequence[str]) -> list
         if found:
             return found
         raise NotFoundError(f"no series of {run} matches {text!r}", hint=f"exp metrics {run}")
-    bound = bind_name(Name(text), record.metrics, known)
-    if bound.series is not None and bound.series in known:
-        return [bound.series]
-    near = f": {', '.join(bound.near)}" if bound.near else ""
-    raise NotFoundError(f"{run}: {bound.how}{near}", hint=f"exp metrics {run}")
+    target = target_of(Name(text=text), record.metrics)
+    bound = bind(target, known)
+    found = [name for name in (bound.series, *bound.rivals) if name in known]
+    if found:
+        return found
+    near = ", ".join(suggestions(target, known))
+    raise NotFoundError(
+        f"no series of {run} matches {text!r}" + (f"; near: {near}" if near else ""),
+        hint=f"exp metrics {run}",
+    )
 
 
-def _summary(
-    reader: Reader, row: SeriesRow, ends: Ends, spec: MetricSpec | None
-) -> SeriesSummary:
+def _summary(reader: Reader, row: SeriesRow, ends: Ends, spec: MetricSpec | None) -> SeriesSummary:
     higher = None if is_sampled(row.name) else higher_is_better(row.name, spec or MetricSpec())
     shape = reader.curve(row.run, row.name, newest=1, older=_SHAPE)
     return SeriesSummary(
@@ -196,14 +204,25 @@ def _summary(
 
 def _points(record: RunRecord, name: str, points: Excerpt) -> SeriesPoints:
     spec = spec_of(name, record.metrics)
-    targets = targets_of(name, spec or MetricSpec(), record.criteria)
-    bounds = (each for target in targets for each in (target.value, target.value2))
     return SeriesPoints(
         run=record.id,
         name=name,
         unit=_unit(name, spec),
-        bounds=tuple(dict.fromkeys(each for each in bounds if each is not None)),
+        bounds=bounds_of(name, record, record.criteria),
         points=points,
+    )
+
+
+def _newest(reader: Reader, run: str, name: str, count: int) -> Excerpt:
+    """The newest points alone: an excerpt holds some of the older ones too."""
+    found = reader.curve(run, name, newest=count, older=0)
+    return Excerpt(
+        steps=found.steps[-count:],
+        values=found.values[-count:],
+        times=found.times[-count:],
+        sources=found.sources[-count:],
+        lines=found.lines[-count:],
+        total=found.total,
     )
 
 

@@ -22,9 +22,7 @@ def write_parquet(rows: Iterable[ExportRow], path: Path) -> int:
     Raises:
         EnvironmentFailure: the file cannot be written.
     """
-    schema = pa.schema(
-        [(name, kind or _NAMES) for name, kind in zip(COLUMNS, _TYPES, strict=True)]
-    )
+    schema = pa.schema([(name, kind or _NAMES) for name, kind in zip(COLUMNS, _TYPES, strict=True)])
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     source, count = iter(rows), 0
     try:

@@ -7,6 +7,7 @@ from orchestrator.cli import (
     criteria,
     doctor,
     gpu,
+    metrics,
     notify,
     queue,
     reports,
@@ -34,6 +35,7 @@ app.command("doctor")(doctor.doctor)
 app.command("init")(workspace.init)
 app.command("status")(status.status)
 app.command("gpu")(gpu.gpu)
+app.command("metrics")(metrics.metrics)
 app.command("queue")(queue.queue)
 app.command("report")(reports.report)
 app.command("trust")(trust.trust)

@@ -12,7 +12,7 @@ from orchestrator.cli import completing
 if TYPE_CHECKING:
     from orchestrator.workspace import RunFolder, Workspace
 
-_HEIGHT = 16  # lines of a chart, with its frame
+_WIDEST, _HEIGHT = 120, 18  # characters and lines of a chart, with its heading
 
 
 def metrics(
@@ -94,5 +94,12 @@ def _write_parquet(
 
 
 def _plot(workspace: "Workspace", folder: "RunFolder", wanted: Sequence[str]) -> None:
-    from orchestrator.actions.metrics import plotted_points
-    from orchestrator.cli.console import note, out
+    from orchestrator.actions.metrics import curves
+    from orchestrator.cli.console import out
+    from orchestrator.cli.views.chart import chart
+
+    width = min(out().width, _WIDEST)
+    for number, curve in enumerate(curves(workspace, folder, wanted)):
+        if number:
+            out().print()
+        out().print(chart(curve, width=width, height=_HEIGHT))

@@ -2,7 +2,7 @@
 
 import heapq
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import inf, nan
 from typing import NamedTuple
 
@@ -59,7 +59,7 @@ _Row = tuple[int, int, float, int, float | None]
 class Points(Connected):
     """Reads points of an index; where there is none, there are none."""
 
-    def each(self, run: str, names: Collection[str]) -> Iterator[PlacedValue]:
+    def each(self, run: str, names: Iterable[str]) -> Iterator[PlacedValue]:
         """Every point of these series, series by series in Position order, as of this moment.
 
         Raises:
@@ -71,8 +71,9 @@ class Points(Connected):
                 return
             connection.execute("BEGIN")  # a run that goes on must not grow while it is read
             try:
-                for streams in _grouped(connection, run, names):
-                    yield from _in_order(connection, streams)
+                streams = _streams(connection, run)
+                for name in names:
+                    yield from _in_order(connection, streams.get(name, ()))
             finally:
                 connection.execute("ROLLBACK")
 
@@ -90,20 +91,17 @@ class Points(Connected):
         """
         with explained(self._path):
             connection = self._connect()
-            if connection is not None:
-                for streams in _grouped(connection, run, {name}):
-                    yield from _backwards(connection, streams, rank, at_most)
+            streams = _streams(connection, run).get(name, []) if connection else []
+            if connection and streams:
+                yield from _backwards(connection, streams, rank, at_most)
 
 
-def _grouped(
-    connection: sqlite3.Connection, run: str, names: Collection[str]
-) -> Iterator[list[_Stream]]:
-    """The streams of each of these series."""
+def _streams(connection: sqlite3.Connection, run: str) -> dict[str, list[_Stream]]:
+    """The streams of each series, by attempt and file."""
     found: dict[str, list[_Stream]] = {}
     for row in connection.execute(_STREAMS, (run,)):
-        if row[0] in names:
-            found.setdefault(row[0], []).append(_Stream(*row))
-    yield from found.values()
+        found.setdefault(row[0], []).append(_Stream(*row))
+    return found
 
 
 def _in_order(connection: sqlite3.Connection, streams: Iterable[_Stream]) -> Iterator[PlacedValue]:
@@ -129,9 +127,7 @@ def _placed(connection: sqlite3.Connection, stream: _Stream) -> Iterator[PlacedV
 
 
 def _ends(connection: sqlite3.Connection, run: str) -> dict[str, Ends]:
-    found: dict[str, list[_Stream]] = {}
-    for row in connection.execute(_STREAMS, (run,)):
-        found.setdefault(row[0], []).append(_Stream(*row))
+    found = _streams(connection, run)
     return {name: _ends_of(connection, streams) for name, streams in found.items()}
 
 
