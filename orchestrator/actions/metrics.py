@@ -23,7 +23,7 @@ from orchestrator.domain.run import MetricSpec, RunRecord
 from orchestrator.errors import NotFoundError
 from orchestrator.report.series import higher_is_better
 from orchestrator.store import Reader
-from orchestrator.store.points import Ends, Points
+from orchestrator.store.walk import Ends, Walk
 from orchestrator.store.rows import Excerpt, LatestValue, SeriesRow
 from orchestrator.workspace import RunFolder, Workspace
 
@@ -78,7 +78,7 @@ def list_metrics(workspace: Workspace, folder: RunFolder) -> MetricList:
         NotFoundError: the launch died before it was a run.
     """
     record = require_record(folder)
-    with index_of(workspace, folder, record) as (reader, _), Points(reader.path) as points:
+    with index_of(workspace, folder, record) as (reader, _), Walk(reader.path) as points:
         rows, ends = reader.series(folder.id), points.ends(folder.id)
         return MetricList(
             run=folder.id,
@@ -138,7 +138,7 @@ def exported(workspace: Workspace, folder: RunFolder, wanted: Sequence[str]) -> 
     Raises:
         NotFoundError: a name is that of no series.
     """
-    with _chosen(workspace, folder, wanted) as (reader, _, names), Points(reader.path) as points:
+    with _chosen(workspace, folder, wanted) as (reader, _, names), Walk(reader.path) as points:
         ranks: dict[str, int] = {}
         for step, time, source, attempt, segment, name, value in points.each(folder.id, names):
             rank = ranks.get(source)

@@ -56,7 +56,7 @@ class _Stream(NamedTuple):
 _Row = tuple[int, int, float, int, float | None]
 
 
-class Points(Connected):
+class Walk(Connected):
     """Reads points of an index; where there is none, there are none."""
 
     def each(self, run: str, names: Iterable[str]) -> Iterator[PlacedValue]:
