@@ -23,8 +23,8 @@ from orchestrator.domain.run import MetricSpec, RunRecord
 from orchestrator.errors import NotFoundError
 from orchestrator.report.series import higher_is_better
 from orchestrator.store import Reader
-from orchestrator.store.walk import Ends, Walk
-from orchestrator.store.rows import Excerpt, LatestValue, SeriesRow
+from orchestrator.store.walk import Walk
+from orchestrator.store.rows import Excerpt, Landmarks, LatestValue, SeriesRow
 from orchestrator.workspace import RunFolder, Workspace
 
 COLUMNS = ("step", "time", "rank", "attempt", "segment", "name", "value")
@@ -45,7 +45,7 @@ class SeriesSummary:
     higher: bool | None
     points: int
     nonfinite: int
-    first: LatestValue
+    first: LatestValue | None
     latest: LatestValue
     best: LatestValue | None
     shape: tuple[float, ...]
@@ -78,8 +78,8 @@ def list_metrics(workspace: Workspace, folder: RunFolder) -> MetricList:
         NotFoundError: the launch died before it was a run.
     """
     record = require_record(folder)
-    with index_of(workspace, folder, record) as (reader, _), Walk(reader.path) as points:
-        rows, ends = reader.series(folder.id), points.ends(folder.id)
+    with index_of(workspace, folder, record) as (reader, _):
+        rows, ends = reader.series(folder.id), reader.landmarks(folder.id)
         return MetricList(
             run=folder.id,
             ticket=record.ticket.id if record.ticket else None,
@@ -138,9 +138,9 @@ def exported(workspace: Workspace, folder: RunFolder, wanted: Sequence[str]) -> 
     Raises:
         NotFoundError: a name is that of no series.
     """
-    with _chosen(workspace, folder, wanted) as (reader, _, names), Walk(reader.path) as points:
+    with _chosen(workspace, folder, wanted) as (reader, _, names), Walk(reader.path) as walk:
         ranks: dict[str, int] = {}
-        for step, time, source, attempt, segment, name, value in points.each(folder.id, names):
+        for step, time, source, attempt, segment, name, value in walk.each(folder.id, names):
             rank = ranks.get(source)
             if rank is None:
                 rank = ranks[source] = int(rank_of(source))
@@ -186,19 +186,18 @@ def _meant(run: str, record: RunRecord, text: str, known: Sequence[str]) -> list
     )
 
 
-def _summary(reader: Reader, row: SeriesRow, ends: Ends, spec: MetricSpec | None) -> SeriesSummary:
+def _summary(reader: Reader, row: SeriesRow, ends: Landmarks, spec: MetricSpec | None) -> SeriesSummary:
     higher = None if is_sampled(row.name) else higher_is_better(row.name, spec or MetricSpec())
-    shape = reader.curve(row.run, row.name, newest=1, older=_SHAPE)
     return SeriesSummary(
         name=row.name,
-        unit=_unit(row.name, spec),
+        unit=unit_of(row.name, spec),
         higher=higher,
         points=row.count,
         nonfinite=row.nonfinite,
         first=ends.first,
         latest=row.latest,
         best=None if higher is None else ends.high if higher else ends.low,
-        shape=tuple(shape.values),
+        shape=tuple(reader.sketch(row.run, row.name, _SHAPE).values),
     )
 
 
@@ -207,7 +206,7 @@ def _points(record: RunRecord, name: str, points: Excerpt) -> SeriesPoints:
     return SeriesPoints(
         run=record.id,
         name=name,
-        unit=_unit(name, spec),
+        unit=unit_of(name, spec),
         bounds=bounds_of(name, record, record.criteria),
         points=points,
     )
@@ -226,5 +225,6 @@ def _newest(reader: Reader, run: str, name: str, count: int) -> Excerpt:
     )
 
 
-def _unit(name: str, spec: MetricSpec | None) -> str | None:
-    return spec.unit if spec and spec.unit else sampled_unit(name)
+def unit_of(name: str, spec: MetricSpec | None) -> str | None:
+    """What its values are in: as declared, else what is known of samples; None is unknown."""
+    return spec.unit if spec and spec.unit else sampledunit_of(name)

@@ -3,20 +3,16 @@
 import heapq
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from math import inf, nan
+from math import nan
 from typing import NamedTuple
 
 from orchestrator.store.database import explained
-from orchestrator.store.reader import Connected
-from orchestrator.store.rows import LatestValue
+from orchestrator.store.connected import Connected
 
-_STREAMS = """SELECT stream.name, source.attempt, source.path, stream.id, stream.low,
-      stream.low_line, stream.high, stream.high_line
+_STREAMS = """SELECT stream.name, source.attempt, source.path, stream.id
     FROM stream JOIN source ON source.id = stream.source
     WHERE stream.run = ? ORDER BY stream.name, source.attempt, source.path"""
-_POINTS = "SELECT segment, step, time, line, value FROM point WHERE stream = ? ORDER BY line"
-_FIRST = f"{_POINTS} LIMIT 1"
-_AT = "SELECT segment, step, time, line, value FROM point WHERE stream = ? AND line = ?"
+_POINTS = "SELECT segment, step, time, value FROM point WHERE stream = ? ORDER BY line"
 _BACKWARDS = "SELECT step, value FROM point WHERE stream = ? AND step <= ? ORDER BY line DESC"
 
 
@@ -32,14 +28,6 @@ class PlacedValue(NamedTuple):
     value: float
 
 
-class Ends(NamedTuple):
-    """The first point of a series, and where its lowest and highest finite values stand first."""
-
-    first: LatestValue
-    low: LatestValue | None
-    high: LatestValue | None
-
-
 class _Stream(NamedTuple):
     """One series in one file."""
 
@@ -47,17 +35,10 @@ class _Stream(NamedTuple):
     attempt: int
     path: str
     id: int
-    low: float | None
-    low_line: int | None
-    high: float | None
-    high_line: int | None
-
-
-_Row = tuple[int, int, float, int, float | None]
 
 
 class Walk(Connected):
-    """Reads points of an index; where there is none, there are none."""
+    """Goes through the points of an index; where there is none, there are none."""
 
     def each(self, run: str, names: Iterable[str]) -> Iterator[PlacedValue]:
         """Every point of these series, series by series in Position order, as of this moment.
@@ -76,10 +57,6 @@ class Walk(Connected):
                     yield from _in_order(connection, streams.get(name, ()))
             finally:
                 connection.execute("ROLLBACK")
-
-    def ends(self, run: str) -> dict[str, Ends]:
-        """Where each series of a run begins, and its extremes."""
-        return self._ask(_ends, run) or {}
 
     def backwards(
         self, run: str, name: str, rank: Callable[[str], str], at_most: int
@@ -121,39 +98,9 @@ def _place(row: PlacedValue) -> tuple[int, int, float, str]:
 
 def _placed(connection: sqlite3.Connection, stream: _Stream) -> Iterator[PlacedValue]:
     name, attempt, path = stream.name, stream.attempt, stream.path
-    for segment, step, time, _, value in connection.execute(_POINTS, (stream.id,)):
+    for segment, step, time, value in connection.execute(_POINTS, (stream.id,)):
         number = nan if value is None else value
         yield PlacedValue(step, time, path, attempt, segment, name, number)
-
-
-def _ends(connection: sqlite3.Connection, run: str) -> dict[str, Ends]:
-    found = _streams(connection, run)
-    return {name: _ends_of(connection, streams) for name, streams in found.items()}
-
-
-def _ends_of(connection: sqlite3.Connection, streams: list[_Stream]) -> Ends:
-    earliest = [stream for stream in streams if stream.attempt == streams[0].attempt]
-    rows = [(connection.execute(_FIRST, (s.id,)).fetchone(), s.path) for s in earliest]
-    first = min(rows, key=lambda pair: (*pair[0][:3], pair[1]))[0]
-    lowest = min(streams, key=lambda s: inf if s.low is None else s.low)
-    highest = max(streams, key=lambda s: -inf if s.high is None else s.high)
-    return Ends(
-        first=_value(first),
-        low=_at(connection, lowest.id, lowest.low_line),
-        high=_at(connection, highest.id, highest.high_line),
-    )
-
-
-def _at(connection: sqlite3.Connection, stream: int, line: int | None) -> LatestValue | None:
-    if line is None:
-        return None
-    row = connection.execute(_AT, (stream, line)).fetchone()
-    return None if row is None else _value(row)
-
-
-def _value(row: _Row) -> LatestValue:
-    _, step, time, _, value = row
-    return LatestValue(step, nan if value is None else value, time)
 
 
 def _backwards(

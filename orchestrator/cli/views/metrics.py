@@ -44,7 +44,7 @@ def _summaries(rows: Sequence[SeriesSummary]) -> Table:
         table.add_row(
             plain(row.name),
             _count(row),
-            number(row.first.value),
+            number(row.first.value) if row.first else "—",
             number(row.latest.value),
             f"{row.latest.step:,}",
             _best(row.best, row.higher),
