@@ -23,8 +23,8 @@ from orchestrator.domain.run import MetricSpec, RunRecord
 from orchestrator.errors import NotFoundError
 from orchestrator.report.series import higher_is_better
 from orchestrator.store import Reader
-from orchestrator.store.walk import Walk
 from orchestrator.store.rows import Excerpt, Landmarks, LatestValue, SeriesRow
+from orchestrator.store.walk import Walk
 from orchestrator.workspace import RunFolder, Workspace
 
 COLUMNS = ("step", "time", "rank", "attempt", "segment", "name", "value")
@@ -176,7 +176,7 @@ def _meant(run: str, record: RunRecord, text: str, known: Sequence[str]) -> list
         raise NotFoundError(f"no series of {run} matches {text!r}", hint=f"exp metrics {run}")
     target = target_of(Name(text=text), record.metrics)
     bound = bind(target, known)
-    found = [name for name in (bound.series, *bound.rivals) if name in known]
+    found = [name for name in known if name in {bound.series, *bound.rivals}]
     if found:
         return found
     near = ", ".join(suggestions(target, known))
@@ -186,7 +186,9 @@ def _meant(run: str, record: RunRecord, text: str, known: Sequence[str]) -> list
     )
 
 
-def _summary(reader: Reader, row: SeriesRow, ends: Landmarks, spec: MetricSpec | None) -> SeriesSummary:
+def _summary(
+    reader: Reader, row: SeriesRow, ends: Landmarks, spec: MetricSpec | None
+) -> SeriesSummary:
     higher = None if is_sampled(row.name) else higher_is_better(row.name, spec or MetricSpec())
     return SeriesSummary(
         name=row.name,
@@ -227,4 +229,4 @@ def _newest(reader: Reader, run: str, name: str, count: int) -> Excerpt:
 
 def unit_of(name: str, spec: MetricSpec | None) -> str | None:
     """What its values are in: as declared, else what is known of samples; None is unknown."""
-    return spec.unit if spec and spec.unit else sampledunit_of(name)
+    return spec.unit if spec and spec.unit else sampled_unit(name)

@@ -56,6 +56,30 @@ def show(run: str = RUN, as_json: bool = AS_JSON) -> None:
         out().print(views.run_detail(detail))
 
 
+@app.command("compare")
+def compare(
+    runs: list[str] = typer.Argument(
+        metavar="RUN RUN...",
+        help="Runs, or tickets for their newest ones; differences are from the first",
+        show_default=False,
+        autocompletion=completing.tickets_and_runs,
+    ),
+    diff: bool = typer.Option(False, "--diff", help="Show the code's differences line by line"),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Compare runs: metrics at the last common step, settings, criteria, speed, cost, code"""
+    from orchestrator.actions.comparing import compare_runs
+    from orchestrator.cli.console import out, show_json
+    from orchestrator.cli.views.compare import comparison
+    from orchestrator.workspace import find_workspace
+
+    found = compare_runs(find_workspace(), runs, lines=diff)
+    if as_json:
+        show_json(found)
+    else:
+        out().print(comparison(found))
+
+
 @app.command("explain")
 def explain(run: str = RUN, as_json: bool = AS_JSON) -> None:
     """Say why a run ended, what is wrong with it and what to do, then tell its attempts"""

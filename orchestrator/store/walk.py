@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from math import nan
 from typing import NamedTuple
 
-from orchestrator.store.database import explained
 from orchestrator.store.connected import Connected
+from orchestrator.store.database import explained
 
 _STREAMS = """SELECT stream.name, source.attempt, source.path, stream.id
     FROM stream JOIN source ON source.id = stream.source

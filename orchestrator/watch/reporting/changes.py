@@ -25,7 +25,9 @@ def changes_since(subject: Subject, since: Since | None) -> Changes:
         request = newest_attempt(before.folder, before.record).attempt.request
         then = before.record.params | (request.settings if request is not None else {})
         settings = tuple(
-            _settings(told_settings(before.record, then), told_settings(subject.record, subject.settings))
+            _settings(
+                told_settings(before.record, then), told_settings(subject.record, subject.settings)
+            )
         )
     return Changes(since=since, files=_files(subject, since), settings=settings)
 
