@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from orchestrator.domain.run import RunRecord
 from orchestrator.errors import EnvironmentFailure
 from orchestrator.git import Difference, Repository, Version, differences, patch_between
+from orchestrator.watch.reporting.changes import tool_writes
 from orchestrator.workspace import RunFolder, Workspace
 
 Ran = tuple[RunFolder, RunRecord]
@@ -15,7 +16,7 @@ Ran = tuple[RunFolder, RunRecord]
 class CodeChange:
     """Files that differ from one run to another; None if that is unknown, and `why`.
 
-    `patch` holds the lines, where they were asked for.
+    Tickets and reports are left out. `patch` holds the lines, where they were asked for.
     """
 
     before: str
@@ -31,28 +32,30 @@ def code_changes(
     """From the first of these runs to each of the others."""
     try:
         repository = Repository.find(workspace.root)
+        return tuple(
+            _change(workspace, repository, runs[0], other, lines=lines) for other in runs[1:]
+        )
     except EnvironmentFailure as error:
         return tuple(_unknown(runs[0], other, str(error)) for other in runs[1:])
-    return tuple(_change(repository, runs[0], other, lines=lines) for other in runs[1:])
 
 
-def _change(repository: Repository | None, before: Ran, after: Ran, *, lines: bool) -> CodeChange:
+def _change(
+    workspace: Workspace, repository: Repository | None, before: Ran, after: Ran, *, lines: bool
+) -> CodeChange:
     then, now = _version(before), _version(after)
     if then is None or now is None:
-        return _unknown(
-            before, after, f"{(before if then is None else after)[0].id} recorded no commit"
-        )
+        lacking = before if then is None else after
+        return _unknown(before, after, f"{lacking[0].id} recorded no commit")
     if repository is None:
         return _unknown(before, after, "there is no repository here")
-    files = differences(repository, then, now)
-    if files is None:
+    found = differences(repository, then, now)
+    if found is None:
         return _unknown(before, after, "a commit is not in this repository (git fetch)")
-    return CodeChange(
-        before=before[0].id,
-        after=after[0].id,
-        files=files,
-        patch=patch_between(repository, then, now) if lines else None,
-    )
+    ours = tool_writes(workspace, repository)
+    files = tuple(each for each in found if not ours(each.path))
+    wanted = [each.path for each in files] if lines else []
+    patch = patch_between(repository, then, now, wanted) if wanted else None
+    return CodeChange(before=before[0].id, after=after[0].id, files=files, patch=patch)
 
 
 def _unknown(before: Ran, after: Ran, why: str) -> CodeChange:

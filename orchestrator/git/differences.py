@@ -1,7 +1,7 @@
 """Which files differ between two states of the code that runs started from, and by how much."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,13 +44,19 @@ def differences(
     return tuple(sorted(_parsed(answer.names), key=lambda each: each.path))
 
 
-def patch_between(repository: Repository, before: Version, after: Version) -> str | None:
-    """The differences line by line, as `git diff` shows them; None as `differences`."""
+def patch_between(
+    repository: Repository, before: Version, after: Version, paths: Iterable[str]
+) -> str | None:
+    """The differences of these files line by line, as `git diff` shows them.
+
+    None if the repository does not hold one of the two.
+    """
     with _trees(repository, before, after) as (git, trees):
         if trees is None:
             return None
+        names = [f":(top,literal){path}" for path in paths]
         how = ("--patch", "--find-renames", "--no-relative", "--no-ext-diff", "--no-textconv")
-        answer = git.ask("diff-tree", "-r", "--no-color", *how, *trees)
+        answer = git.ask("diff-tree", "-r", "--no-color", *how, *trees, "--", *names)
     return answer.out.decode(errors="replace")
 
 

@@ -93,12 +93,16 @@ def _values(row: MatchedMetric) -> Iterator[Text]:
         text = Text(number(value))
         delta = row.deltas[place]
         if place and delta is not None:
-            text.append(f" ({'+' if delta >= 0 else ''}{number(delta)})", "dim")
+            text.append(f" ({_signed(delta)})", "dim")
         if row.step is None and step is not None:
             text.append(f" at {step:,}", "dim")
         if row.best is not None:
             text.append(f" {_BEST if place == row.best else ' '}", "bold green")
         yield text
+
+
+def _signed(delta: float) -> str:
+    return "=" if delta == 0 else f"{'+' if delta > 0 else ''}{number(delta)}"
 
 
 def _alone(run: str, names: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """What is another since then: files of the code, and settings of the run."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from orchestrator.domain.run import RunRecord
@@ -11,6 +11,7 @@ from orchestrator.report.changes import Changes, FileChange, SettingChange, Sinc
 from orchestrator.report.words import flat
 from orchestrator.watch.live import newest_attempt
 from orchestrator.watch.reporting.subject import Subject
+from orchestrator.workspace import Workspace
 
 _OURS = re.compile(r"(?:^|/)reports/T-\d{4,}/")
 
@@ -62,10 +63,16 @@ def _files(subject: Subject, since: Since) -> tuple[FileChange, ...]:
         return ()  # a report is not lost to a repository that is broken
     if repository is None or found is None:
         return ()
-    root, tickets = repository.root.resolve(), subject.workspace.tickets.resolve()
-    own = f"{tickets.relative_to(root).as_posix()}/" if tickets.is_relative_to(root) else "\0"
+    ours = tool_writes(subject.workspace, repository)
     return tuple(
         FileChange(path=each.path, how=each.how, added=each.added, deleted=each.deleted)
         for each in found
-        if not each.path.startswith(own) and not _OURS.search(each.path)
+        if not ours(each.path)
     )
+
+
+def tool_writes(workspace: Workspace, repository: Repository) -> Callable[[str], bool]:
+    """Whether a file of the repository is a ticket or a report: these change with every run."""
+    root, tickets = repository.root.resolve(), workspace.tickets.resolve()
+    own = f"{tickets.relative_to(root).as_posix()}/" if tickets.is_relative_to(root) else "\0"
+    return lambda path: path.startswith(own) or _OURS.search(path) is not None
