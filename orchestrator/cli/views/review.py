@@ -16,12 +16,15 @@ from orchestrator.tickets import without_predicate
 
 _HEIGHT = 10  # lines of the chart, with its heading
 _WIDEST = 100  # characters
+_TITLE = 160  # characters of a title: two lines
 _LONGEST = 200  # characters of a log line
 
 
 def review_head(check: TicketCheck) -> Text:
-    """Which ticket, and by which run."""
-    head = Text.assemble((check.ticket, "bold"), ": ", plain(check.title), "\n")
+    """Which ticket, how it stands, and by which run it is judged."""
+    title = plain(check.title)
+    title.truncate(_TITLE, overflow="ellipsis")
+    head = Text.assemble((check.ticket, "bold"), ": ", title, "  ", word(check.status), "\n")
     head.append_text(Text.assemble(check.run or "", " ", word(check.run_status or "")))
     if check.why:
         head.append(f"  {plain(check.why).plain}", "dim")
