@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml
 	@touch "$(STAMP)"
 
 $(PEERS): $(STAMP)
-	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable '.[notify,integrations]'
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable '.[notify,integrations,parquet]'
 	@touch "$(PEERS)"
 
 demo: $(STAMP)

@@ -76,11 +76,12 @@ class CheckedCriterion:
 class TicketCheck:
     """A ticket checked against one run; `run` is None if it was never started.
 
-    `live` says that the run has not ended.
+    `status` is the ticket's own, `live` says that the run has not ended.
     """
 
     ticket: str
     title: str
+    status: str
     path: str
     run: str | None
     run_status: str | None
@@ -269,6 +270,7 @@ def _check(
     return TicketCheck(
         ticket=ticket.id,
         title=ticket.title,
+        status=ticket.status,
         path=ticket.path,
         run=run.id if run else None,
         run_status=(run.outcome or run.status) if run else None,

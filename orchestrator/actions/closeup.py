@@ -3,15 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from orchestrator.actions.curve import Curve, read_curve
+from orchestrator.actions.follow import require_record
 from orchestrator.actions.reading import RunDetail, run_detail
 from orchestrator.diagnose.series import main_loss
 from orchestrator.domain.hardware import is_sampled
 from orchestrator.store import Reader
-from orchestrator.store.rows import Excerpt, SeriesRow
+from orchestrator.store.rows import SeriesRow
 from orchestrator.watch.logs import tail
 from orchestrator.workspace import Workspace
 
-_NEWEST, _OLDER = 1000, 1000  # points of a chart
 _TAIL = 48 << 10  # bytes of a log
 
 
@@ -25,7 +26,7 @@ class CloseupFacts:
     detail: RunDetail
     series: tuple[SeriesRow, ...]
     metric: str | None
-    curve: Excerpt | None
+    curve: Curve | None
     log: str
 
 
@@ -39,7 +40,7 @@ class Closeup:
         self.metric: str | None = None
         self._known: tuple[object, str | None] | None = None
         self._series: tuple[SeriesRow, ...] = ()
-        self._curve: Excerpt | None = None
+        self._curve: Curve | None = None
 
     def look(self) -> CloseupFacts:
         """The present facts.
@@ -54,9 +55,8 @@ class Closeup:
             self.metric = self.metric or _first(self._series)
             self._curve = None
             if self.metric is not None:
-                self._curve = self._reader.curve(
-                    self.run, self.metric, newest=_NEWEST, older=_OLDER
-                )
+                record = require_record(self._workspace.run(self.run))
+                self._curve = read_curve(self._reader, record, self.metric)
             self._known = stamp, self.metric
         attempts = self._workspace.run(self.run).attempts()
         logs = attempts[-1].logs() if attempts else []

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from orchestrator.actions.follow import require_record
 from orchestrator.actions.judging import index_of
+from orchestrator.actions.naming import run_named
 from orchestrator.actions.reading import load_tickets
 from orchestrator.actions.run_list import current_runs, list_runs
 from orchestrator.codec import read_record_if_present
@@ -19,10 +20,9 @@ from orchestrator.domain.finding import Finding
 from orchestrator.domain.hardware import is_sampled
 from orchestrator.domain.run import RunRecord
 from orchestrator.domain.ticket import TicketStatus
-from orchestrator.errors import DamagedIndexError, EnvironmentFailure, NotFoundError
+from orchestrator.errors import DamagedIndexError, EnvironmentFailure
 from orchestrator.gpus import Gpus
 from orchestrator.host import Host
-from orchestrator.ids import ticket_id, ticket_number
 from orchestrator.store import Reader
 from orchestrator.watch.casebook import case_of
 from orchestrator.watch.censor import Censor
@@ -94,13 +94,7 @@ def _needs_a_watcher(workspace: Workspace) -> bool:
 def _chosen(workspace: Workspace, name: str | None) -> list[RunFolder]:
     if name is None:
         return list(_under_way(workspace))
-    if not name.strip().upper().startswith("T"):
-        return [workspace.run(name)]
-    ticket = ticket_id(ticket_number(name))
-    run = current_runs(list_runs(workspace, ticket=ticket)).get(ticket)
-    if run is None:
-        raise NotFoundError(f"{ticket} has no run yet", hint=f"exp ticket start {ticket}")
-    return [workspace.run(run.id)]
+    return [run_named(workspace, name)]
 
 
 def _under_way(workspace: Workspace) -> Iterator[RunFolder]:

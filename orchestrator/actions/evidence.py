@@ -1,16 +1,14 @@
 """What lies around the evidence of a criterion: its curve, and the lines of the log."""
 
-import math
 from collections import deque
 from dataclasses import dataclass
 from itertools import islice
 
 from orchestrator.actions.checking import CheckedCriterion
+from orchestrator.actions.curve import Curve, bounds_of
 from orchestrator.actions.follow import require_record
 from orchestrator.domain.criterion import Evidence
-from orchestrator.domain.run import MetricSpec, RunRecord
-from orchestrator.domain.series import plain_name
-from orchestrator.report.series import targets_of
+from orchestrator.domain.run import RunRecord
 from orchestrator.store import Reader
 from orchestrator.watch.logs import last_lines
 from orchestrator.workspace import RunFolder, Workspace
@@ -18,20 +16,6 @@ from orchestrator.workspace import RunFolder, Workspace
 _AROUND = 2  # log lines before and after the one that decided
 _LAST = 3  # log lines where none decided
 _NEWEST, _OLDER = 150, 150  # points: twice what a wide terminal tells apart
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
-    """Finite points of a series for display, in order; `bounds` are what the criterion asks for.
-
-    `decided` is the step of the deciding point, None if that has none.
-    """
-
-    series: str
-    steps: tuple[int, ...]
-    values: tuple[float, ...]
-    bounds: tuple[float, ...]
-    decided: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,18 +57,13 @@ def _curve(
         return None
     with Reader(workspace.database) as reader:
         found = reader.curve(folder.id, name, newest=_NEWEST, older=_OLDER)
-    points = [p for p in zip(found.steps, found.values, strict=True) if math.isfinite(p[1])]
-    if not points:
+    if not found.steps:
         return None
-    specs = {spec.key or key: spec for key, spec in record.metrics.items()}
-    spec = specs.get(name) or specs.get(plain_name(name)) or MetricSpec()
-    targets = targets_of(name, spec, (each for each in record.criteria if each.text == row.text))
-    bounds = (each for target in targets for each in (target.value, target.value2))
     return Curve(
         series=name,
-        steps=tuple(step for step, _ in points),
-        values=tuple(value for _, value in points),
-        bounds=tuple(each for each in bounds if each is not None),
+        steps=tuple(found.steps),
+        values=tuple(found.values),
+        bounds=bounds_of(name, record, (c for c in record.criteria if c.text == row.text)),
         decided=next((point.step for point in row.points if point.decides), None),
     )
 

@@ -5,6 +5,7 @@ import os
 import time
 from dataclasses import dataclass, replace
 
+from orchestrator import tickets
 from orchestrator.actions.follow import require_record, wait_until_published
 from orchestrator.domain.run import RunRecord, RunState, RunStatus, StopRequest
 from orchestrator.errors import RefusedError
@@ -124,6 +125,21 @@ def finish(workspace: Workspace, folder: RunFolder) -> None:
     """See that a watcher writes down the end of a run, and ends what a lost one left behind."""
     ensure_watcher(workspace)
     wait_until_published(workspace, folder)
+
+
+def stop_ticket(workspace: Workspace, ticket: str, *, why: str) -> list[Stopped]:
+    """Stop the live run of a ticket; nothing is stopped if it has none.
+
+    Raises:
+        NotFoundError: there is no such ticket.
+    """
+    name = tickets.find(workspace.tickets, ticket).ticket.id
+    live = [folder for folder, record, _ in live_runs(workspace) if _is_of(record, name)]
+    return [stop_run(workspace, folder, why=why) for folder in live]
+
+
+def _is_of(record: RunRecord, ticket: str) -> bool:
+    return record.ticket is not None and record.ticket.id == ticket
 
 
 def stop_all(workspace: Workspace, *, why: str) -> list[Stopped]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from orchestrator import tickets
 from orchestrator.actions.reading import CriterionRow, TicketRow
 from orchestrator.actions.ticket_detail import show_ticket
-from orchestrator.domain.review import decision_of, waits
+from orchestrator.domain.review import Decision, decision_of, waits
 from orchestrator.domain.run import Outcome
 from orchestrator.domain.ticket import TicketPhase, TicketStatus
 from orchestrator.workspace import Workspace
@@ -20,7 +20,7 @@ def needing_review(workspace: Workspace, rows: list[TicketRow]) -> list[TicketRo
     """Those of `rows` that wait for a person's word, with what it is about.
 
     An ONGOING ticket waits when its run has ended and a criterion is not decided, a DONE one when
-    a review that it rests on has expired.
+    a review that it rests on has expired, or a criterion was rejected since.
     """
     found = []
     for row in rows:
@@ -64,3 +64,5 @@ def _done(workspace: Workspace, row: TicketRow) -> Iterator[str]:
         decision = decision_of(each.reviews)
         if decision is not None and decision.expired:
             yield f"C{each.number}: review expired: {decision.expired}"
+        elif decision is not None and decision.review.decision is Decision.REJECT:
+            yield f"C{each.number}: rejected, but the ticket is DONE"

@@ -7,6 +7,7 @@ from orchestrator.cli import (
     criteria,
     doctor,
     gpu,
+    metrics,
     notes,
     notify,
     queue,
@@ -37,6 +38,7 @@ app.command("init")(workspace.init)
 app.command("status")(status.status)
 app.command("gpu")(gpu.gpu)
 app.command("note")(notes.note)
+app.command("metrics")(metrics.metrics)
 app.command("queue")(queue.queue)
 app.command("trust")(trust.trust)
 app.command("watch")(workspace.watch)

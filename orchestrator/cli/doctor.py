@@ -2,9 +2,15 @@
 
 import typer
 
+from orchestrator.cli import completing
+
 
 def doctor(
-    name: str | None = typer.Argument(None, help="Ticket or run: T-0017, R-000042, or 42"),
+    name: str | None = typer.Argument(
+        None,
+        help="Ticket or run: T-0017, R-000042, or 42",
+        autocompletion=completing.tickets_and_runs,
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON on stdout"),
 ) -> None:
     """Say what is wrong with a run, on what evidence, and what to do about it"""

@@ -24,6 +24,7 @@ from orchestrator.actions.reviewing import (
 from orchestrator.cli.console import err, hint, note, show_error, warn
 from orchestrator.cli.views.review import review_head, review_screen, review_summary
 from orchestrator.domain.review import Decision
+from orchestrator.domain.ticket import TicketStatus
 from orchestrator.errors import ExpError, RefusedError, UsageError
 from orchestrator.workspace import Workspace
 
@@ -34,6 +35,7 @@ _KEYS = {
     "w": Decision.WAIVE,
     "n": Decision.NOTE,
 }
+_DECIDED = {TicketStatus.DONE, TicketStatus.FAILED}
 _QUESTION = "[a]ccept [r]eject [w]aive [n]ote [s]kip [q]uit (a reason may follow): "
 _GIT_NAME = 'git config user.name "Your Name" && git config user.email you@example.org'
 
@@ -245,10 +247,14 @@ def _say_what_is_left(session: _Session) -> None:
     ticket = session.check.ticket
     if any(str(status) in session.told for status in ENDS.values()):
         hint("exp ticket next")
-    elif not session.check.live:
-        obstacles = open_gates(session.workspace, session.check)
-        if obstacles:
-            note(f"what keeps it from DONE: {', '.join(obstacles)}")
+        return
+    obstacles = [] if session.check.live else open_gates(session.workspace, session.check)
+    decided = session.check.status in _DECIDED
+    at_odds = bool(obstacles) and session.check.status == TicketStatus.DONE
+    if obstacles and (at_odds or not decided):
+        what = "it is DONE, but for" if at_odds else "what keeps it from DONE:"
+        note(f"{what} {', '.join(obstacles)}")
+    if not session.check.live and (at_odds or not decided):
         hint(f"exp ticket review {ticket} --non-interactive --decide {_likely(obstacles)}")
 
 

@@ -4,15 +4,25 @@ import sys
 
 import typer
 
+from orchestrator.cli import completing
+
 app = typer.Typer(help="Runs: one execution of a ticket's experiment", no_args_is_help=True)
 
-RUN = typer.Argument(help="Run id: R-000042, or 42", show_default=False)
+RUN = typer.Argument(
+    help="Run id: R-000042, or 42", show_default=False, autocompletion=completing.runs
+)
 AS_JSON = typer.Option(False, "--json", help="Print JSON on stdout")
 
 
 @app.command("list")
 def list_(
-    ticket: str | None = typer.Option(None, "--ticket", "-t", help="Only runs of this ticket"),
+    ticket: str | None = typer.Option(
+        None,
+        "--ticket",
+        "-t",
+        help="Only runs of this ticket",
+        autocompletion=completing.tickets,
+    ),
     limit: int = typer.Option(20, "--limit", "-n", min=1, help="At most so many, newest first"),
     as_json: bool = AS_JSON,
 ) -> None:
@@ -44,6 +54,30 @@ def show(run: str = RUN, as_json: bool = AS_JSON) -> None:
         show_json(detail)
     else:
         out().print(views.run_detail(detail))
+
+
+@app.command("compare")
+def compare(
+    runs: list[str] = typer.Argument(
+        metavar="RUN RUN...",
+        help="Runs, or tickets for their newest ones; differences are from the first",
+        show_default=False,
+        autocompletion=completing.tickets_and_runs,
+    ),
+    diff: bool = typer.Option(False, "--diff", help="Show the code's differences line by line"),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Compare runs: metrics at the last common step, settings, criteria, speed, cost, code"""
+    from orchestrator.actions.comparing import compare_runs
+    from orchestrator.cli.console import out, show_json
+    from orchestrator.cli.views.compare import comparison
+    from orchestrator.workspace import find_workspace
+
+    found = compare_runs(find_workspace(), runs, lines=diff)
+    if as_json:
+        show_json(found)
+    else:
+        out().print(comparison(found))
 
 
 @app.command("explain")
@@ -90,7 +124,9 @@ def logs(
 
 @app.command("stop")
 def stop(
-    run: str | None = typer.Argument(None, help="Run id: R-000042, or 42"),
+    run: str | None = typer.Argument(
+        None, help="Run id: R-000042, or 42", autocompletion=completing.runs
+    ),
     every: bool = typer.Option(False, "--all", help="Stop every live run of the workspace"),
     why: str = typer.Option("stopped by hand", "--why", help="Reason, kept with the run"),
     lost: bool = typer.Option(False, "--lost", help="Its machine is gone: record it as lost"),
@@ -98,7 +134,8 @@ def stop(
     """End a run: SIGTERM, its grace, then the whole tree"""
     from orchestrator.actions.stop import declare_lost, stop_all, stop_run
     from orchestrator.cli.console import note
-    from orchestrator.errors import EnvironmentFailure, UsageError
+    from orchestrator.cli.stopping import tell_stopped
+    from orchestrator.errors import UsageError
     from orchestrator.workspace import find_workspace
 
     if (run is None) != every or (lost and every):
@@ -110,16 +147,9 @@ def stop(
         stopped = [declare_lost(workspace, workspace.run(run))]
     else:
         stopped = [stop_run(workspace, workspace.run(run), why=why)]
-    for each in stopped:
-        state = each.state.outcome or each.state.status
-        note(
-            f"{each.run.id} {state}: {each.state.why}" if each.asked else f"{each.run.id} had ended"
-        )
     if not stopped:
         note("no live runs")
-    for each in stopped:
-        if each.left is not None:
-            raise EnvironmentFailure(f"{each.run.id} has not ended: {each.left}")
+    tell_stopped(stopped)
 
 
 @app.command("resume")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from orchestrator.cli import completing
 from orchestrator.domain.run import RunStatus
 from orchestrator.domain.ticket import TicketStatus
 
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Tickets: what is claimed, and what the evidence says", no_args_is_help=True)
 
-TICKET = typer.Argument(help="Ticket id: T-0017, or 17", show_default=False)
+TICKET = typer.Argument(
+    help="Ticket id: T-0017, or 17", show_default=False, autocompletion=completing.tickets
+)
 SETTINGS = typer.Option([], "--set", help="Override a parameter: --set lr=3e-4")
 AS_JSON = typer.Option(False, "--json", help="Print JSON on stdout")
 
@@ -22,7 +25,9 @@ AS_JSON = typer.Option(False, "--json", help="Print JSON on stdout")
 @app.command("new")
 def new(
     title: str = typer.Argument(help="What is claimed, in one line", show_default=False),
-    after: list[str] = typer.Option([], "--after", help="Ticket that must be DONE first"),
+    after: list[str] = typer.Option(
+        [], "--after", help="Ticket that must be DONE first", autocompletion=completing.tickets
+    ),
     experiment: Path | None = typer.Option(None, "--experiment", help="Spec that proves it"),
 ) -> None:
     """Write a new ticket and print its path"""
@@ -81,7 +86,9 @@ def show(ticket: str = TICKET, as_json: bool = AS_JSON) -> None:
 
 @app.command("lint")
 def lint(
-    tickets: list[str] | None = typer.Argument(None, help="Ticket ids (default: all)"),
+    tickets: list[str] | None = typer.Argument(
+        None, help="Ticket ids (default: all)", autocompletion=completing.tickets
+    ),
     readings: bool = typer.Option(False, "--readings", help="Show how each criterion is read"),
     fix: bool = typer.Option(
         False, "--fix", help="Offer to write exact predicates behind lines, one by one"
@@ -121,7 +128,12 @@ def lint(
 @app.command("check")
 def check(
     ticket: str = TICKET,
-    run: str | None = typer.Option(None, "--run", help="Judge by this run (default: the newest)"),
+    run: str | None = typer.Option(
+        None,
+        "--run",
+        help="Judge by this run (default: the newest)",
+        autocompletion=completing.runs,
+    ),
     explain: bool = typer.Option(
         False, "--explain", help="Show readings, series, deciding points and projections"
     ),
@@ -250,7 +262,10 @@ def start(
     force: bool = typer.Option(False, "--force", help="Start a DONE ticket, or out of order"),
     priority: int = typer.Option(0, "--priority", help="Larger goes first in the queue"),
     after: list[str] = typer.Option(
-        [], "--after", help="Start when this run has completed: R-12, or T-3 for its live run"
+        [],
+        "--after",
+        help="Start when this run has completed: R-12, or T-3 for its live run",
+        autocompletion=completing.tickets_and_runs,
     ),
     git: bool = typer.Option(
         True, "--git/--no-git", help="Snapshot the code and commit the report"
@@ -280,6 +295,23 @@ def start(
         _announce(workspace, launched)
         if follow:
             follow_run(workspace, launched.run)
+
+
+@app.command("stop")
+def stop(
+    ticket: str = TICKET,
+    why: str = typer.Option("stopped by hand", "--why", help="Reason, kept with the run"),
+) -> None:
+    """End the ticket's live run: SIGTERM, its grace, then the whole tree"""
+    from orchestrator.actions.stop import stop_ticket
+    from orchestrator.cli.console import note
+    from orchestrator.cli.stopping import tell_stopped
+    from orchestrator.workspace import find_workspace
+
+    stopped = stop_ticket(find_workspace(), ticket, why=why)
+    if not stopped:
+        note(f"{ticket} has no live run")
+    tell_stopped(stopped)
 
 
 def _announce(workspace: "Workspace", launched: "Launched") -> None:

@@ -1,6 +1,6 @@
 """The repository around a workspace: snapshots, ids over all branches, commits of our paths."""
 
-from orchestrator.git.differences import Difference, Version, differences
+from orchestrator.git.differences import Difference, Version, differences, patch_between
 from orchestrator.git.history import Commit, recent_commits
 from orchestrator.git.identity import author_of
 from orchestrator.git.moments import commit_at, commit_named
@@ -16,5 +16,6 @@ __all__ = [
     "commit_at",
     "commit_named",
     "differences",
+    "patch_between",
     "recent_commits",
 ]

@@ -1,7 +1,8 @@
 """Which files differ between two states of the code that runs started from, and by how much."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,6 +36,35 @@ def differences(
     A patch that does not apply is left out. Neither the index, nor the work tree, nor the objects
     of the repository are touched.
     """
+    with _trees(repository, before, after) as (git, trees):
+        if trees is None:
+            return None
+        how = ("--raw", "--numstat", "--find-renames", "--no-relative", "-z")
+        answer = git.ask("diff-tree", "-r", *how, *trees)
+    return tuple(sorted(_parsed(answer.names), key=lambda each: each.path))
+
+
+def patch_between(
+    repository: Repository, before: Version, after: Version, paths: Iterable[str]
+) -> str | None:
+    """The differences of these files line by line, as `git diff` shows them.
+
+    None if the repository does not hold one of the two.
+    """
+    with _trees(repository, before, after) as (git, trees):
+        if trees is None:
+            return None
+        names = [f":(top,literal){path}" for path in paths]
+        how = ("--patch", "--find-renames", "--no-relative", "--no-ext-diff", "--no-textconv")
+        answer = git.ask("diff-tree", "-r", "--no-color", *how, *trees, "--", *names)
+    return answer.out.decode(errors="replace")
+
+
+@contextmanager
+def _trees(
+    repository: Repository, *versions: Version
+) -> Iterator[tuple[Git, tuple[str, ...] | None]]:
+    """The ids of the trees of versions, and the git that knows them; None if one is not there."""
     with tempfile.TemporaryDirectory(prefix="exp-diff-") as name:
         folder = Path(name)
         (folder / "objects").mkdir()
@@ -43,12 +73,9 @@ def differences(
             index=folder / "index",
             objects=(folder / "objects", repository.common_dir / "objects"),
         )
-        trees = [_tree(git, version) for version in (before, after)]
-        if trees[0] is None or trees[1] is None:
-            return None
-        how = ("--raw", "--numstat", "--find-renames", "--no-relative", "-z")
-        answer = git.ask("diff-tree", "-r", *how, trees[0], trees[1])
-    return tuple(sorted(_parsed(answer.names), key=lambda each: each.path))
+        found = [_tree(git, version) for version in versions]
+        known = tuple(tree for tree in found if tree is not None)
+        yield git, known if len(known) == len(found) else None
 
 
 def _tree(git: Git, version: Version) -> str | None:

@@ -26,6 +26,11 @@ class Connected:
     def __exit__(self, *_exception: object) -> None:
         self.close()
 
+    @property
+    def path(self) -> Path:
+        """The database."""
+        return self._path
+
     def close(self) -> None:
         """Let go of the file; a later question opens it again."""
         if self._connection is not None:

@@ -136,6 +136,15 @@ def test_both_words_decide_the_end_of_a_ticket(ended):
     assert lab.git("status", "--porcelain", "tickets") == ""
     assert lab.exp("ticket", "lint", "1").returncode == 0
     assert waiting(lab) == {}
+    again = say(lab, "--reject", "C1", "--reason", "it leaked after all")
+    assert "it is DONE, but for C1 (rejected)" in again.stderr
+    assert "--decide failed" in again.stderr
+    assert waiting(lab) == {"T-0001": ["C1: rejected, but the ticket is DONE"]}
+    say(lab, "--decide", "failed", "--reason", "leaked")
+    assert "**Status**: FAILED" in lab.text()
+    assert "**FAILED** by Ada <ada@example.org> on " in lab.text()
+    later = say(lab, "--note", "C2=for the record")
+    assert "--decide" not in later.stderr
 
 
 def test_a_review_expires_with_its_run_and_its_line(ended):
@@ -231,7 +240,7 @@ def test_answers_at_the_terminal_are_kept_one_by_one(ended):
     terminal = Terminal(lab, "ticket", "review", "1")
     first = terminal.answer(QUESTION, "n looks odd")
     assert "C1 of 3" in first
-    assert "train/loss  asked for: 0.5" in first
+    assert "train/loss  ─ target 0.5" in first
     assert "●" in first
     assert re.search(r"events-\S+\.jsonl:\d+", first)
     terminal.wait(QUESTION)

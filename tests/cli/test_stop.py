@@ -1,4 +1,4 @@
-"""`exp run stop` when the machine does not do what it is told."""
+"""`exp run stop` and `exp ticket stop`."""
 
 import json
 
@@ -25,3 +25,21 @@ def test_a_program_that_cannot_be_killed_is_named_in_bounded_time(lab, freeze):
     noticed = [json.loads(line) for line in (lab.run() / "notices.jsonl").read_text().splitlines()]
     titles = [line["notice"]["title"] for line in noticed if "notice" in line]
     assert any("host needs attention" in title for title in titles), titles
+
+
+def test_a_ticket_is_stopped_by_its_name(lab):
+    """Its live run ends with the reason that was given, no other one; then there is none."""
+    lab.ticket()
+    lab.ticket(2, experiment="e/b.toml")
+    lab.experiment(PATIENT)
+    lab.experiment(PATIENT, path="e/b.toml")
+    lab.exp("ticket", "start", "1", "--no-git")
+    lab.exp("ticket", "start", "2", "--no-git")
+    wait_for((lab.run() / "attempt-1/proc.json").exists, what="the first run")
+    done = lab.exp("ticket", "stop", "T-1", "--why", "enough")
+    assert (done.returncode, "R-000001 stopped" in done.stderr) == (0, True), done.stderr
+    assert lab.json("attempt-1/stop.json")["why"] == "enough"
+    assert not (lab.run(2) / "attempt-1/exit.json").exists()
+    again = lab.exp("ticket", "stop", "1")
+    assert (again.returncode, "has no live run" in again.stderr) == (0, True)
+    assert lab.exp("ticket", "stop", "9").returncode == 3

@@ -4,14 +4,12 @@ import math
 
 import pytest
 from conftest import PATIENT, wait_for
-from rich.text import Text
 
 from orchestrator.actions.closeup import Closeup
 from orchestrator.actions.deciding import next_deciding
 from orchestrator.actions.overview import Board, overview
 from orchestrator.actions.pulse import Pulses
 from orchestrator.actions.reading import CriterionRow
-from orchestrator.cli.live.chart import chart
 from orchestrator.cli.views.pulse import brief
 from orchestrator.diagnose.series import main_loss, newest_evaluation
 from orchestrator.domain.criterion import Projection, State, Verdict
@@ -147,27 +145,6 @@ def test_a_curve_is_read_again_only_when_it_looks_different():
     assert reader.read == 2
     look(500)  # a resumed attempt took steps back
     assert reader.read == 3
-
-
-@pytest.mark.parametrize("values", [[1.0], [math.nan, math.inf], []])
-def test_a_chart_of_too_little_says_so(values):
-    """No chart is drawn of fewer than two finite points."""
-    drawn = chart(range(len(values)), values, title="loss", width=60, height=12)
-    assert drawn.plain == "too few points for a chart"
-
-
-def test_a_chart_fits_its_place_and_names_its_ends():
-    """Lines and columns are those asked for; first and last step stand below the axis."""
-    steps = list(range(0, 50_000, 100))
-    values = [1 / (1 + step) for step in steps]
-    drawn = chart(steps, [*values[:-1], math.nan], title="a\x1b[31mb", width=60, height=12)
-    assert isinstance(drawn, Text)
-    lines = drawn.plain.rstrip("\n").split("\n")
-    assert len(lines) == 12
-    assert max(map(len, lines)) <= 60
-    assert "49,800" in drawn.plain
-    assert "\x1b" not in drawn.plain
-    assert any("⠀" <= character <= "⣿" for character in drawn.plain)
 
 
 def test_looking_again_sees_what_has_changed(lab):

@@ -5,6 +5,7 @@ import random
 from dataclasses import replace
 
 import pytest
+from orchestrator.report.people import Remark
 
 from orchestrator.domain.criterion import (
     Clause,
@@ -39,7 +40,6 @@ from orchestrator.report.cost import Cost
 from orchestrator.report.facts import Milestone
 from orchestrator.report.machine import GpuUsage, Machine, Usage
 from orchestrator.report.parts import ClassRow, ClassTable, ComponentRow, Components, Gap
-from orchestrator.report.people import Remark
 
 BEGIN = 1_766_346_540.0  # 2025-12-21 19:49:00 UTC
 STEPS = 41_960

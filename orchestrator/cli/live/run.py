@@ -16,9 +16,9 @@ from textual.widgets import DataTable, Footer, Header, Static
 from orchestrator.actions.closeup import CloseupFacts
 from orchestrator.actions.pulse import Pulse
 from orchestrator.cli.console import clean
-from orchestrator.cli.live.chart import chart
 from orchestrator.cli.views import criteria_table
 from orchestrator.cli.views.attempts import attempts_table
+from orchestrator.cli.views.chart import chart
 from orchestrator.cli.views.findings import finding_lines
 from orchestrator.cli.views.pulse import pace, state_mark, time_left
 from orchestrator.cli.views.words import ago, number, plain, progress, took, word
@@ -119,14 +119,7 @@ class RunScreen(Screen[None]):
         if facts is None or facts.curve is None:
             self._fill("chart", Text("no points yet", style="dim"))
             return
-        drawn = chart(
-            facts.curve.steps,
-            facts.curve.values,
-            title=facts.metric or "",
-            width=size.width,
-            height=size.height,
-        )
-        self._fill("chart", drawn)
+        self._fill("chart", chart(facts.curve, width=size.width, height=size.height))
 
     def _fill_metrics(self, facts: CloseupFacts) -> None:
         table = self.query_one("#metrics", DataTable)

@@ -131,7 +131,8 @@ def _explanation(row: CheckedCriterion) -> Iterator[tuple[str, Text]]:
     verdict = row.verdict
     if verdict is None:
         return
-    yield "because", plain(verdict.why)
+    if verdict.why != row.words:  # of a line for a person they are the same
+        yield "because", plain(verdict.why)
     found = verdict.evidence
     if found is not None and found.source and not row.points:
         place = f"{found.source}:{found.line}" if found.line else found.source

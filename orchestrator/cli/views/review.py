@@ -2,26 +2,29 @@
 
 from collections.abc import Sequence
 
-import plotext
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.text import Text
 
 from orchestrator.actions.checking import CheckedCriterion, TicketCheck
-from orchestrator.actions.evidence import Curve, LogLine, Surroundings
+from orchestrator.actions.evidence import LogLine, Surroundings
+from orchestrator.cli.views.chart import chart
 from orchestrator.cli.views.check import explained
-from orchestrator.cli.views.words import number, plain, review_lines, verdict_mark, word
+from orchestrator.cli.views.words import plain, review_lines, verdict_mark, word
 from orchestrator.tickets import without_predicate
 
-_HEIGHT = 9  # lines of the chart, with its frame
+_HEIGHT = 10  # lines of the chart, with its heading
 _WIDEST = 100  # characters
+_TITLE = 160  # characters of a title: two lines
 _LONGEST = 200  # characters of a log line
 
 
 def review_head(check: TicketCheck) -> Text:
-    """Which ticket, and by which run."""
-    head = Text.assemble((check.ticket, "bold"), ": ", plain(check.title), "\n")
+    """Which ticket, how it stands, and by which run it is judged."""
+    title = plain(check.title)
+    title.truncate(_TITLE, overflow="ellipsis")
+    head = Text.assemble((check.ticket, "bold"), ": ", title, "  ", word(check.status), "\n")
     head.append_text(Text.assemble(check.run or "", " ", word(check.run_status or "")))
     if check.why:
         head.append(f"  {plain(check.why).plain}", "dim")
@@ -35,7 +38,7 @@ def review_screen(
     title = Text.assemble((f"C{row.number} of {count}", "bold"), f"  {plain(row.section).plain}")
     parts: list[RenderableType] = [Rule(title, align="left", style="dim"), explained(row)]
     if around.curve is not None:
-        drawn = chart(around.curve, min(width - 4, _WIDEST))
+        drawn = chart(around.curve, width=min(width - 4, _WIDEST), height=_HEIGHT)
         parts.append(Padding(drawn, (1, 0, 0, 4)))
     if around.lines:
         parts.append(Padding(_log(around.log or "", around.lines), (1, 0, 0, 4)))
@@ -55,29 +58,6 @@ def review_summary(rows: Sequence[CheckedCriterion]) -> RenderableType:
             lines.append("        ").append_text(said).append("\n")
     lines.rstrip()
     return lines
-
-
-def chart(curve: Curve, width: int) -> Text:
-    """The curve with its bounds as lines and the deciding point as a dot, without colours.
-
-    plotext draws on one figure of its own, which is cleared first.
-    """
-    plotext.clear_figure()
-    plotext.theme("clear")
-    plotext.plot_size(width, _HEIGHT)
-    plotext.plot(curve.steps, curve.values, marker="braille")
-    for bound in curve.bounds:
-        plotext.hline(bound)
-    if curve.decided in curve.steps:
-        at = len(curve.steps) - 1 - curve.steps[::-1].index(curve.decided)
-        plotext.scatter([curve.steps[at]], [curve.values[at]], marker="●")
-    shown = sorted({min(curve.values), max(curve.values), *curve.bounds})
-    plotext.yticks(shown, [number(value) for value in shown])
-    ends = sorted({curve.steps[0], curve.steps[-1], curve.decided or curve.steps[-1]})
-    plotext.xticks(ends, [f"{step:,}" for step in ends])
-    bounds = ", ".join(number(bound) for bound in curve.bounds)
-    name = Text.assemble(plain(curve.series), (f"  asked for: {bounds}" if bounds else "", "dim"))
-    return name.append("\n").append_text(Text.from_ansi(plotext.build()))
 
 
 def _log(log: str, lines: Sequence[LogLine]) -> Text:

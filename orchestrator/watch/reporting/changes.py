@@ -1,7 +1,7 @@
 """What is another since then: files of the code, and settings of the run."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from orchestrator.domain.run import Outcome, RunRecord
@@ -12,6 +12,7 @@ from orchestrator.report.words import flat
 from orchestrator.watch.findings import known_findings
 from orchestrator.watch.live import newest_attempt
 from orchestrator.watch.reporting.subject import Subject
+from orchestrator.workspace import Workspace
 
 _OURS = re.compile(r"(?:^|/)reports/T-\d{4,}/")
 
@@ -26,7 +27,10 @@ def changes_since(subject: Subject, since: Since | None) -> Changes:
     end = newest_attempt(before.folder, before.record)
     request = end.attempt.request
     then = before.record.params | (request.settings if request is not None else {})
-    told = _told(before.record, then), _told(subject.record, subject.settings)
+    told = (
+        told_settings(before.record, then),
+        told_settings(subject.record, subject.settings),
+    )
     return Changes(
         since=since,
         files=_files(subject, since),
@@ -36,7 +40,7 @@ def changes_since(subject: Subject, since: Since | None) -> Changes:
     )
 
 
-def _told(record: RunRecord, params: Mapping[str, Any]) -> dict[str, str]:
+def told_settings(record: RunRecord, params: Mapping[str, Any]) -> dict[str, str]:
     """All that was set, written out; seed, resources and variables beside the parameters."""
     resources = {name: value for name, value in record.resources.items() if value}
     told = dict(flat({"resources": resources})) if resources else {}
@@ -67,10 +71,16 @@ def _files(subject: Subject, since: Since) -> tuple[FileChange, ...]:
         return ()  # a report is not lost to a repository that is broken
     if repository is None or found is None:
         return ()
-    root, tickets = repository.root.resolve(), subject.workspace.tickets.resolve()
-    own = f"{tickets.relative_to(root).as_posix()}/" if tickets.is_relative_to(root) else "\0"
+    ours = tool_writes(subject.workspace, repository)
     return tuple(
         FileChange(path=each.path, how=each.how, added=each.added, deleted=each.deleted)
         for each in found
-        if not each.path.startswith(own) and not _OURS.search(each.path)
+        if not ours(each.path)
     )
+
+
+def tool_writes(workspace: Workspace, repository: Repository) -> Callable[[str], bool]:
+    """Whether a file of the repository is a ticket or a report: these change with every run."""
+    root, tickets = repository.root.resolve(), workspace.tickets.resolve()
+    own = f"{tickets.relative_to(root).as_posix()}/" if tickets.is_relative_to(root) else "\0"
+    return lambda path: path.startswith(own) or _OURS.search(path) is not None
