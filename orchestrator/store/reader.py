@@ -21,6 +21,7 @@ from orchestrator.store.rows import (
     RunRow,
     SeriesRow,
     SourceRow,
+    Tally,
     VerdictRow,
 )
 
@@ -149,6 +150,10 @@ class Reader(_Connected):
     def verdicts(self, run: str) -> list[VerdictRow]:
         """The verdict on each criterion of a run, in the ticket's order."""
         return self._ask(queries.verdicts, run) or []
+
+    def tallies(self, runs: Collection[str]) -> dict[str, Tally]:
+        """How many goals of these runs are met, of how many; those never judged are absent."""
+        return self._ask(queries.tallies, runs) or {}
 
     def checkpoints(self, run: str) -> list[Checkpoint]:
         """Checkpoints of a run by attempt and step."""

@@ -69,6 +69,13 @@ class LatestValue(NamedTuple):
     time: float
 
 
+class Tally(NamedTuple):
+    """How many criteria of a run are met, of how many: those that are goals."""
+
+    met: int
+    goals: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesRow:
     """One metric of a run as a whole; `low` and `high` are over finite values, None without any."""
