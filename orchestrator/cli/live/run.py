@@ -40,6 +40,7 @@ class RunScreen(Screen[None]):
         ("l", "log", "log"),
         ("s", "stop", "stop"),
         ("r", "review", "review"),
+        ("t", "ticket", "ticket"),
     ]
 
     def __init__(self, run: str, at: str | None = None) -> None:
@@ -163,7 +164,13 @@ class RunScreen(Screen[None]):
         self.app.ask_to_stop(self._run)
 
     def action_review(self) -> None:
-        """Show the criteria of its ticket."""
+        """Review its ticket."""
+        ticket = self._facts.detail.ticket if self._facts else None
+        if ticket is not None:
+            self.app.review(ticket)
+
+    def action_ticket(self) -> None:
+        """Open its ticket."""
         ticket = self._facts.detail.ticket if self._facts else None
         if ticket is not None:
             self.app.open_ticket(ticket)
