@@ -92,7 +92,7 @@ def queries(folder: Path) -> list[tuple[str, float, float | None, float | None]]
             lambda: bare.execute(curve, (stream,)).fetchall(),
         )
         thinned, listed, ended, opened = milliseconds(
-            lambda: reader.history(long, "train/metric_0", max_points=1000),
+            lambda: reader.sketch(long, "train/metric_0", 1000),
             reader.runs,
             lambda: reader.runs(ticket="T-0017", status=RunStatus.ENDED),
             lambda: status(path),

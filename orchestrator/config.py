@@ -1,5 +1,6 @@
 """exp.toml of a workspace: what is the same for all its experiments."""
 
+import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,20 @@ class TelemetryConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CostConfig:
+    """[cost]: what an hour of one GPU costs, and one of the machine for runs without GPUs.
+
+    `currency` is written behind the amount: `EUR`, `$`.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    price_per_gpu_hour: float | None = None
+    price_per_hour: float | None = None
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceConfig:
     """exp.toml; every key has a default, the file may be absent.
 
@@ -48,6 +63,7 @@ class WorkspaceConfig:
     git: GitConfig = field(default_factory=GitConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
+    cost: CostConfig = field(default_factory=CostConfig)
     notify: dict[str, Any] = field(default_factory=dict)
 
 
@@ -71,6 +87,12 @@ def load_config(root: Path) -> WorkspaceConfig:
             f"{path}: telemetry.interval = {config.telemetry.interval}: less than 0 seconds",
             hint="set it to 5, or to 0 for no samples",
         )
+    for name in ("price_per_gpu_hour", "price_per_hour"):
+        price = getattr(config.cost, name)
+        if price is not None and not 0 <= price < math.inf:
+            raise InvalidFileError(
+                f"{path}: cost.{name} = {price}: no price", hint="set it to 0 or more"
+            )
     return config
 
 

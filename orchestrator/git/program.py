@@ -60,10 +60,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Git:
-    """git, run in `folder`; `index` takes the place of the repository's own index."""
+    """git, run in `folder`; `index` takes the place of the repository's own index.
+
+    `objects` are two folders: where new objects go, and where those of the repository are.
+    """
 
     folder: Path
     index: Path | None = None
+    objects: tuple[Path, Path] | None = None
 
     def tell(self, *words: str, stdin: bytes = b"", limit: float | None = None) -> Answer:
         """Run a git command, whatever its exit code; it is killed after `limit` seconds.
@@ -102,7 +106,7 @@ class Git:
             istream.write(stdin)
             istream.seek(0)
             code, out, err = git.Git(self.folder).execute(
-                [*environment(self.index), "git", *words],
+                [*environment(self.index), *self._objects(), "git", *words],
                 istream=istream,
                 with_extended_output=True,
                 with_exceptions=False,
@@ -112,6 +116,18 @@ class Git:
                 preexec_fn=_end_with_parent,
             )
         return None if code == _COMMAND_NOT_FOUND else Answer(code, out, err)
+
+    def _objects(self) -> list[str]:
+        if self.objects is None:
+            return []
+        new, known = self.objects
+        return [f"GIT_OBJECT_DIRECTORY={new}", f"GIT_ALTERNATE_OBJECT_DIRECTORIES={_quoted(known)}"]
+
+
+def _quoted(path: Path) -> str:
+    """A path in a list that colons separate, as git reads it."""
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _end_with_parent() -> None:

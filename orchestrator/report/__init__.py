@@ -8,6 +8,7 @@ from orchestrator.report.facts import (
     Dependent,
     GitFacts,
     MetricFacts,
+    Milestone,
     Moment,
     Progress,
     ReportFacts,
@@ -18,7 +19,7 @@ from orchestrator.report.facts import (
 )
 from orchestrator.report.markdown import code, literal
 from orchestrator.report.notes import notes_of
-from orchestrator.report.series import metric_facts, pace
+from orchestrator.report.series import higher_is_better, metric_facts, pace, targets_of
 
 if TYPE_CHECKING:
     from orchestrator.report.status import render_status
@@ -29,6 +30,7 @@ __all__ = [
     "Dependent",
     "GitFacts",
     "MetricFacts",
+    "Milestone",
     "Moment",
     "Progress",
     "ReportFacts",
@@ -37,11 +39,13 @@ __all__ = [
     "Target",
     "TicketFacts",
     "code",
+    "higher_is_better",
     "literal",
     "metric_facts",
     "notes_of",
     "pace",
     "render_status",
+    "targets_of",
 ]
 
 

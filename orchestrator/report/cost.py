@@ -7,6 +7,8 @@ from dataclasses import dataclass
 class Cost:
     """Hours over all attempts, waiting in the queue not counted; None is unknown.
 
+    `gpus` are those of the newest attempt; `gpu_hours` is None of a run without any.
+
     `price` is money for an hour of one GPU, or of the machine if the run has none, in `currency`.
     `saved_hours` are hours of wall time that an early end spared, with `saved_gpu_hours` of GPUs.
     """
@@ -25,4 +27,4 @@ class Cost:
         """Money spent; None without a price."""
         if self.price is None:
             return None
-        return self.price * (self.gpu_hours if self.gpus and self.gpu_hours else self.hours)
+        return self.price * (self.hours if self.gpu_hours is None else self.gpu_hours)

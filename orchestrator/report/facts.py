@@ -109,10 +109,11 @@ class CriterionFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """A value of a metric and the step it was measured at."""
+    """A value of a metric, the step it was measured at, and when, in seconds; None is unknown."""
 
     step: int
     value: float
+    time: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,11 +155,12 @@ class MetricFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """One line of the timeline."""
+    """One line of a timeline; `run` is whose it is."""
 
     time: float
     text: str
     step: int | None = None
+    run: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +193,8 @@ class AttemptFacts:
 class ReportFacts:
     """All of one report. `path` is where report.md will lie; `notes` is a person's text, verbatim.
 
+    `timeline` is the run's, `log` that of all runs of the ticket, evaluations included.
+
     `unknown` lists what could not be read or measured; `next_steps` adds to what follows from the
     criteria. `reported` is what the program said of itself at its start, in its own order: model,
     data, versions. `hosts`, `home` and `secrets` are redacted wherever they occur, as is what
@@ -206,6 +210,7 @@ class ReportFacts:
     criteria: tuple[CriterionFacts, ...] = ()
     metrics: tuple[MetricFacts, ...] = ()
     timeline: tuple[Moment, ...] = ()
+    log: tuple[Moment, ...] = ()
     attempts: tuple[AttemptFacts, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     configuration: dict[str, Any] = field(default_factory=dict)

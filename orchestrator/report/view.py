@@ -334,12 +334,12 @@ def _setup(run: RunInfo) -> list[Row]:
 
 
 def _changed(facts: ReportFacts) -> Row:
-    names = facts.git.changed if facts.git else ()
-    since = facts.git.since if facts.git else None
+    names = [change.path for change in facts.changes.files]
+    since = facts.changes.since
     more = len(names) - _MOST_FILES
     return {
         "files": names[:_MOST_FILES],
-        "since": since[:10] if since else None,
+        "since": since.label if since else None,
         "more": f"{more:,}" if more > 0 else None,
     }
 

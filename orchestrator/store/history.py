@@ -1,7 +1,7 @@
-"""One metric of a run as columns, whole or thinned for display."""
+"""One metric of a run as columns, every point of it."""
 
 import sqlite3
-from math import isfinite, nan
+from math import nan
 from typing import Any
 
 from orchestrator.store.rows import History
@@ -54,34 +54,3 @@ def _merge(
     columns[0].extend(row[1] for row in rows)
     columns[1].extend(row[5] for row in rows)
     columns[2].extend(row[2] for row in rows)
-
-
-def thin(full: History, max_points: int) -> History:
-    """At most `max_points` points (never fewer than four) with the extremes of the curve kept.
-
-    The first and the last point stay, and of each of equally many neighbours the lowest and the
-    highest finite one. For display only: nothing is judged on it.
-    """
-    if full.total <= max_points:
-        return full
-    buckets = max(1, (max_points - 2) // 2)
-    last = full.total - 1
-    keep = {0, last}
-    for bucket in range(buckets):
-        begin, end = (1 + (last - 1) * edge // buckets for edge in (bucket, bucket + 1))
-        keep.update(_extremes(full.values, begin, end))
-    order = sorted(keep)
-    return History(
-        steps=[full.steps[i] for i in order],
-        values=[full.values[i] for i in order],
-        times=[full.times[i] for i in order],
-        total=full.total,
-    )
-
-
-def _extremes(values: list[float], begin: int, end: int) -> tuple[int, ...]:
-    part = values[begin:end]
-    finite = list(filter(isfinite, part))
-    if not finite:
-        return tuple(range(begin, min(begin + 1, end)))
-    return begin + part.index(min(finite)), begin + part.index(max(finite))

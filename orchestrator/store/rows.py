@@ -62,7 +62,7 @@ class AttemptRow:
 
 
 class LatestValue(NamedTuple):
-    """The last point of a metric in Position order. A tuple: ten thousand are read at once."""
+    """A point of a metric, the last one unless said. A tuple: ten thousand are read at once."""
 
     step: int
     value: float
@@ -74,6 +74,14 @@ class Tally(NamedTuple):
 
     met: int
     goals: int
+
+
+class Landmarks(NamedTuple):
+    """The first point of a metric, and where its finite extremes stand first."""
+
+    first: LatestValue | None
+    low: LatestValue | None
+    high: LatestValue | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

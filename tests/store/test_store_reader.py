@@ -5,14 +5,13 @@ import sys
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import ExpError
 from orchestrator.store import Reader
-from orchestrator.store.history import thin
 from orchestrator.store.index import Index
-from orchestrator.store.rows import History
+from orchestrator.workspace import RunFolder
 
 RUN = "R-000001"
 
@@ -169,17 +168,23 @@ index.close() if sys.argv[3] == "closed" else os._exit(0)
 VALUES = st.lists(st.floats(width=32), min_size=1, max_size=300)
 
 
-@given(VALUES, st.integers(4, 60))
-def test_thinning_keeps_ends_and_extremes(values, most):
-    """A thinned curve is a subsequence within its limit with both ends and both extremes."""
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(values=VALUES, most=st.integers(4, 60))
+def test_a_sketch_keeps_ends_and_extremes(tmp_path_factory, make, values, most):
+    """A sketch is a subsequence within its limit with both ends and both extremes."""
+    root = tmp_path_factory.mktemp("sketch")
     size = len(values)
-    full = History(
-        steps=list(range(size)), values=values, times=[s / 2 for s in range(size)], total=size
-    )
-    thinned = thin(full, most)
+    attempt = RunFolder(root / "runs" / RUN).attempt(1).path
+    attempt.mkdir(parents=True)
+    lines = [make.point(step, time=step / 2, a=value) for step, value in enumerate(values)]
+    (attempt / "events-box-0-1.jsonl").write_text("".join(lines))
+    with Index(root / "exp.db") as index:
+        index.ingest(RunFolder(root / "runs" / RUN))
+    with Reader(root / "exp.db") as reader:
+        thinned = reader.sketch(RUN, "a", most)
     assert len(thinned.steps) <= max(most, 4)
     assert thinned.steps == sorted(set(thinned.steps))
-    assert repr(thinned.values) == repr([values[step] for step in thinned.steps])
+    assert repr(thinned.values) == repr([values[step] + 0.0 for step in thinned.steps])  # no -0
     assert thinned.times == [step / 2 for step in thinned.steps]
     assert (thinned.steps[0], thinned.steps[-1], thinned.total) == (0, size - 1, size)
     finite = [value for value in values if math.isfinite(value)]
@@ -193,8 +198,8 @@ def test_a_thinned_history_says_how_many_there_are(shelf, index, make):
     shelf.log(*(make.point(step, a=(step * 37) % 101) for step in range(500)))
     index.ingest(shelf.run())
     with Reader(shelf.database) as reader:
-        thinned = reader.history(RUN, "a", max_points=20)
+        thinned = reader.sketch(RUN, "a", 20)
         assert len(thinned.steps) <= 20
         assert thinned.total == 500
         assert {min(thinned.values), max(thinned.values)} == {0.0, 100.0}
-        assert len(reader.history(RUN, "a", max_points=500).steps) == 500
+        assert len(reader.sketch(RUN, "a", 500).steps) == 500
