@@ -1,5 +1,7 @@
 """The reading side of the index: what every command asks. Standard library only, so it is quick."""
 
+from collections.abc import Collection
+
 from orchestrator.domain.facts import Checkpoint
 from orchestrator.domain.point import Event
 from orchestrator.domain.run import RunStatus
