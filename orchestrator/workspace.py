@@ -267,8 +267,9 @@ class Workspace:
             names = [entry.name for entry in os.scandir(self.runs)]
         except FileNotFoundError:
             return
+        runs = self.runs
         for name in sorted(filter(RUN_ID.fullmatch, names), key=run_number):
-            yield RunFolder(self.runs / name)
+            yield RunFolder(runs / name)
 
     def run(self, text: str) -> RunFolder:
         """The folder of a run that exists.

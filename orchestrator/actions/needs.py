@@ -1,19 +1,23 @@
 """What needs a person: sentences, each with the next command."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.codec import read_record_if_present
 from orchestrator.domain.attempt import NEEDS
 from orchestrator.domain.criterion import State
 from orchestrator.domain.finding import Severity
-from orchestrator.domain.run import ExitRecord
+from orchestrator.domain.review import waits
+from orchestrator.domain.run import ExitRecord, Outcome
 from orchestrator.procs import pids_of_run
+from orchestrator.tickets import without_predicate
 from orchestrator.workspace import RunFolder, Workspace
 
 if TYPE_CHECKING:
     from orchestrator.actions.overview import RunOverview
-    from orchestrator.actions.reading import TicketRow
+    from orchestrator.actions.reading import CriterionRow, TicketRow
+
+_ENDS = {Outcome.COMPLETED, Outcome.STOPPED}  # after which a person judges
 
 
 def needs_of(
@@ -25,7 +29,7 @@ def needs_of(
         *_errors(runs),
         *_queue_needs(runs),
         *_host_needs(workspace, runs),
-        *_ticket_needs(tickets),
+        *_ticket_needs(tickets, {seen.run.id: seen.criteria for seen in runs}),
     )
 
 
@@ -76,8 +80,11 @@ def _host_needs(workspace: Workspace, runs: "tuple[RunOverview, ...]") -> Iterat
         )
 
 
-def _ticket_needs(tickets: "Iterable[TicketRow]") -> Iterator[str]:
+def _ticket_needs(
+    tickets: "Iterable[TicketRow]", criteria: "Mapping[str, Sequence[CriterionRow]]"
+) -> Iterator[str]:
     for ticket in tickets:
+        waiting = _waiting(criteria.get(ticket.run or "", ()))
         if ticket.status == "ONGOING" and ticket.run_status in {"failed", "lost", "incomplete"}:
             yield f"{ticket.id}: {ticket.run} {ticket.run_status} (exp run logs {ticket.run})"
         elif ticket.status == "ONGOING" and ticket.run_problem:
@@ -88,6 +95,21 @@ def _ticket_needs(tickets: "Iterable[TicketRow]") -> Iterator[str]:
                 f" (exp ticket show {ticket.id})"
             )
         elif ticket.status == "ONGOING" and ticket.phase == "VERIFYING":
-            yield f"{ticket.id}: criteria wait for a person (exp ticket review {ticket.id})"
+            what = waiting or "criteria wait for a person"
+            yield f"{ticket.id}: {what} (exp ticket review {ticket.id})"
+        elif ticket.status == "DONE" and waiting and ticket.run_status in _ENDS:
+            yield f"{ticket.id}: DONE, but {waiting} (exp ticket review {ticket.id})"
         elif ticket.status == "ONGOING" and ticket.run is None:
             yield f"{ticket.id}: ONGOING, but never started (exp ticket start {ticket.id})"
+
+
+def _waiting(criteria: "Sequence[CriterionRow]") -> str:
+    """What a person is asked of a run that is shown: the first criterion, and how many more."""
+    found = [
+        f"{without_predicate(row.text)}: {why}"
+        for row in criteria
+        if (row.must or row.reviews)
+        and (why := waits(row.verdict, row.reviews, polarity=row.polarity, checked=row.checked))
+    ]
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return f"{found[0]}{more}" if found else ""

@@ -1,6 +1,6 @@
 """`exp status`: what runs, what is decided, what needs a person."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
@@ -25,7 +25,7 @@ from orchestrator.watch.findings import open_findings
 from orchestrator.workspace import RunFolder, Workspace
 
 if TYPE_CHECKING:
-    from orchestrator.store.rows import LatestValue, VerdictRow
+    from orchestrator.store.rows import LatestValue, Tally, VerdictRow
 
 _RECENT = 5  # runs that are shown, if fewer are live
 
@@ -88,6 +88,7 @@ class Board:
         self._folders: dict[str, RunFolder] = {}
         self._latest: dict[str, dict[str, LatestValue]] = {}
         self._verdicts: dict[str, list[VerdictRow]] = {}
+        self._tallies: dict[str, Tally | None] = {}
         self._rows: dict[str, tuple[object, TicketRow]] = {}
         self._reviews: dict[str, tuple[str, tuple[Review, ...]]] = {}
 
@@ -140,32 +141,32 @@ class Board:
         if stamp != self._stamp or self._names != names:
             self._stamp, self._names = stamp, names
             self._latest = self._reader.latest(names)
-            self._verdicts.update({run: self._reader.verdicts(run) for run in names})
+            self._verdicts = {run: self._reader.verdicts(run) for run in names}
+            self._tallies |= dict.fromkeys(names) | self._reader.tallies(names)
 
     def _ticket_rows(
         self, known: Iterable[Ticket], everything: Iterable[RunSummary]
     ) -> tuple[TicketRow, ...]:
         current = current_runs(everything)
+        unknown = [run.id for run in current.values() if run.id not in self._tallies]
+        if unknown:
+            self._tallies |= dict.fromkeys(unknown) | self._reader.tallies(unknown)
         rows = {ticket.id: self._ticket_row(ticket, current.get(ticket.id)) for ticket in known}
         self._rows = rows
         return tuple(row for _, row in rows.values())
 
     def _ticket_row(self, ticket: Ticket, run: RunSummary | None) -> tuple[object, TicketRow]:
         """A row with what it was made of; the one of the last look if that is the same."""
-        verdicts: Sequence[VerdictRow] = ()
-        if run is not None:
-            if run.id not in self._verdicts:
-                self._verdicts[run.id] = self._reader.verdicts(run.id)
-            verdicts = self._verdicts[run.id]
+        tally = self._tallies.get(run.id) if run is not None else None
         # What stood in the way of publishing is written after the run has ended.
         published = (
             run is not None and run.status == "ended" and self._folder(run).published_file.exists()
         )
-        made_of = ticket, run, verdicts, published
+        made_of = ticket, run, tally, published
         before = self._rows.get(ticket.id)
         if before is not None and before[0] == made_of:
             return before
-        return made_of, ticket_row(self._workspace, ticket, run, verdicts)
+        return made_of, ticket_row(self._workspace, ticket, run, tally)
 
     def _overview_of(self, run: RunSummary, ticket: Ticket | None) -> RunOverview:
         reviews = self._reviews_of(ticket) if ticket else ()

@@ -10,7 +10,7 @@ from orchestrator.report.series import pace
 from orchestrator.store import Reader
 from orchestrator.store.rows import LatestValue
 
-_NEWEST, _OLDER = 200, 400  # points of a curve that are read
+_NEWEST, _OLDER = 100, 120  # points of a curve that are read
 _GROWTH = 0.02  # of its steps, after which a curve is read again: less is not seen in a sparkline
 _KEPT = 120  # values of a curve that are shown
 

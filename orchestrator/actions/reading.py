@@ -7,14 +7,14 @@ from orchestrator import tickets
 from orchestrator.actions.follow import require_record
 from orchestrator.actions.run_list import RunSummary, current_runs, list_runs, summary_of
 from orchestrator.codec import read_record_if_present
-from orchestrator.domain.criterion import Criterion, State, Verdict
+from orchestrator.domain.criterion import Criterion, Verdict
 from orchestrator.domain.finding import Finding
 from orchestrator.domain.review import Review, Standing
 from orchestrator.domain.run import Published
 from orchestrator.domain.ticket import Ticket
 from orchestrator.errors import NotFoundError
 from orchestrator.store import Reader
-from orchestrator.store.rows import LatestValue, VerdictRow
+from orchestrator.store.rows import LatestValue, Tally, VerdictRow
 from orchestrator.tickets import Document
 from orchestrator.watch.findings import open_findings
 from orchestrator.watch.live import state_of
@@ -119,8 +119,9 @@ def ticket_rows(
     """Tickets beside those of `runs` that tell of them now."""
     current = current_runs(runs)
     with Reader(workspace.database) as reader:
+        tallies = reader.tallies([run.id for run in current.values()])
         return [
-            ticket_row(workspace, ticket, run, reader.verdicts(run.id) if run else ())
+            ticket_row(workspace, ticket, run, tallies.get(run.id) if run else None)
             for ticket in chosen
             for run in [current.get(ticket.id)]
         ]
@@ -134,16 +135,14 @@ def load_tickets(workspace: Workspace) -> list[Ticket]:
 
 
 def ticket_row(
-    workspace: Workspace, ticket: Ticket, run: RunSummary | None, verdicts: Sequence[VerdictRow]
+    workspace: Workspace, ticket: Ticket, run: RunSummary | None, tally: Tally | None
 ) -> TicketRow:
-    """Met criteria come from the newest run's `verdicts`, before any run from the boxes."""
+    """Met criteria come from the newest run's verdicts, before any run from the boxes."""
     claims = [box for box in ticket.checkboxes if tickets.is_criterion(box)]
     met = sum(box.checked for box in claims)
     total = len(claims)
-    if verdicts:
-        goals = [row for row in verdicts if row.polarity == "positive"]
-        met = sum(row.verdict.state is State.MET for row in goals)
-        total = len(goals)
+    if tally is not None:
+        met, total = tally
     return TicketRow(
         id=ticket.id,
         title=ticket.title,

@@ -1,14 +1,13 @@
 """Runs in short: what lists of them show."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.domain.run import AttemptState, RunRecord, RunState, RunStatus
 from orchestrator.errors import InvalidFileError
 from orchestrator.executors import executor_for
 from orchestrator.ids import run_number
-from orchestrator.listing import Listing, Listings
 from orchestrator.store import Reader
 from orchestrator.store.rows import RunRow
 from orchestrator.watch.lifecycle import attempt_state, read_run
@@ -63,26 +62,16 @@ class Runs:
         self._workspace = workspace
         self._reader = reader
         self._pending = Pending(workspace, reader)
-        self._listings = Listings()
-        self._listing: Listing | None = None
+        self._rows: Mapping[str, RunRow] = {}
         self._finished: dict[str, RunSummary] = {}
         self._unfinished: dict[str, _Unfinished] = {}
 
     def look(self) -> list[RunSummary]:
         """Every run, newest first; one without run.json is none yet."""
         folders = self._pending.folders()
-        names = {folder.id for folder in folders}
-        listing = self._listings.list(str(self._workspace.runs))
-        if listing is not self._listing:
-            self._listing = listing
-            there = {folder.id for folder in self._workspace.run_folders()} - names
-            rows = (row for row in self._reader.runs() if row.id in there)
-        else:
-            gone = self._unfinished.keys() - names
-            rows = (row for run in gone if (row := self._reader.run(run)) is not None)
-        self._finished = {run: row for run, row in self._finished.items() if run not in names} | {
-            row.id: _known(row) for row in rows
-        }
+        if self._pending.finished is not self._rows:
+            self._rows = self._pending.finished
+            self._finished = {run: _known(row) for run, row in self._rows.items()}
         before = self._unfinished
         self._unfinished = {f.id: before.get(f.id) or _Unfinished(f) for f in folders}
         steps = self._steps()

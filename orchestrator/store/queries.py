@@ -18,6 +18,7 @@ from orchestrator.store.rows import (
     RunRow,
     SeriesRow,
     SourceRow,
+    Tally,
     VerdictRow,
 )
 
@@ -34,6 +35,10 @@ _SOURCE = "path attempt offset line broken broken_lines"
 
 _LATEST = """SELECT run, name, step, value, time FROM series
     WHERE run IN (SELECT value FROM json_each(?))"""
+
+_TALLIES = """SELECT run, sum(polarity = 'positive' AND state = 'met'),
+    sum(polarity = 'positive') FROM verdict
+    WHERE run IN (SELECT value FROM json_each(?)) GROUP BY run"""
 
 Words = dict[str, Any]
 
@@ -97,6 +102,12 @@ def verdicts(connection: sqlite3.Connection, run: str) -> list[VerdictRow]:
     """Verdicts of a run in the ticket's order."""
     rest = "verdict WHERE run = ? ORDER BY position"
     return [_verdict(row) for row in _select(connection, _VERDICT, rest, (run,))]
+
+
+def tallies(connection: sqlite3.Connection, runs: Collection[str]) -> dict[str, Tally]:
+    """How many goals of these runs are met; runs without verdicts are absent."""
+    found = connection.execute(_TALLIES, (json.dumps(list(runs)),))
+    return {run: Tally(met, goals) for run, met, goals in found}
 
 
 def checkpoints(connection: sqlite3.Connection, run: str) -> list[Checkpoint]:

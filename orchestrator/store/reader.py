@@ -1,11 +1,13 @@
 """The reading side of the index: what every command asks. Standard library only, so it is quick."""
 
+from collections.abc import Collection
+
 from orchestrator.domain.facts import Checkpoint
 from orchestrator.domain.point import Event
 from orchestrator.domain.run import RunStatus
 from orchestrator.store import queries, replay
 from orchestrator.store.points import Points
-from orchestrator.store.rows import AttemptRow, CachedTicket, RunRow, SourceRow, VerdictRow
+from orchestrator.store.rows import AttemptRow, CachedTicket, RunRow, SourceRow, Tally, VerdictRow
 
 
 class Reader(Points):
@@ -50,6 +52,10 @@ class Reader(Points):
     def verdicts(self, run: str) -> list[VerdictRow]:
         """The verdict on each criterion of a run, in the ticket's order."""
         return self._ask(queries.verdicts, run) or []
+
+    def tallies(self, runs: Collection[str]) -> dict[str, Tally]:
+        """How many goals of these runs are met, of how many; those never judged are absent."""
+        return self._ask(queries.tallies, runs) or {}
 
     def checkpoints(self, run: str) -> list[Checkpoint]:
         """Checkpoints of a run by attempt and step."""

@@ -69,6 +69,13 @@ class LatestValue(NamedTuple):
     time: float
 
 
+class Tally(NamedTuple):
+    """How many criteria of a run are met, of how many: those that are goals."""
+
+    met: int
+    goals: int
+
+
 class Landmarks(NamedTuple):
     """The first point of a metric, and where its finite extremes stand first."""
 

@@ -19,7 +19,8 @@ LiveRun: TypeAlias = tuple[RunFolder, RunRecord, RunState]
 class Pending:
     """Runs whose end is not yet both in the index and published, from one look to the next.
 
-    A finished one stays so until .exp/runs changes: a new run, or a new attempt of one.
+    A finished one stays so until .exp/runs changes: a new run, or a new attempt of one. `finished`
+    are the index rows of these, as of the last look; a new dictionary once that has changed.
     """
 
     def __init__(self, workspace: Workspace, reader: Reader) -> None:
@@ -28,6 +29,7 @@ class Pending:
         self._listings = Listings()
         self._listing: Listing | None = None
         self._left: list[RunFolder] = []
+        self.finished: dict[str, RunRow] = {}
 
     def folders(self) -> list[RunFolder]:
         """Their folders, by number."""
@@ -35,12 +37,16 @@ class Pending:
         if listing is not self._listing:
             self._listing = listing
             self._left = list(self._workspace.run_folders())
+            self.finished = {}
             rows = {row.id: row for row in self._reader.runs(status=RunStatus.ENDED)}
         else:
             published = (folder for folder in self._left if folder.published_file.exists())
             found = (self._reader.run(folder.id) for folder in published)
             rows = {row.id: row for row in found if row is not None}
-        self._left = [f for f in self._left if f.id not in rows or not is_finished(f, rows[f.id])]
+        done = {f.id: rows[f.id] for f in self._left if f.id in rows and is_finished(f, rows[f.id])}
+        if done:
+            self.finished = self.finished | done
+            self._left = [folder for folder in self._left if folder.id not in done]
         return [folder for folder in self._left if folder.record_file.exists()]
 
 

@@ -38,6 +38,9 @@ class Tmux:
     def press(self, key):
         self.tell("send-keys", key)
 
+    def write(self, text):
+        self.tell("send-keys", "-l", text)
+
     def resize(self, columns, rows):
         self.tell("resize-window", "-x", str(columns), "-y", str(rows))
 
@@ -69,6 +72,8 @@ class Bare:
     def press(self, key):
         self.text = b""
         os.write(self.master, key.encode())
+
+    write = press
 
     def resize(self, columns, rows):
         self.text = b""
@@ -110,8 +115,21 @@ def test_a_run_is_watched_opened_and_stopped_from_a_terminal(lab, terminal):
     lab.published()
     assert "live screen" in lab.json("attempt-1/stop.json")["why"]
     wait_for(lambda: "stopped" in terminal.seen(), what="the end on the screen")
+    review_from_the_screen(lab, terminal)
     terminal.press("q")
     wait_for(terminal.has_left, what="the screen to leave")
+
+
+def review_from_the_screen(lab, terminal):
+    """r gives the terminal to the review: a word is written, Ctrl-C ends it, the screen is back."""
+    terminal.press("r")
+    wait_for(lambda: "[q]uit" in terminal.seen(), what="the review")
+    terminal.write("n seen from the screen\r")
+    wait_for(lambda: "seen from the screen" in lab.text(), what="the word in the ticket")
+    terminal.write("\x03")
+    wait_for(lambda: "back to the screen" in terminal.seen(), what="the end of the review")
+    terminal.write("\r")
+    wait_for(lambda: "needs a person" in terminal.seen(), what="the screen again")
 
 
 def test_without_a_terminal_it_is_refused(lab):

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import ClassVar
 
-from textual.app import App
+from textual.app import App, SuspendNotSupported
 from textual.binding import Binding, BindingType
 
 from orchestrator.actions.overview import Overview
@@ -11,6 +11,7 @@ from orchestrator.actions.stop import stop_run
 from orchestrator.cli.live.board import BoardScreen
 from orchestrator.cli.live.dialogs import ConfirmScreen, HelpScreen
 from orchestrator.cli.live.eyes import Eyes, Noticed, Seen, SeenClosely, Trouble
+from orchestrator.cli.live.reviewing import review_here
 from orchestrator.cli.live.run import RunScreen
 from orchestrator.cli.live.ticket import TicketScreen
 from orchestrator.errors import ExpError
@@ -51,6 +52,15 @@ class StatusApp(App[None]):
     def open_ticket(self, ticket: str) -> None:
         """Show a ticket with its criteria."""
         self.push_screen(TicketScreen(ticket))
+
+    def review(self, ticket: str) -> None:
+        """Leave the screen to `exp ticket review`, and come back when it has ended."""
+        try:
+            with self.suspend():
+                review_here(self.workspace, ticket)
+        except SuspendNotSupported:
+            self.notify(f"exp ticket review {ticket}", title="not in this terminal", markup=False)
+        self.eyes.look_now()
 
     def action_help(self) -> None:
         """Say what the keys and the marks mean."""

@@ -29,6 +29,7 @@ class BoardScreen(Screen[None]):
         Binding("l", "logs", "logs"),
         Binding("s", "stop", "stop"),
         Binding("r", "review", "review"),
+        Binding("t", "ticket", "ticket"),
         Binding("escape", "clear", "clear the filter", show=False),
     ]
 
@@ -105,7 +106,13 @@ class BoardScreen(Screen[None]):
             self.app.ask_to_stop(run)
 
     def action_review(self) -> None:
-        """Show what there is to review of the ticket under the cursor."""
+        """Review the ticket under the cursor."""
+        _, ticket = self._chosen()
+        if ticket is not None:
+            self.app.review(ticket)
+
+    def action_ticket(self) -> None:
+        """Open the ticket under the cursor, or that of the run."""
         _, ticket = self._chosen()
         if ticket is not None:
             self.app.open_ticket(ticket)

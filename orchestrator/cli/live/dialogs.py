@@ -14,7 +14,8 @@ enter            open the run or ticket   escape   back
 /                show only rows that hold some words
 l                the log of a run
 s                stop a run, after a question
-r                the criteria of a ticket, and how to review them
+r                review a ticket: this screen waits meanwhile
+t                the ticket of a run
 [ and ]          another metric, where a run is open
 q                leave; runs go on without this screen
 

@@ -1,5 +1,6 @@
 """A run from near: chart, metrics, criteria, findings, attempts, log."""
 
+from functools import partial
 from io import StringIO
 from typing import TYPE_CHECKING, ClassVar
 
@@ -40,6 +41,7 @@ class RunScreen(Screen[None]):
         ("l", "log", "log"),
         ("s", "stop", "stop"),
         ("r", "review", "review"),
+        ("t", "ticket", "ticket"),
     ]
 
     def __init__(self, run: str, at: str | None = None) -> None:
@@ -83,6 +85,8 @@ class RunScreen(Screen[None]):
         """Show new facts."""
         if facts.detail.id != self._run:
             return
+        if self._facts is None and self._at is None:  # rows that appear pull the focus into sight
+            self.set_timer(0.1, partial(self.query_one("#near").scroll_home, animate=False))
         self._facts = facts
         self._fill("head", _head(facts, self._pulse()))
         self._draw_chart()
@@ -163,7 +167,13 @@ class RunScreen(Screen[None]):
         self.app.ask_to_stop(self._run)
 
     def action_review(self) -> None:
-        """Show the criteria of its ticket."""
+        """Review its ticket."""
+        ticket = self._facts.detail.ticket if self._facts else None
+        if ticket is not None:
+            self.app.review(ticket)
+
+    def action_ticket(self) -> None:
+        """Open its ticket."""
         ticket = self._facts.detail.ticket if self._facts else None
         if ticket is not None:
             self.app.open_ticket(ticket)

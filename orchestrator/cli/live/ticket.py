@@ -26,6 +26,7 @@ class TicketScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         ("escape", "app.pop_screen", "back"),
         ("enter", "run", "its run"),
+        ("r", "review", "review"),
     ]
 
     def __init__(self, ticket: str) -> None:
@@ -38,12 +39,19 @@ class TicketScreen(Screen[None]):
         yield Header(icon="")
         with VerticalScroll(classes="panel") as page:
             page.border_title = self._ticket
-            page.border_subtitle = f"review it with exp ticket review {self._ticket}"
             yield Static(id="page", markup=False)
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Read the ticket once."""
+        """Read the ticket."""
+        self._read()
+
+    def action_review(self) -> None:
+        """Review it, and show what was said."""
+        self.app.review(self._ticket)
+        self._read()
+
+    def _read(self) -> None:
         try:
             detail = show_ticket(self.app.workspace, self._ticket)
         except ExpError as error:

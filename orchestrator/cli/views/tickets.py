@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -9,10 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.actions.reading import ReadyTicket, TicketRow
-from orchestrator.actions.ticket_detail import TicketDetail
 from orchestrator.cli.views.criteria import criteria_table
 from orchestrator.cli.views.words import plain, word
-from orchestrator.tickets import LintFinding
+
+if TYPE_CHECKING:
+    from orchestrator.actions.ticket_detail import TicketDetail
+    from orchestrator.tickets import LintFinding
 
 
 def ticket_table(rows: Sequence[TicketRow]) -> RenderableType:
@@ -38,7 +41,7 @@ def ticket_table(rows: Sequence[TicketRow]) -> RenderableType:
     return table
 
 
-def ticket_detail(detail: TicketDetail) -> RenderableType:
+def ticket_detail(detail: "TicketDetail") -> RenderableType:
     """`exp ticket show`: head, the ticket's own text, then its criteria."""
     from rich.markdown import Markdown
     from rich.rule import Rule
@@ -86,7 +89,7 @@ def ready_table(rows: Sequence[ReadyTicket]) -> RenderableType:
     return table
 
 
-def findings(rows: Sequence[LintFinding]) -> RenderableType:
+def findings(rows: "Sequence[LintFinding]") -> RenderableType:
     """`exp ticket lint`: place first, as compilers print it."""
     lines = []
     for row in rows:

@@ -61,8 +61,11 @@ def _target(metric: MetricFacts, target: Target) -> str:
 
     Told only where the history is whole: of a thinned one nobody knows.
     """
-    since, meets = None, _TESTS.get(target.op)
-    for step, value in metric.history if meets else ():
+    meets = _TESTS.get(target.op)
+    if meets is None:
+        return target.label
+    since = None
+    for step, value in metric.history:
         since = (step if since is None else since) if meets(value, target.value) else None
     if since is None or len(metric.history) != metric.points:
         return target.label
