@@ -84,7 +84,8 @@ class GitFacts:
 class Progress:
     """How far training is. `speed` is steps per second, `eta` the seconds left, low and high.
 
-    `method` says how speed and eta were measured. `epoch_steps` are the steps of an epoch. None means unknown, never zero.
+    `method` says how speed and eta were measured. `epoch_steps` are the steps of an epoch. None
+    means unknown, never zero.
     """
 
     step: int | None = None
