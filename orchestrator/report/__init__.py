@@ -11,7 +11,6 @@ from orchestrator.report.facts import (
     MetricFacts,
     Milestone,
     Moment,
-    Progress,
     ReportFacts,
     RunInfo,
     Sample,
@@ -21,7 +20,7 @@ from orchestrator.report.facts import (
 from orchestrator.report.kinds import Kind
 from orchestrator.report.markdown import code, literal
 from orchestrator.report.notes import notes_of
-from orchestrator.report.series import higher_is_better, metric_facts, pace, targets_of
+from orchestrator.report.series import higher_is_better, metric_facts, targets_of
 
 if TYPE_CHECKING:
     from orchestrator.report.html import as_html
@@ -37,7 +36,6 @@ __all__ = [
     "MetricFacts",
     "Milestone",
     "Moment",
-    "Progress",
     "ReportFacts",
     "RunInfo",
     "Sample",
@@ -49,7 +47,6 @@ __all__ = [
     "literal",
     "metric_facts",
     "notes_of",
-    "pace",
     "render_index",
     "render_report",
     "targets_of",

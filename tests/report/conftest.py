@@ -21,6 +21,7 @@ from orchestrator.domain.criterion import (
 )
 from orchestrator.domain.facts import Checkpoint
 from orchestrator.domain.finding import Finding, KnownFinding, Quote, Severity
+from orchestrator.domain.progress import Progress
 from orchestrator.domain.run import Command, MetricSpec, Outcome, Phase, RunStatus
 from orchestrator.report import (
     AttemptFacts,
@@ -28,7 +29,6 @@ from orchestrator.report import (
     Dependent,
     GitFacts,
     Moment,
-    Progress,
     ReportFacts,
     RunInfo,
     Sample,

@@ -6,7 +6,7 @@ from rich.text import Text
 
 from orchestrator.actions.overview import RunOverview
 from orchestrator.actions.pulse import Measured, Pulse
-from orchestrator.actions.reading import CriterionRow
+from orchestrator.actions.rows import CriterionRow
 from orchestrator.cli.views.words import number, plain, verdict_mark
 from orchestrator.domain.criterion import Projection, State
 from orchestrator.domain.finding import Severity

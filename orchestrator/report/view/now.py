@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from orchestrator.clock import format_utc
+from orchestrator.domain.progress import Progress
 from orchestrator.report import words
-from orchestrator.report.facts import MetricFacts, Moment, Progress, ReportFacts
+from orchestrator.report.facts import MetricFacts, Moment, ReportFacts
 from orchestrator.report.markdown import code, literal
 from orchestrator.report.view.numbers import in_order
 from orchestrator.report.view.setup import gpu_line
