@@ -12,10 +12,11 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.domain.figures import number
 from orchestrator.report.drawing import ALARM, GOAL, INK, SERIES, canvas, clean, look, saved
 from orchestrator.report.facts import AttemptFacts, MetricFacts, Target
 from orchestrator.report.series import thin_out, with_gaps
-from orchestrator.report.words import is_percent, measure, number, on_axis
+from orchestrator.report.words import is_percent, measure, on_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
