@@ -2,9 +2,9 @@ import re
 from dataclasses import replace
 
 import pytest
-from orchestrator.report.people import Remark
 
 from orchestrator.domain.criterion import State
+from orchestrator.domain.remark import Remark
 from orchestrator.domain.run import Outcome, RunStatus
 from orchestrator.report import Kind, MetricFacts, Moment, Sample, render_index, render_report
 from orchestrator.report.changes import Changes
