@@ -35,7 +35,7 @@ def test_a_ticket_is_stopped_by_its_name(lab):
     lab.experiment(PATIENT, path="e/b.toml")
     lab.exp("ticket", "start", "1", "--no-git")
     lab.exp("ticket", "start", "2", "--no-git")
-    wait_for(lambda: (lab.run() / "attempt-1/proc.json").exists(), what="the first run")
+    wait_for((lab.run() / "attempt-1/proc.json").exists, what="the first run")
     done = lab.exp("ticket", "stop", "T-1", "--why", "enough")
     assert (done.returncode, "R-000001 stopped" in done.stderr) == (0, True), done.stderr
     assert lab.json("attempt-1/stop.json")["why"] == "enough"
