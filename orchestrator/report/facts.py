@@ -109,10 +109,11 @@ class CriterionFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """A value of a metric and the step it was measured at."""
+    """A value of a metric, the step it was measured at, and when, in seconds; None is unknown."""
 
     step: int
     value: float
+    time: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,11 +23,14 @@ _FIRST = "SELECT min(line) FROM point WHERE stream = ?"
 _HOLES = """SELECT line FROM point INDEXED BY point_not_finite WHERE stream = ?
     AND (value IS NULL OR abs(value) > 1.7976931348623157e308) ORDER BY line {} LIMIT ?"""
 _FIRST_HOLES, _LAST_HOLES = _HOLES.format("ASC"), _HOLES.format("DESC")
-_ALL = "SELECT segment, step, time, line, value FROM point WHERE stream = ? ORDER BY line"
+_ALL = "SELECT segment, step, time, ?, line, value FROM point WHERE stream = ? ORDER BY line"
 # Each wanted line, or the next one that holds the metric.
-_NEAR = """SELECT segment, step, time, line, value FROM point WHERE stream = :stream AND line IN
-    (SELECT (SELECT min(line) FROM point WHERE stream = :stream AND line >= wanted.value)
-     FROM json_each(:lines) AS wanted) ORDER BY line"""
+_NEAR = """SELECT segment, step, time, :path, line, value FROM point
+    WHERE stream = :stream AND line IN (SELECT (SELECT min(line) FROM point
+        WHERE stream = :stream AND line >= wanted.value) FROM json_each(:lines) AS wanted)
+    ORDER BY line"""
+
+_Row = tuple[int, int, float, str, int, float | None]  # in the order of Position
 
 
 class _Stream(NamedTuple):
@@ -45,48 +48,41 @@ class _Stream(NamedTuple):
     high_line: int | None
 
 
-class _Placed(NamedTuple):
-    """A point in the order of Position."""
-
-    attempt: int
-    segment: int
-    step: int
-    time: float
-    path: str
-    line: int
-    value: float | None
-
-
 def sketch(connection: sqlite3.Connection, run: str, metric: str, most: int) -> History:
     """At most `most` points of a metric (never fewer than four) in Position order."""
     streams = [_Stream(*row) for row in connection.execute(_STREAMS, (run, metric))]
     total = sum(stream.points for stream in streams)
     most = max(FEWEST, most)
-    points = sorted(
-        _Placed(stream.attempt, segment, step, time, stream.path, line, value)
-        for stream in streams
-        for segment, step, time, line, value in _rows(connection, stream, streams, most, total)
-    )
+    attempts: dict[int, list[_Row]] = {}
+    for stream in streams:
+        attempts.setdefault(stream.attempt, []).extend(
+            _rows(connection, stream, streams, most, total)
+        )
+    ranks = [stream.attempt for stream in streams]
+    for attempt, rows in attempts.items():
+        if ranks.count(attempt) > 1:
+            rows.sort(key=lambda row: row[:5])  # several took turns by segment, step and time
+    points = [row for rows in attempts.values() for row in rows]
     return History(
-        steps=[point.step for point in points],
-        values=[nan if point.value is None else point.value for point in points],
-        times=[point.time for point in points],
+        steps=[row[1] for row in points],
+        values=[nan if row[5] is None else row[5] for row in points],
+        times=[row[2] for row in points],
         total=total,
     )
 
 
 def _rows(
     connection: sqlite3.Connection, stream: _Stream, streams: list[_Stream], most: int, total: int
-) -> list[tuple[int, int, float, int, float | None]]:
+) -> list[_Row]:
     """What of one file is shown; of a few points all of them."""
     if total <= most:
-        return connection.execute(_ALL, (stream.id,)).fetchall()
+        return connection.execute(_ALL, (stream.path, stream.id)).fetchall()
     lines = set(_landmarks(connection, stream, streams))
     left = (most - FEWEST) * stream.points // total
     lines.update(_holes(connection, stream, left // _HOLES_SHARE))
     even = max(0, left - max(0, len(lines) - FEWEST))
     lines.update(_even(connection, stream, even))
-    words = {"stream": stream.id, "lines": json.dumps(sorted(lines))}
+    words = {"stream": stream.id, "path": stream.path, "lines": json.dumps(sorted(lines))}
     return connection.execute(_NEAR, words).fetchall()
 
 

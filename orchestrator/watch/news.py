@@ -20,7 +20,8 @@ from orchestrator.executors.environment import missing_variables
 from orchestrator.watch.evidence import one_line, tally
 from orchestrator.watch.logs import last_lines
 from orchestrator.watch.observer import Observation
-from orchestrator.watch.policy import is_decided, saved_words, spent_budget, time_left
+from orchestrator.watch.policy import spent_budget
+from orchestrator.watch.saving import is_decided, saved_words, time_left
 from orchestrator.workspace import RunFolder, Workspace
 
 _NEARLY = 0.8  # of a budget

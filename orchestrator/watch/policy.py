@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from orchestrator.clock import format_duration
 from orchestrator.criteria import decided
 from orchestrator.domain.criterion import State, Verdict
-from orchestrator.domain.run import BY_US, TIME_LIMIT, RunRecord, StopRequest
+from orchestrator.domain.run import TIME_LIMIT, RunRecord
+from orchestrator.watch.saving import DECIDED
 from orchestrator.watch.spending import Spent
-
-_DECIDED = "decided"
 
 
 def stop_reason(
@@ -40,40 +39,15 @@ def spent_budget(record: RunRecord, used: Spent) -> str | None:
     return None
 
 
-def is_decided(stop: StopRequest | None) -> bool:
-    """Whether the tool ended a run because nothing could change any more."""
-    return stop is not None and stop.by == BY_US and stop.why.startswith(_DECIDED)
-
-
-def time_left(record: RunRecord, max_step: int | None, elapsed: float) -> float | None:
-    """Seconds that the planned rest would take at the pace so far; None without plan or pace."""
-    planned = record.planned_steps
-    if planned is None or max_step is None or not 0 < max_step < planned:
-        return None
-    return elapsed * (planned - max_step) / max_step
-
-
-def saved_words(record: RunRecord, stop: StopRequest | None) -> str | None:
-    """`about 12.3 GPU-hours saved`, for a run that ended early because it was decided."""
-    if stop is None or stop.saved is None or not is_decided(stop):
-        return None
-    spared = format_duration(stop.saved)
-    gpus = int(record.resources.get("gpus") or 0)
-    if gpus == 0:
-        return f"about {spared} saved"
-    each = f"{gpus} GPU{'s' * (gpus != 1)} for {spared}"
-    return f"about {stop.saved / 3600 * gpus:.2g} GPU-hours saved ({each})"
-
-
 def by_verdicts(record: RunRecord, verdicts: Sequence[Verdict]) -> str | None:
     """Why the verdicts end a run, if its spec wants that; None if they do not."""
     if record.stop_when == "never":
         return None
     for criterion, verdict in zip(record.criteria, verdicts, strict=True):
         if criterion.required and verdict.final and verdict.state is State.FAILED:
-            return f"{_DECIDED}: {criterion.text!r} has failed for good"
+            return f"{DECIDED}: {criterion.text!r} has failed for good"
     if record.stop_when == "decided" and decided(record.criteria, verdicts):
-        return f"{_DECIDED}: no required criterion can change any more"
+        return f"{DECIDED}: no required criterion can change any more"
     return None
 
 

@@ -29,6 +29,7 @@ class _Told:
     lost: frozenset[str] = frozenset()
     slowed: frozenset[tuple[str, str]] = frozenset()
     silent: bool = False
+    host: bool = False
 
 
 class Recorder:
@@ -52,7 +53,7 @@ class Recorder:
     def write(self, sample: Sample, tree: TreeReading | None, *, step: int) -> None:
         """Append a sample; a disk that is full costs this sample and nothing else."""
         told, lines = self._told, []
-        for name, data in _events(told, self._leased, sample.gpus):
+        for name, data in (*_host(told, sample.host), *_events(told, self._leased, sample.gpus)):
             told = _after(told, name, data)
             lines.append({"event": name, "time": sample.time, "step": step, "data": data})
         metrics = _metrics(told.gpus, sample, tree)
@@ -84,6 +85,12 @@ def _append(path: Path, lines: Sequence[dict[str, Any]]) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _host(told: _Told, host: HostReading) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The machine, once an attempt."""
+    if not told.host and host.memory_total is not None:
+        yield "host", {"memory_total": host.memory_total, "cpus": os.cpu_count()}
 
 
 def _events(told: _Told, leased: bool, reading: GpuReading) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -122,6 +129,8 @@ def _after(told: _Told, name: str, data: dict[str, Any]) -> _Told:
     """What has been told once this event is."""
     if name == "gpu_reading":
         return replace(told, silent=data.get("problem") is not None)
+    if name == "host":
+        return replace(told, host=True)
     uuid = str(data.get("uuid"))
     if uuid not in told.gpus:
         told = replace(told, gpus=(*told.gpus, uuid))

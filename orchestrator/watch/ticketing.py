@@ -18,7 +18,7 @@ from orchestrator.watch.evidence import evidence_lines, tally
 from orchestrator.watch.findings import LOUD, open_findings
 from orchestrator.watch.lifecycle import attempt_state, run_state
 from orchestrator.watch.observer import Observation
-from orchestrator.watch.policy import is_decided, saved_words
+from orchestrator.watch.saving import is_decided, saved_words
 from orchestrator.workspace import RunFolder, Workspace
 
 _TROUBLES = {Outcome.FAILED, Outcome.LOST, Outcome.INCOMPLETE}

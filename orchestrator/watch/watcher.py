@@ -21,9 +21,10 @@ from orchestrator.watch.dispatch import Dispatcher, queue_lock
 from orchestrator.watch.lifecycle import read_run, record_loss
 from orchestrator.watch.live import LiveRun, Pending, newest_attempt
 from orchestrator.watch.observer import Observation, Observer
-from orchestrator.watch.policy import stop_reason, time_left
+from orchestrator.watch.policy import stop_reason
 from orchestrator.watch.publish import publish_end
 from orchestrator.watch.run_files import RunFiles
+from orchestrator.watch.saving import time_left
 from orchestrator.watch.settling import settle
 from orchestrator.watch.stopping import request_stop
 from orchestrator.watch.telemetry import Telemetry

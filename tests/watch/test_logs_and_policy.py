@@ -10,7 +10,8 @@ from orchestrator.domain.criterion import Criterion, Reading, State, Verdict
 from orchestrator.domain.criterion import Kind as CriterionKind
 from orchestrator.domain.run import BY_US, Budget, RunRecord, StopRequest
 from orchestrator.watch.logs import LogCursor
-from orchestrator.watch.policy import saved_words, stop_reason, time_left
+from orchestrator.watch.policy import stop_reason
+from orchestrator.watch.saving import saved_words, time_left
 from orchestrator.watch.spending import Spent
 
 

@@ -127,7 +127,7 @@ def test_a_slowdown_is_told_once_a_reason(attempt):
 
 
 def test_only_what_is_known_is_written(attempt):
-    """Unknown values of machine and tree are left out; known ones are in SI units."""
+    """Unknown values are left out, known ones are in SI units; the machine is told of once."""
     known = HostReading(
         time=5.0, cpu=0.25, memory_total=10, memory_available=4, disk_free=3, inodes_free=2
     )
@@ -139,7 +139,10 @@ def test_only_what_is_known_is_written(attempt):
         replace(tree, cpu=None),
         step=0,
     )
-    first, second = (r["metrics"] for r in read(attempt))
+    machine, *points = read(attempt)
+    assert (machine["event"], machine["data"]["memory_total"]) == ("host", 10)
+    assert machine["data"]["cpus"] >= 1
+    first, second = (r["metrics"] for r in points)
     assert first == {
         "system/cpu": 0.25,
         "system/memory_used": 6,

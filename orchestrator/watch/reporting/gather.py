@@ -15,15 +15,17 @@ from orchestrator.watch.censor import Censor
 from orchestrator.watch.checkpoints import CheckpointShelf
 from orchestrator.watch.findings import known_findings
 from orchestrator.watch.logs import last_lines
-from orchestrator.watch.policy import saved_words
 from orchestrator.watch.reporting.changes import changes_since
 from orchestrator.watch.reporting.cost import cost_of
 from orchestrator.watch.reporting.machine import machine_of
 from orchestrator.watch.reporting.metrics import metrics_of, progress_of
 from orchestrator.watch.reporting.milestone import milestone_of
+from orchestrator.watch.reporting.parts import parts_in
+from orchestrator.watch.reporting.reported import reported_by
 from orchestrator.watch.reporting.since import run_before
 from orchestrator.watch.reporting.subject import Subject, subject_of
 from orchestrator.watch.reporting.timeline import log_of, timeline_of
+from orchestrator.watch.saving import saved_words
 from orchestrator.watch.stories import AttemptStory, stories
 from orchestrator.workspace import RunFolder, Workspace
 
@@ -65,6 +67,7 @@ def _facts_of_run(ticket: Ticket, subject: Subject, since: Since | None) -> repo
     page = _page(record.experiment, ticket.id)
     checkpoints = CheckpointShelf().of(folder)
     progress = progress_of(subject)
+    parts = parts_in(subject, since)
     reviews = tickets.reviews_at(workspace.root / ticket.path)
     failed = state.status is RunStatus.ENDED and state.outcome not in {None, Outcome.COMPLETED}
     log = folder.attempt(state.attempt.number).log
@@ -83,10 +86,14 @@ def _facts_of_run(ticket: Ticket, subject: Subject, since: Since | None) -> repo
         checkpoints=checkpoints,
         findings=known_findings(folder),
         configuration=subject.settings,
+        reported=reported_by(subject),
         changes=changes_since(subject, since),
         machine=machine_of(subject, checkpoints),
         cost=cost_of(subject),
         milestone=milestone_of(subject, checkpoints, progress.step),
+        classes=parts.classes,
+        components=parts.components,
+        gaps=parts.gaps,
         log_tail=tuple(last_lines(log, _TAIL)) if failed else (),
         notes=_notes(workspace.root / page),
         hosts=(record.host,),

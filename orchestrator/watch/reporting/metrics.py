@@ -12,9 +12,9 @@ from orchestrator.report.changes import Since
 from orchestrator.store.rows import History, Landmarks, LatestValue, SeriesRow
 from orchestrator.watch.reporting.subject import Subject
 
-_DRAWN, _CURVE = 24, 1200  # so many curves may be drawn, with so many points
+_DRAWN, _CURVE = 24, 600  # so many curves may be drawn, with so many points
 _LISTED, _SPARK = 100, 48  # so many more are shown as a line of blocks
-_PACE = 2000  # points of the series that tells the pace
+_PACE = 1000  # points of the series that tells the pace
 _TOLD = frozenset({Measure.LOSS, Measure.EXACT, Measure.ACCURACY, Measure.PERPLEXITY})
 
 
@@ -121,7 +121,11 @@ def _spec(metrics: Mapping[str, MetricSpec], series: str) -> MetricSpec | None:
 
 
 def _sample(value: LatestValue | None) -> report.Sample | None:
-    return None if value is None else report.Sample(step=value.step, value=value.value)
+    return (
+        None
+        if value is None
+        else report.Sample(step=value.step, value=value.value, time=value.time)
+    )
 
 
 def _shown(facts: list[report.MetricFacts]) -> list[report.MetricFacts]:
