@@ -18,7 +18,6 @@ from orchestrator.report.facts import (
     Target,
     TicketFacts,
 )
-from orchestrator.report.kinds import Kind
 from orchestrator.report.markdown import code, literal
 from orchestrator.report.notes import notes_of
 from orchestrator.report.series import higher_is_better, metric_facts, pace, targets_of
@@ -33,7 +32,6 @@ __all__ = [
     "CriterionFacts",
     "Dependent",
     "GitFacts",
-    "Kind",
     "MetricFacts",
     "Milestone",
     "Moment",
