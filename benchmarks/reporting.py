@@ -97,8 +97,7 @@ def main() -> int:
         missed |= seconds > BUDGET
         print(
             f"{POINTS / 1e6:.0f} million points in {scalars} series: exp report {seconds:.2f} s"
-            f" (limit {BUDGET:g} s), {busy:.2f} s of processor time,"
-            f" {facts:.2f} s of it for the facts"
+            f" (limit {BUDGET:g} s), {busy:.2f} s of processor time, {facts:.2f} s of it for facts"
         )
     return int(missed)
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator import tickets
+from orchestrator.domain.report import ReportKind
 from orchestrator.errors import ExpError, RefusedError
-from orchestrator.report import Kind
 from orchestrator.report.index import Indexed
 from orchestrator.watch.committing import repository_for_commits
 from orchestrator.watch.daemon import ensure_watcher
@@ -22,7 +22,7 @@ _NAMED = 3  # tickets in a commit's subject
 class Wish:
     """What is asked for: which page, since when, as HTML too, committed."""
 
-    kind: Kind = Kind.STATUS
+    kind: ReportKind = ReportKind.STATUS
     since: str | None = None
     html: bool = False
     commit: bool = False

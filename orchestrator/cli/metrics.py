@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 _WIDEST, _HEIGHT = 120, 18  # characters and lines of a chart, with its heading
 
+app = typer.Typer()
 
+
+@app.command("metrics")
 def metrics(
     name: str = typer.Argument(
         metavar="TICKET|RUN",

@@ -2,6 +2,7 @@
 
 import typer
 
+from orchestrator.cli import completing
 from orchestrator.domain.remark import RemarkKind
 
 _TEMPLATE = """
@@ -13,14 +14,18 @@ _TEMPLATE = """
 
 
 def note(
-    ticket: str = typer.Argument(help="Ticket id: T-0017, or 17", show_default=False),
+    ticket: str = typer.Argument(
+        help="Ticket id: T-0017, or 17", show_default=False, autocompletion=completing.tickets
+    ),
     text: str | None = typer.Argument(
         None, help="What you have to say; - reads it from stdin (default: your editor)"
     ),
     kind: RemarkKind = typer.Option(
         RemarkKind.NOTE, "--kind", case_sensitive=False, help="What it is"
     ),
-    run: str | None = typer.Option(None, "--run", help="The run that it is about"),
+    run: str | None = typer.Option(
+        None, "--run", help="The run that it is about", autocompletion=completing.runs
+    ),
 ) -> None:
     """Write what you have to say into the ticket, with your name; reports quote it"""
     from orchestrator.actions.noting import add_note

@@ -2,16 +2,26 @@
 
 import typer
 
+from orchestrator.cli import completing
+from orchestrator.domain.report import ReportKind
+
 app = typer.Typer()
 
 
 @app.command("report")
 def report(
-    ticket: str | None = typer.Argument(None, help="Ticket id: T-0017, or 17", show_default=False),
+    ticket: str | None = typer.Argument(
+        None,
+        help="Ticket id: T-0017, or 17",
+        show_default=False,
+        autocompletion=completing.tickets,
+    ),
     everything: bool = typer.Option(
         False, "--all", help="Every ticket that has a run, and reports/README.md, their index"
     ),
-    kind: str = typer.Option("status", "--kind", help="status, checkpoint, log or analysis"),
+    kind: ReportKind = typer.Option(
+        ReportKind.STATUS, "--kind", case_sensitive=False, help="Which page"
+    ),
     since: str | None = typer.Option(
         None,
         "--since",
@@ -29,17 +39,14 @@ def report(
     from orchestrator.actions.reporting import Wish, report_all, report_ticket
     from orchestrator.cli.console import note, show_error
     from orchestrator.errors import UsageError
-    from orchestrator.report import Kind
     from orchestrator.workspace import find_workspace
 
     if list_variables:
         _list_variables()
         return
-    if kind not in list(Kind):
-        raise UsageError(f"--kind {kind}: no such kind", hint=f"--kind {'|'.join(Kind)}")
     if everything == (ticket is not None):
         raise UsageError("name one ticket, or all", hint="exp report T-0017, or exp report --all")
-    wish = Wish(kind=Kind(kind), since=since, html=html, commit=commit)
+    wish = Wish(kind=kind, since=since, html=html, commit=commit)
     workspace = find_workspace()
     written = report_ticket(workspace, ticket, wish) if ticket else report_all(workspace, wish)
     _print(written.text)

@@ -17,7 +17,6 @@ from orchestrator.report.facts import (
     Target,
     TicketFacts,
 )
-from orchestrator.report.kinds import Kind
 from orchestrator.report.markdown import code, literal
 from orchestrator.report.notes import notes_of
 from orchestrator.report.series import higher_is_better, metric_facts, targets_of
@@ -32,7 +31,6 @@ __all__ = [
     "CriterionFacts",
     "Dependent",
     "GitFacts",
-    "Kind",
     "MetricFacts",
     "Milestone",
     "Moment",

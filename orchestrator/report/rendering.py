@@ -4,22 +4,27 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from orchestrator.domain.report import ReportKind
 from orchestrator.errors import InvalidFileError
 from orchestrator.redact import redact, redacted
 from orchestrator.report.bars import bar_charts_of, draw_bars
 from orchestrator.report.curves import charts_of, draw, evaluations_of, span_of
 from orchestrator.report.facts import ReportFacts
-from orchestrator.report.kinds import Kind
 from orchestrator.report.page import LINE_END, fill
 from orchestrator.report.view import view_of
 
 # No text of others can hold it: control characters are taken out of it.
 _NOTES_PLACE = "\x01"
-_CHARTS = {Kind.STATUS: 6, Kind.CHECKPOINT: 1, Kind.LOG: 0, Kind.ANALYSIS: 6}
+_CHARTS = {
+    ReportKind.STATUS: 6,
+    ReportKind.CHECKPOINT: 1,
+    ReportKind.LOG: 0,
+    ReportKind.ANALYSIS: 6,
+}
 
 
 def render_report(
-    facts: ReportFacts, kind: Kind = Kind.STATUS, templates: Path | None = None
+    facts: ReportFacts, kind: ReportKind = ReportKind.STATUS, templates: Path | None = None
 ) -> dict[str, bytes]:
     """Render the page and its curves: file name beside the page → content, the page first.
 
@@ -36,7 +41,7 @@ def render_report(
     span = span_of(charts)
     marked = evaluations_of(safe.metrics)
     charts = charts[: _CHARTS[kind]]
-    bars = bar_charts_of(safe) if kind is Kind.ANALYSIS else []
+    bars = bar_charts_of(safe) if kind is ReportKind.ANALYSIS else []
     view = view_of(safe, kind, (charts, bars), tail)
     page = page_with_notes(kind.template, view, facts.notes, templates)
     return {

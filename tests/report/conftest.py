@@ -5,7 +5,6 @@ import random
 from dataclasses import replace
 
 import pytest
-from orchestrator.report.people import Remark
 
 from orchestrator.domain.criterion import (
     Clause,
@@ -22,6 +21,7 @@ from orchestrator.domain.criterion import (
 from orchestrator.domain.facts import Checkpoint
 from orchestrator.domain.finding import Finding, KnownFinding, Quote, Severity
 from orchestrator.domain.progress import Progress
+from orchestrator.domain.remark import Remark
 from orchestrator.domain.run import Command, MetricSpec, Outcome, Phase, RunStatus
 from orchestrator.report import (
     AttemptFacts,

@@ -6,8 +6,8 @@ import os
 import pytest
 
 from orchestrator.cli.reports import report
+from orchestrator.domain.report import ReportKind
 from orchestrator.errors import EnvironmentFailure, InvalidFileError, RefusedError, UsageError
-from orchestrator.report import Kind
 from orchestrator.watch.reporting import write_report
 from orchestrator.watch.reporting.write import Asked
 from orchestrator.workspace import Workspace
@@ -34,7 +34,7 @@ def workspace(tmp_path):
     return Workspace(root)
 
 
-def write(workspace, kind=Kind.STATUS, **more):
+def write(workspace, kind=ReportKind.STATUS, **more):
     return write_report(workspace, "T-0001", now=1e9, asked=Asked(kind=kind, **more))
 
 
@@ -45,18 +45,18 @@ def everything_in(folder):
 def test_each_kind_is_a_page_of_its_own(workspace):
     """Each kind is written beside the others, the page first, with HTML where asked for."""
     assert write(workspace) == [f"{FOLDER}/report.md"]
-    assert write(workspace, Kind.LOG, html=True) == [f"{FOLDER}/log.md", f"{FOLDER}/log.html"]
+    assert write(workspace, ReportKind.LOG, html=True) == [f"{FOLDER}/log.md", f"{FOLDER}/log.html"]
     names = {path.name for path in (workspace.root / FOLDER).iterdir()}
     assert names == {"report.md", "log.md", "log.html"}
 
 
 def test_each_page_keeps_its_own_notes(workspace):
     """A person's words in one page survive there, and stay out of the other pages."""
-    for kind in Kind:
+    for kind in ReportKind:
         page = workspace.root / write(workspace, kind)[0]
         text = page.read_text().replace("exp:notes -->\n", f"exp:notes -->\nmine of {kind}", 1)
         page.write_text(text)
-    for kind in Kind:
+    for kind in ReportKind:
         text = (workspace.root / write(workspace, kind)[0]).read_text()
         assert text.count("mine of") == 1
         assert f"mine of {kind}" in text
@@ -124,7 +124,7 @@ def test_notes_without_an_end_stop_that_page_only(workspace):
     with pytest.raises(InvalidFileError, match="closing line"):
         write(workspace)
     assert page.read_text().endswith("my words\n")
-    assert write(workspace, Kind.LOG)
+    assert write(workspace, ReportKind.LOG)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from orchestrator.report import Kind, as_html, render_report
+from orchestrator.domain.report import ReportKind
+from orchestrator.report import as_html, render_report
 
 OURS = {
     *("html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "p", "ul", "ol", "li"),
@@ -29,13 +30,13 @@ class Tags(HTMLParser):
         self.text += data
 
 
-def page_of(facts, kind=Kind.STATUS):
+def page_of(facts, kind=ReportKind.STATUS):
     files = render_report(facts, kind)
     pictures = {name: content for name, content in files.items() if name != kind.page}
     return as_html(files[kind.page], pictures).decode()
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", list(ReportKind))
 def test_page_is_self_contained(rich, kind):
     """The page loads nothing: curves are inside, no script, no style or font from elsewhere."""
     page = page_of(rich, kind)
@@ -93,7 +94,7 @@ def test_text_of_others_stays_text(rich, text):
         reported=((text, text),),
         notes=f"{text}\n\n{text}\n",
     )
-    for kind in Kind:
+    for kind in ReportKind:
         tags = Tags(page_of(facts, kind))
         assert set(tags.seen) <= OURS
         for tag, name, value in tags.attributes:

@@ -2,30 +2,31 @@ import re
 from dataclasses import replace
 
 import pytest
-from orchestrator.report.people import Remark
 
 from orchestrator.domain.criterion import State
+from orchestrator.domain.remark import Remark
+from orchestrator.domain.report import ReportKind
 from orchestrator.domain.run import Outcome, RunStatus
-from orchestrator.report import Kind, MetricFacts, Moment, Sample, render_index, render_report
+from orchestrator.report import MetricFacts, Moment, Sample, render_index, render_report
 from orchestrator.report.changes import Changes
 from orchestrator.report.index import Indexed
 
 SECTIONS = {
-    Kind.STATUS: (
+    ReportKind.STATUS: (
         "Current status|What happened|Metrics|by class|Components|Training beside|Findings|"
         "Changes since|Criteria|Projections|Decision point|Next steps|Next milestone|"
         "What is not known|Configuration|Hardware|Checkpoints|Commands|Cost|Notes"
     ),
-    Kind.CHECKPOINT: (
+    ReportKind.CHECKPOINT: (
         "What happened|Root cause|Changes since|What was learned|Current status|Metrics|"
         "Checkpoints|Decision point|Next steps|Next milestone|What is not known|Configuration|"
         "Hardware|Commands|Cost|Notes"
     ),
-    Kind.LOG: (
+    ReportKind.LOG: (
         "Current status|Timeline|Metrics|Findings|Changes since|Next steps|Next milestone|"
         "What is not known|Configuration|Hardware|Commands|Cost|Notes"
     ),
-    Kind.ANALYSIS: (
+    ReportKind.ANALYSIS: (
         "Current status|Metrics|by class|Components|Training beside|Findings|Changes since|"
         "Criteria|Projections|Decision point|Next steps|Next milestone|What is not known|"
         "Configuration|Hardware|Commands|Cost|Notes"
@@ -33,7 +34,7 @@ SECTIONS = {
 }
 
 
-def page_of(facts, kind=Kind.STATUS):
+def page_of(facts, kind=ReportKind.STATUS):
     return render_report(facts, kind)[kind.page].decode()
 
 
@@ -54,7 +55,7 @@ def ended(facts, outcome=Outcome.FAILED, why="exit code 1 in train"):
     )
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", list(ReportKind))
 def test_sections_stand_in_their_order(rich, kind):
     """Each kind has its sections in the order that people read them, none of them twice."""
     found = headings(page_of(rich, kind))
@@ -64,7 +65,7 @@ def test_sections_stand_in_their_order(rich, kind):
         assert word in heading
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", list(ReportKind))
 @pytest.mark.parametrize("name", ["rich", "bare", "crashed", "unstarted"])
 def test_pages_are_whole(name, kind, request, bare):
     """No kind has an empty section, an empty cell, a ragged table or a word of Python."""
@@ -83,18 +84,20 @@ def test_pages_are_whole(name, kind, request, bare):
         width = cells
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", list(ReportKind))
 def test_people_are_quoted_once_on_each_page(rich, kind):
     """Every note stands on every kind of page once, with its author and its time."""
     page = page_of(rich, kind)
     for remark in rich.remarks:
         assert page.count(f"“{remark.text}”") == 1, remark.kind
-    assert page.count("Ada, 2025-12-21 21:45") == (0 if kind is Kind.LOG else len(rich.remarks))
+    assert page.count("Ada, 2025-12-21 21:45") == (
+        0 if kind is ReportKind.LOG else len(rich.remarks)
+    )
 
 
 def test_remarks_stand_where_they_belong(rich):
     """A cause is under Root cause, a lesson under What was learned, an idea under Next steps."""
-    page = page_of(rich, Kind.CHECKPOINT)
+    page = page_of(rich, ReportKind.CHECKPOINT)
     assert "the optimizer's memory" in section(page, "Root cause")
     assert "save before you evaluate" in section(page, "What was learned")
     assert "expandable_segments" in section(page, "Next steps")
@@ -104,7 +107,7 @@ def test_remarks_stand_where_they_belong(rich):
 
 def test_nothing_is_drafted_for_people(crashed):
     """A checkpoint without a person's words has no lesson and names the note that is missing."""
-    page = page_of(crashed, Kind.CHECKPOINT)
+    page = page_of(crashed, ReportKind.CHECKPOINT)
     assert "What was learned" not in headings(page)
     unknown = section(page, "What is not known")
     assert 'exp note T-0001 --kind lesson "…"' in unknown
@@ -113,7 +116,9 @@ def test_nothing_is_drafted_for_people(crashed):
 
 def test_the_log_is_in_the_order_of_time(rich):
     """The log tells of all runs and of people's notes, the oldest first."""
-    rows = [r for r in section(page_of(rich, Kind.LOG), "Timeline").splitlines() if "| 20" in r]
+    rows = [
+        r for r in section(page_of(rich, ReportKind.LOG), "Timeline").splitlines() if "| 20" in r
+    ]
     times = [row.split("|")[1].strip() for row in rows]
     assert times == sorted(times)
     assert len(rows) == len(rich.log) + len(rich.remarks)
@@ -184,7 +189,7 @@ def _series(count, **more):
     )
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", list(ReportKind))
 def test_a_page_of_many_series_stays_small(rich, kind):
     """Of 500 series 24 are shown, 76 folded away, the rest counted; a page is below 60 kB."""
     asked = next(metric for metric in rich.metrics if metric.targets)
@@ -234,7 +239,7 @@ def test_index_without_a_run():
 def test_long_log_has_a_gap(rich):
     """Of a log of a thousand lines the beginning and the end are shown, the rest is counted."""
     moments = tuple(Moment(time=float(n), text=f"moment {n}.", run="R-1") for n in range(1000))
-    page = page_of(replace(rich, log=moments, remarks=()), Kind.LOG)
+    page = page_of(replace(rich, log=moments, remarks=()), ReportKind.LOG)
     assert "moment 0." in page
     assert "moment 999." in page
     assert "… 700 more …" in page

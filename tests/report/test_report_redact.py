@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.domain.report import ReportKind
 from orchestrator.domain.run import Command, Phase
 from orchestrator.redact import is_secret_name, redact, redacted
-from orchestrator.report import Kind, as_html, render_index, render_report
+from orchestrator.report import as_html, render_index, render_report
 from orchestrator.report.index import Indexed
 
 HOSTS = ("gpu07.cluster.example.org", "localhost", "trainbox")
@@ -187,7 +188,7 @@ def test_types_of_a_tree_are_kept():
     assert clean.phase is Phase.TRAIN
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", list(ReportKind))
 def test_redaction_of_planted_secrets(rich, kind):
     """A secret planted into every text of the facts reaches no page, no picture, no HTML."""
     secret = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"  # gitleaks:allow

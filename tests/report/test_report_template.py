@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.domain.report import ReportKind
 from orchestrator.errors import InvalidFileError
-from orchestrator.report import Kind, notes_of, render_report
+from orchestrator.report import notes_of, render_report
 from orchestrator.report.bars import bar_charts_of
 from orchestrator.report.curves import charts_of
 from orchestrator.report.page import FILTERS
@@ -81,7 +82,7 @@ def within(value):
     return set(row) if isinstance(row, dict) else None
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", list(ReportKind))
 def test_the_view_gives_what_the_table_of_variables_says(rich, kind):
     """Each name of the table is in the view with these names within it, and no other is."""
     bars = bar_charts_of(rich)
@@ -110,7 +111,7 @@ def test_template_variables_are_documented():
 PARTS = sorted(path.name for path in (ROOT / "templates" / "report" / "parts").iterdir())
 USED = {
     kind: re.findall(r"report/parts/([\w.]+)", (ROOT / "templates" / kind.template).read_text())
-    for kind in Kind
+    for kind in ReportKind
 }
 
 
@@ -119,7 +120,7 @@ def test_every_part_is_used():
     assert set(PARTS) == {"header.md.j2", "quotes.md.j2"}.union(*USED.values())
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", list(ReportKind))
 def test_broken_part_is_named(rich, tmp_path, kind):
     """An error in a partial template of any kind of page names that file and its line."""
     for part in {*USED[kind], "header.md.j2"}:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.clock import format_utc
+from orchestrator.domain.report import ReportKind
 from orchestrator.domain.run import RunStatus
 from orchestrator.report import words
 from orchestrator.report.bars import BarChart
 from orchestrator.report.curves import Chart
 from orchestrator.report.facts import ReportFacts
-from orchestrator.report.kinds import Kind
 from orchestrator.report.markdown import link
 from orchestrator.report.view import claims, numbers, outlook, story
 from orchestrator.report.view.now import attempts_so_far, milestone, now
@@ -22,7 +22,7 @@ Row = dict[str, Any]
 Pictures = tuple[Sequence[Chart], Sequence[BarChart]]
 
 
-def view_of(facts: ReportFacts, kind: Kind, pictures: Pictures, log_tail: str) -> Row:
+def view_of(facts: ReportFacts, kind: ReportKind, pictures: Pictures, log_tail: str) -> Row:
     """All variables of the templates. `log_tail` is redacted already, as the facts are."""
     run = facts.run
     live = run is not None and run.status is not RunStatus.ENDED

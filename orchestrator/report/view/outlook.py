@@ -3,10 +3,10 @@
 from typing import Any
 
 from orchestrator.domain.criterion import State
+from orchestrator.domain.report import ReportKind
 from orchestrator.domain.run import Outcome
 from orchestrator.report import words
 from orchestrator.report.facts import CriterionFacts, ReportFacts
-from orchestrator.report.kinds import Kind
 from orchestrator.report.markdown import code, inline, literal
 
 Row = dict[str, Any]
@@ -63,7 +63,7 @@ def _line(each: CriterionFacts) -> str:
     return inline(each.criterion.text)
 
 
-def unknown(facts: ReportFacts, kind: Kind, *, live: bool) -> list[str]:
+def unknown(facts: ReportFacts, kind: ReportKind, *, live: bool) -> list[str]:
     """Criteria without data, holes in the facts, and what nobody has said yet, as Markdown."""
     lines = [
         f"“{inline(each.criterion.text)}”: {literal(each.verdict.why)}"
@@ -93,9 +93,9 @@ def _holes(facts: ReportFacts, *, live: bool) -> list[str]:
     return lines
 
 
-def _unsaid(facts: ReportFacts, kind: Kind) -> list[str]:
+def _unsaid(facts: ReportFacts, kind: ReportKind) -> list[str]:
     """What only a person can say; nothing of it is drafted."""
-    if kind is not Kind.CHECKPOINT or facts.run is None:
+    if kind is not ReportKind.CHECKPOINT or facts.run is None:
         return []
     said = {remark.kind for remark in facts.remarks}
     found = any(a.cause for a in facts.attempts) or any(f.closed is None for f in facts.findings)
@@ -108,7 +108,7 @@ def _unsaid(facts: ReportFacts, kind: Kind) -> list[str]:
     return lines
 
 
-def commands(facts: ReportFacts, kind: Kind, *, live: bool) -> list[Row]:
+def commands(facts: ReportFacts, kind: ReportKind, *, live: bool) -> list[Row]:
     """How to look, go on and end, each with its purpose."""
     run, ticket = facts.run, facts.ticket.id
     known = [(f"exp ticket show {ticket}", "criteria with verdicts and evidence")]
@@ -124,7 +124,7 @@ def commands(facts: ReportFacts, kind: Kind, *, live: bool) -> list[Row]:
             known.append((f"exp run resume {run.id}", "go on from the newest valid checkpoint"))
     if run is not None:
         known.append((f"exp run show {run.id}", "the run with its attempts and metrics"))
-    which = "" if kind is Kind.STATUS else f" --kind {kind}"
+    which = "" if kind is ReportKind.STATUS else f" --kind {kind}"
     known.append((f"exp report {ticket}{which}", "render this page again"))
     width = max(len(command) for command, _ in known)
     return [{"command": command.ljust(width), "why": why} for command, why in known]

@@ -6,10 +6,10 @@ from typing import Any
 from orchestrator.clock import format_utc
 from orchestrator.domain import figures
 from orchestrator.domain.finding import KnownFinding, Quote
+from orchestrator.domain.report import ReportKind
 from orchestrator.report import words
 from orchestrator.report.changes import FileChange
 from orchestrator.report.facts import Moment, ReportFacts
-from orchestrator.report.kinds import Kind
 from orchestrator.report.markdown import code, inline, literal
 
 Row = dict[str, Any]
@@ -31,13 +31,13 @@ def clock(seconds: float | None) -> str:
     return figures.UNKNOWN if seconds is None else format_utc(seconds).removesuffix(" UTC")
 
 
-def timeline(facts: ReportFacts, kind: Kind) -> list[Row]:
+def timeline(facts: ReportFacts, kind: ReportKind) -> list[Row]:
     """What happened since the time that is compared with; a long one has a gap.
 
     An incident begins with the run before, where it is that which failed.
     """
     since = facts.changes.since
-    whole = kind is Kind.CHECKPOINT and facts.changes.failed
+    whole = kind is ReportKind.CHECKPOINT and facts.changes.failed
     moments = [m for m in facts.timeline if whole or since is None or m.time >= since.time]
     own = None if facts.run is None else facts.run.id
     earlier = sum(m.run in {None, own} for m in facts.timeline)

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator import report
+from orchestrator.domain.report import ReportKind
 from orchestrator.errors import EnvironmentFailure, RefusedError
 from orchestrator.fsio import write_atomic
-from orchestrator.report import Kind, ReportFacts
+from orchestrator.report import ReportFacts
 from orchestrator.report.changes import Since
 from orchestrator.report.index import INDEX, Indexed
 from orchestrator.watch.reporting.gather import report_facts
@@ -18,7 +19,7 @@ from orchestrator.workspace import Workspace
 class Asked:
     """Which page: its kind, what it compares with, and whether also as HTML."""
 
-    kind: Kind = Kind.STATUS
+    kind: ReportKind = ReportKind.STATUS
     since: Since | None = None
     html: bool = False
 
@@ -83,7 +84,7 @@ def write_index(workspace: Workspace, indexed: Sequence[Indexed]) -> str:
 def pages_beside(workspace: Workspace, facts: ReportFacts) -> tuple[str, ...]:
     """Names of the pages that lie in the folder of a ticket's reports."""
     folder = (workspace.root / facts.path).parent
-    return tuple(kind.page for kind in Kind if (folder / kind.page).is_file())
+    return tuple(kind.page for kind in ReportKind if (folder / kind.page).is_file())
 
 
 def _stay_inside(workspace: Workspace, target: Path) -> None:

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class ReportKind(StrEnum):
     """What a page is for; its value is the word for `--kind`."""
 
     STATUS = "status"  # how it stands now
@@ -14,7 +14,7 @@ class Kind(StrEnum):
     @property
     def page(self) -> str:
         """Name of the page beside its curves."""
-        return "report.md" if self is Kind.STATUS else f"{self}.md"
+        return "report.md" if self is ReportKind.STATUS else f"{self}.md"
 
     @property
     def template(self) -> str:
