@@ -57,7 +57,8 @@ def _settings() -> dict[str, object]:
     from matplotlib import rcParams, style  # noqa: PLC0415 - as above
 
     with style.context(["default", _STYLE]):
-        return dict(rcParams.items())
+        # Who asks for the backend loads pyplot, which looks for a screen.
+        return {name: rcParams[name] for name in rcParams if name != "backend"}
 
 
 def canvas(width: float, height: float) -> "Figure":
