@@ -11,7 +11,7 @@ from orchestrator.watch.reporting.subject import Subject
 _MOST = 40
 _NUMBERS = re.compile(
     r"(?:^|_)(?:n_|num_)?(?:params?|parameters?|trainable|frozen|layers|flops|vocab(?:_size)?|classes"
-    r"|examples|samples|tokens|rows|images|puzzles|dataset|dataset_size|train_size|val_size"
+    r"|examples|samples|batches|tokens|rows|images|puzzles|dataset|dataset_size|train_size|val_size"
     r"|test_size)(?:_|$)",
     re.IGNORECASE,
 )
