@@ -62,7 +62,9 @@ SAID = (
 def describe(shop, params, *, eval_frequency, text, resume=None):
     """The program and its spec."""
     shop.write("experiments/hrm/train_arc_full.py", text)
-    whole = params | {"eval_frequency": eval_frequency} | ({"resume_from": resume} if resume else {})
+    whole = (
+        params | {"eval_frequency": eval_frequency} | ({"resume_from": resume} if resume else {})
+    )
     shop.write(
         "experiments/hrm/train.toml",
         spec("experiments/hrm/train_arc_full.py", whole, steps=194_395, gpus=1),
@@ -148,7 +150,11 @@ def optimized(shop):
     run.begin(began, gpus=CARD, torch="2.4.0", cuda="12.1")
     run.event(began + 3, "config", MODEL)
     # "08:24 | 1200 | Resumed optimized", "08:26 | 1500 | Checkpoint", "08:45 | 2000 | Validation"
-    resumed, saved, validates = at("2025-09-01 08:24"), at("2025-09-01 08:26"), at("2025-09-01 08:45")
+    resumed, saved, validates = (
+        at("2025-09-01 08:24"),
+        at("2025-09-01 08:26"),
+        at("2025-09-01 08:45"),
+    )
     ends = {"train/loss": (0.8, 0.6), "train/accuracy": (0.82, 0.86)}
     run.curve((resumed, 1200), (saved, 1500), 31, **ends)
     run.checkpoint(saved, 1500, "model.pt", 68_000_000)

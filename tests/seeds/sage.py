@@ -83,7 +83,11 @@ goal = "maximize"
 """
 # "Parameters: 44.1M (61x smaller than GR00T's 2.7B)", "Train: 1546 examples (194 batches)" …
 MODEL = {
-    "model": {"name": "SAGE Student", "parameters": 44_100_000, "teacher_parameters": 2_700_000_000},
+    "model": {
+        "name": "SAGE Student",
+        "parameters": 44_100_000,
+        "teacher_parameters": 2_700_000_000,
+    },
     "data": {
         "name": "ARC-AGI with GR00T features",
         "examples": 1718,
@@ -173,9 +177,7 @@ def second(shop, *, alive):
     shop.commit("OOM fix and restart", SAGE_FIXED - 60)
     run = shop.launch("T-0021", SAGE_FIXED - 1)
     # "New training run started: PID 1503423"
-    run.begin(
-        SAGE_FIXED, pid=None if alive else 1_503_423, gpus=CARD, torch="2.5.1", cuda="12.4"
-    )
+    run.begin(SAGE_FIXED, pid=None if alive else 1_503_423, gpus=CARD, torch="2.5.1", cuda="12.4")
     run.event(SAGE_FIXED + 5, "config", MODEL)
     # "Accuracy: 10.97% → 64.86% (current)", "Loss: 4756 → 3551", "Epoch: 1/100 (14% complete)"
     ends = {"train/loss": (4756, 3551), "train/accuracy": (0.1097, 0.6486)}

@@ -90,7 +90,9 @@ def first(shop):
     run = start(shop, URM_BEGAN, 7001)
     run.curve((URM_BEGAN + 1, 1), (URM_EVAL, URM_STEPS[0]), 60, **{"train/loss": (4.6, 1.4)})
     run.phase(URM_EVAL, URM_EVAL + 60, URM_STEPS[0], error=URM_ERROR)
-    run.samples((URM_BEGAN + 60, 90), (URM_EVAL, URM_STEPS[0]), 10, memory_used=60e9, utilization=0.97)
+    run.samples(
+        (URM_BEGAN + 60, 90), (URM_EVAL, URM_STEPS[0]), 10, memory_used=60e9, utilization=0.97
+    )
     run.say("  Running evaluator 1/1: ARC", "Traceback (most recent call last):", URM_ERROR)
     run.end(URM_EVAL + 62, code=1)
     shop.watch(URM_EVAL + 63)
