@@ -101,6 +101,7 @@ class MilestoneCommits:
             raise
         except Exception as error:  # whatever one run meets, the others are watched
             held.failures += 1
+            held.told = told_so_far(seen.folder)  # what was tried may stand in git all the same
             pause = min(_LONGEST, max(_SHORTEST, self._every()) * 2.0**held.failures)
             held.due = self._clock.monotonic() + pause
             log.warning("%s: no milestone committed: %s", seen.folder.id, error, exc_info=True)

@@ -183,7 +183,9 @@ def test_ignored_file_is_refused(tree):
     assert tree.index() == index
 
 
-@pytest.mark.parametrize("hook", ["pre-commit", "commit-msg", "prepare-commit-msg"])
+@pytest.mark.parametrize(
+    "hook", ["pre-commit", "commit-msg", "prepare-commit-msg", "reference-transaction"]
+)
 def test_failing_hook_changes_nothing(ticked, hook):
     """A hook that says no is quoted, and index, HEAD and files are byte for byte as before."""
     ticked.write("report.md", "new\n")

@@ -9,6 +9,7 @@ from orchestrator.codec import encode
 from orchestrator.domain.criterion import Criterion, Kind, Reading, State, Verdict
 from orchestrator.domain.milestone import Batch, Milestones
 from orchestrator.domain.run import AttemptState, RunState, RunStatus, TicketRef
+from orchestrator.watch import milestones
 from orchestrator.watch.milestones import MilestoneCommits, note_end, told_so_far
 from orchestrator.watch.spending import Spent
 from orchestrator.workspace import RunFolder, Workspace
@@ -152,6 +153,18 @@ def test_a_hook_that_says_no_is_not_asked_at_every_look(bench):
     assert bench.look("met!", "failed!", later=1199) == []
     assert bench.look("met!", "failed!", later=1) == ["T-0001: claim 1, failed and 1 more"]
     assert told_so_far(bench.folder).trying is None
+
+
+def test_a_hook_that_hangs_behind_the_commit_does_not_double_it(bench, monkeypatch):
+    """A commit that was ended at the limit, and was made, is found at the next try."""
+    monkeypatch.setattr(milestones, "_HOOK_LIMIT", 1.0)
+    hook = bench.lab.write(".git/hooks/post-commit", "#!/bin/sh\nexec sleep 1000\n")
+    hook.chmod(0o755)
+    assert bench.look("met!") == [ONE]
+    assert told_so_far(bench.folder).trying is not None
+    hook.unlink()
+    assert bench.look("met!", later=600, changed=False) == [ONE]
+    assert told_so_far(bench.folder).criteria == ("claim 0",)
 
 
 def test_a_watcher_killed_behind_its_commit_does_not_commit_again(bench):
