@@ -2,7 +2,10 @@
 
 import typer
 
+app = typer.Typer()
 
+
+@app.command("report")
 def report(
     ticket: str | None = typer.Argument(None, help="Ticket id: T-0017, or 17", show_default=False),
     everything: bool = typer.Option(

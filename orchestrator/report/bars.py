@@ -3,6 +3,7 @@
 A dashed line is what a constant answer scores, a stroke the share that was declared for a term.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -84,7 +85,7 @@ def draw_bars(chart: BarChart) -> bytes:
         )
         places = range(len(chart.bars))
         scale = 100 if chart.percent else 1
-        axes.barh(places, [scale * bar.value for bar in chart.bars], 0.62, color=SERIES[0])
+        axes.barh(places, [scale * _length(bar.value) for bar in chart.bars], 0.62, color=SERIES[0])
         axes.set_yticks(places, [_named(bar.name) for bar in chart.bars], parse_math=False)
         axes.set_ylim(len(chart.bars) - 0.4, -0.6)
         axes.set_xlabel(clean(chart.label), parse_math=False)
@@ -105,17 +106,26 @@ def _named(name: str) -> str:
 def _write_values(axes: "Axes", chart: BarChart) -> None:
     scale = 100 if chart.percent else 1
     for place, bar in enumerate(chart.bars):
-        told = f"{scale * bar.value:.2f}%" if chart.percent else number(bar.value)
+        told = _told(chart, bar.value)
         if bar.declared is not None:
             told += f", declared {share(bar.declared)}"
         axes.annotate(
             told,
-            (max(0.0, scale * max(bar.value, bar.declared or 0.0)), place),
+            (scale * max(0.0, _length(bar.value), bar.declared or 0.0), place),
             xytext=(5, 0),
             textcoords="offset points",
             va="center",
             fontsize=8,
         )
+
+
+def _length(value: float) -> float:
+    """What is no finite number has no length; its name says what it is."""
+    return value if math.isfinite(value) else 0.0
+
+
+def _told(chart: BarChart, value: float) -> str:
+    return f"{100 * value:.2f}%" if chart.percent and math.isfinite(value) else number(value)
 
 
 def _mark(axes: "Axes", chart: BarChart, scale: int) -> None:
@@ -124,10 +134,9 @@ def _mark(axes: "Axes", chart: BarChart, scale: int) -> None:
         if bar.declared is not None:
             axes.vlines(scale * bar.declared, place - 0.42, place + 0.42, color=GOAL, linewidth=2)
     if chart.line is not None:
-        told = f"{scale * chart.line:.2f}%" if chart.percent else number(chart.line)
         axes.axvline(scale * chart.line, color=GOAL, linewidth=1.2, linestyle=(0, (5, 3)))
         axes.annotate(
-            f"a constant answer: {told}",
+            f"a constant answer: {_told(chart, chart.line)}",
             (scale * chart.line, 1.0),
             xycoords=axes.get_xaxis_transform(),
             xytext=(0, 3),

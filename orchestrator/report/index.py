@@ -32,15 +32,16 @@ def render_index(
     Raises:
         InvalidFileError: a template of the workspace is wrong, or would lose the person's notes.
     """
-    states = sorted({each.facts.ticket.status for each in tickets}, key=_rank)
+    known = [Indexed(facts=safe_facts(each.facts), pages=each.pages) for each in tickets]
+    states = sorted({each.facts.ticket.status for each in known}, key=_rank)
     groups = [
         {
             "state": state,
-            "tickets": [_row(t) for t in tickets if t.facts.ticket.status == state],
+            "tickets": [_row(t) for t in known if t.facts.ticket.status == state],
         }
         for state in states
     ]
-    newest = max((each.facts.time for each in tickets), default=None)
+    newest = max((each.facts.time for each in known), default=None)
     view = {"groups": groups, "time": None if newest is None else format_utc(newest)}
     return page_with_notes(_TEMPLATE, view, notes, templates)
 
@@ -50,7 +51,7 @@ def _rank(state: str) -> tuple[int, str]:
 
 
 def _row(indexed: Indexed) -> dict[str, object]:
-    facts = safe_facts(indexed.facts)
+    facts = indexed.facts
     folder = posixpath.relpath(posixpath.dirname(facts.path), posixpath.dirname(INDEX))
     return {
         "id": facts.ticket.id,

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from orchestrator.domain.run import Command, Phase
 from orchestrator.redact import is_secret_name, redact, redacted
-from orchestrator.report import render_report
+from orchestrator.report import Kind, as_html, render_index, render_report
+from orchestrator.report.index import Indexed
 
 HOSTS = ("gpu07.cluster.example.org", "localhost", "trainbox")
 
@@ -186,8 +187,9 @@ def test_types_of_a_tree_are_kept():
     assert clean.phase is Phase.TRAIN
 
 
-def test_redaction_of_planted_secrets(rich):
-    """A secret planted into every text of the facts reaches neither page nor curves."""
+@pytest.mark.parametrize("kind", list(Kind))
+def test_redaction_of_planted_secrets(rich, kind):
+    """A secret planted into every text of the facts reaches no page, no picture, no HTML."""
     secret = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"  # gitleaks:allow
     place = "/home/ada/project on node07.cluster.example.org"
 
@@ -210,13 +212,15 @@ def test_redaction_of_planted_secrets(rich):
 
     planted = plant(rich)
     assert secret in planted.run.why
-    files = render_report(planted)
+    files = render_report(planted, kind)
+    files["page.html"] = as_html(files[kind.page], {})
+    files["README.md"] = render_index([Indexed(facts=planted, pages=(kind.page,))])
     for name, content in files.items():
-        text = content.decode()
+        text = f"{name} {content.decode()}"
         assert secret not in text, name
         assert "node07" not in text, name
         assert "/home/ada" not in text, name
-    assert "<secret>" in files["report.md"].decode()
+    assert "<secret>" in files[kind.page].decode()
 
 
 def test_secret_parameters_and_arguments(rich):
