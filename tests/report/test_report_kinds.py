@@ -4,11 +4,11 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.domain.criterion import State
+from orchestrator.domain.remark import Remark
 from orchestrator.domain.run import Outcome, RunStatus
 from orchestrator.report import Kind, MetricFacts, Moment, Sample, render_index, render_report
 from orchestrator.report.changes import Changes
 from orchestrator.report.index import Indexed
-from orchestrator.report.people import Remark
 
 SECTIONS = {
     Kind.STATUS: (
