@@ -33,7 +33,7 @@ LOG = facts(
     ("Sep 1 07:38 | 400 | Checkpoint", r"2025-09-01 07:38:00 .*400 \| checkpoint saved"),
     ("Before stopping", r"2025-09-01 07:39:00 .*stop by dennis"),
     ("Sep 1 08:24 | 1200 | Resumed optimized", r"2025-09-01 08:2\d:\d\d .*R-000003 launched"),
-    ("Sep 1 08:45 | 2000 | Validation running", r"since 2025-09-01 08:45:00"),
+    ("Sep 1 08:45 | 2000 | Validation running", r"2025-09-01 08:45:00 .*2,000 \| eval began"),
     ("Training: 3,887,892 samples", r"train_examples: 3,?887,?892"),
     ("Validation: 408,990 samples", r"val_examples: 408,?990"),
     ("194,395 training batches", r"train_batches: 194,?395"),

@@ -32,7 +32,7 @@ def reported_by(subject: Subject) -> tuple[tuple[str, str], ...]:
     events = subject.reader.events(subject.record.id)
     set_already = dict(flat(dict(subject.settings)))
     found = {
-        name: value
+        name: f"{int(value):,}" if value.isdecimal() else value
         for event in events
         if event.name in {"config", "summary"}
         for name, value in flat(dict(event.data))
