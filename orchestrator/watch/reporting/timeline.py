@@ -163,8 +163,10 @@ def _told(event: Event) -> str | None:
         how = f"signal {data['signal']}" if data.get("signal") else f"exit code {data.get('code')}"
         return f"{data.get('phase')} ended with {how}"
     if event.name == "checkpoint":
-        what = data.get("path"), size(data.get("bytes"))
-        return f"checkpoint saved: {', '.join(str(each) for each in what if each)}"
+        known = data.get("bytes")
+        what = data.get("path"), size(known) if isinstance(known, int) else None
+        told = ", ".join(str(each) for each in what if each)
+        return f"checkpoint saved{f': {told}' if told else ''}"
     if event.name == "alert":
         return f"alert: {data.get('title')}"
     return None
