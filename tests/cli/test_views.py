@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from orchestrator.actions.overview import Overview, RunOverview
-from orchestrator.actions.reading import TicketRow
+from orchestrator.actions.rows import TicketRow
 from orchestrator.actions.run_list import RunSummary
 from orchestrator.cli import views
 

@@ -20,6 +20,7 @@ from orchestrator.domain.criterion import (
 )
 from orchestrator.domain.facts import Checkpoint
 from orchestrator.domain.finding import Finding, KnownFinding, Quote, Severity
+from orchestrator.domain.progress import Progress
 from orchestrator.domain.remark import Remark
 from orchestrator.domain.run import Command, MetricSpec, Outcome, Phase, RunStatus
 from orchestrator.report import (
@@ -28,7 +29,6 @@ from orchestrator.report import (
     Dependent,
     GitFacts,
     Moment,
-    Progress,
     ReportFacts,
     RunInfo,
     Sample,

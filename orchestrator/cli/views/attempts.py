@@ -1,16 +1,19 @@
 """The attempts of a run on the terminal."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 
 from orchestrator.cli.views.words import plain, took
-from orchestrator.watch.stories import AttemptStory
+
+if TYPE_CHECKING:
+    from orchestrator.watch.stories import AttemptStory
 
 
-def attempts_table(attempts: Sequence[AttemptStory]) -> RenderableType:
+def attempts_table(attempts: Sequence["AttemptStory"]) -> RenderableType:
     """One line an attempt: steps, end, cause, and what followed."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("attempt", justify="right")
@@ -29,7 +32,7 @@ def attempts_table(attempts: Sequence[AttemptStory]) -> RenderableType:
     return table
 
 
-def steps_of(told: AttemptStory) -> str:
+def steps_of(told: "AttemptStory") -> str:
     """`1 to 1,200`, or a dash."""
     if told.first_step is None or told.last_step is None:
         return "—"
