@@ -75,9 +75,14 @@ def redact(
 
 
 def _host_pattern(host: str) -> re.Pattern[str]:
-    """A host name as a word of its own; one that no sentence holds also between dashes."""
+    """A host name as a word of its own; one that no sentence holds also between dashes.
+
+    In the name of a file of events it is one whatever it looks like.
+    """
     edge = r"\w" if re.search(r"[\d.-]", host) else r"\w./-"
-    return re.compile(rf"(?<![{edge}]){re.escape(host)}(?![{edge}])", re.IGNORECASE)
+    name = re.escape(host)
+    ours = rf"(?<=\bevents-){name}(?=-(?:\d+|shim)-\d)"
+    return re.compile(rf"(?<![{edge}]){name}(?![{edge}])|{ours}", re.IGNORECASE)
 
 
 def is_secret_name(name: str) -> bool:

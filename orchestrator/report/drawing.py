@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def look() -> Iterator[None]:
 
 
 @cache
-def _settings() -> dict[str, object]:
+def _settings() -> dict[Any, Any]:
     """Every setting of matplotlib: its own default or ours, whatever the user's file says.
 
     To check all of them takes 20 ms, which is a tenth of a picture.

@@ -47,7 +47,7 @@ class TicketFacts:
 class RunInfo:
     """The run that the report is about; `folder` and `log` are where to look further.
 
-    `doing` is the phase that the program is in, since when and at which step, beside training.
+    `doing` is the phase that the program is in beside training, and since when.
     `alive` attempts have a process; `why` says in words how the status is known. `saved` says what
     an early end spared.
     """

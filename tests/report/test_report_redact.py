@@ -127,6 +127,9 @@ def test_home_folders(path, shown):
         ("GPU07: out of memory", "<host>: out of memory"),
         ("attempt-1/events-gpu07-0-811.jsonl", "attempt-1/events-<host>-0-811.jsonl"),
         ("trainbox said no", "<host> said no"),
+        ("attempt-1/events-trainbox-0-811.jsonl", "attempt-1/events-<host>-0-811.jsonl"),
+        ("attempt-1/events-trainbox-shim-8.jsonl", "attempt-1/events-<host>-shim-8.jsonl"),
+        ("a trainbox-ready program", "a trainbox-ready program"),
         ("localhost:29500", "localhost:29500"),
     ],
 )

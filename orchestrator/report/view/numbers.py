@@ -62,13 +62,12 @@ def _target(metric: MetricFacts, target: Target) -> str:
 
     Told only where the history is whole: of a thinned one nobody knows.
     """
-    meets = _TESTS.get(target.op)
-    if meets is None:
+    test, since = _TESTS.get(target.op), None
+    if test is None or len(metric.history) != metric.points:
         return target.label
-    since = None
     for step, value in metric.history:
-        since = (step if since is None else since) if meets(value, target.value) else None
-    if since is None or len(metric.history) != metric.points:
+        since = (step if since is None else since) if test(value, target.value) else None
+    if since is None:
         return target.label
     return f"{target.label}, met from step {since:,} on"
 

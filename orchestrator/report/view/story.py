@@ -187,10 +187,10 @@ def since(facts: ReportFacts) -> Row | None:
     }
 
 
-def incident(facts: ReportFacts) -> list[Row]:
-    """What was found of the run before and is gone, where that failed and this one has not."""
+def incident(facts: ReportFacts) -> bool:
+    """Whether it is the run before that failed, and this one has not: what is gone was why."""
     failed_again = any(attempt.cause for attempt in facts.attempts)
-    return [] if failed_again or not facts.changes.failed else gone(facts)
+    return facts.changes.failed and not failed_again and bool(gone(facts))
 
 
 def gone(facts: ReportFacts) -> list[Row]:
