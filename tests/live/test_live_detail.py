@@ -15,10 +15,31 @@ from orchestrator.cli.live.app import StatusApp
 from orchestrator.cli.live.eyes import SeenClosely
 from orchestrator.cli.live.run import RunScreen
 from orchestrator.cli.live.tables import RunTable, TicketTable
+from orchestrator.domain.retry import Cause
 from orchestrator.store.rows import LatestValue, SeriesRow
+from orchestrator.watch.stories import AttemptStory
 from orchestrator.workspace import Workspace
 
 STEPS = tuple(range(0, 12_500, 100))
+
+STORY = (
+    AttemptStory(
+        number=1,
+        asked_by=None,
+        asked_why=None,
+        delay=0.0,
+        phases=("train",),
+        started=0.0,
+        ended=754.0,
+        gpus=0,
+        first_step=1,
+        last_step=6000,
+        ending="signal 9 in train",
+        cause=Cause.HOST_OOM,
+        evidence="oom_kill 1",
+        decision="attempt 2 follows",
+    ),
+)
 
 
 @pytest.fixture
@@ -62,7 +83,7 @@ def near(facts, clock):
         planned_steps=20_000,
         started=seen.run.started,
         ended=None,
-        story=(),
+        story=STORY,
         params={},
         commands=("python train.py",),
         criteria=seen.criteria,

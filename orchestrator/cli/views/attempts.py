@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.console import RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from orchestrator.cli.views.words import plain, took
 
@@ -30,6 +31,20 @@ def attempts_table(attempts: Sequence["AttemptStory"]) -> RenderableType:
             plain(told.decision or "—"),
         )
     return table
+
+
+def attempt_lines(attempts: Sequence["AttemptStory"]) -> RenderableType:
+    """The same for a narrow place: a line an attempt, why it ended and what followed below."""
+    text = Text()
+    for told in attempts:
+        text.append(f"{told.number}", "bold")
+        text.append(f"  {took(told.started, told.ended)}, steps {steps_of(told)}, ")
+        text.append_text(plain(told.ending)).append("\n")
+        cause = f"{told.cause}: {told.evidence}" if told.cause else None
+        for line in filter(None, (cause, told.decision)):
+            text.append("   ").append_text(plain(line)).append("\n")
+    text.rstrip()
+    return text
 
 
 def steps_of(told: "AttemptStory") -> str:

@@ -48,10 +48,13 @@ def brief(seconds: float) -> str:
 
 
 def time_left(pulse: Pulse) -> str:
-    """`2h05 to 2h40 left`, or nothing where nobody can tell."""
+    """`2h05 to 2h40 left`, `12m late` after that, or nothing where nobody can tell."""
     if pulse.ends is None:
         return ""
-    low, high = (brief(end - time.time()) for end in pulse.ends)
+    now = time.time()
+    if pulse.ends[1] < now:
+        return f"{brief(now - pulse.ends[1])} late"
+    low, high = (brief(end - now) for end in pulse.ends)
     return f"{low} left" if low == high else f"{low} to {high} left"
 
 
