@@ -69,8 +69,17 @@ def redact(
     if home and len(home.rstrip("/")) > 1:
         text = re.sub(rf"(?<![\w.~-]){re.escape(home.rstrip('/'))}(?![\w.-])", "~", text)
     text = _HOME.sub("~", text)
+    hosts = tuple(hosts)
+    text = _of_events(text, hosts)
     for host in sorted(_host_names(hosts), key=lambda name: (-len(name), name)):
         text = _host_pattern(host).sub(HOST, text)
+    return text
+
+
+def _of_events(text: str, hosts: Iterable[str]) -> str:
+    """Names of event files tell the host between dashes, be it a word or two letters."""
+    for host in filter(None, hosts):
+        text = re.sub(rf"(?<=\bevents-){re.escape(host)}(?=-\d+-\d+\.jsonl)", HOST, text)
     return text
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from live_screens import SCREENS, Given, text_of, until
+from textual import events
 from textual.widgets import Input
 
 from orchestrator.cli.live.app import StatusApp
@@ -75,6 +76,19 @@ def test_keys_move_and_open(facts):
         await until(pilot, lambda: app.focused is not None and app.focused.id == "log")
 
     drive(facts, move)
+
+
+def test_what_is_typed_after_q_opens_nothing(facts):
+    """Keys that arrive while the screen ends are left alone: no traceback, nothing opened."""
+
+    async def leave(app, pilot, eyes):
+        for key in ("q", "l", "question_mark"):
+            app.post_message(events.Key(key, None))
+        await until(pilot, lambda: app.return_code is not None)
+        await pilot.pause(0.1)
+        return eyes.asked
+
+    assert drive(facts, leave) == []
 
 
 def test_a_click_opens_too(facts):

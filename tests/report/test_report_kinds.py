@@ -143,7 +143,9 @@ def test_decision_at_the_end(rich):
     text = section(page_of(ended(rich)), "Decision point")
     assert "`R-000042` failed: exit code 1 in train" in text
     assert "| `exp run resume R-000042` | Goes on from the checkpoint of step 41,444" in text
-    assert "516 steps are done again" in text
+    assert "516 steps are done again." in text
+    assert "If it is resumed, its criteria are judged again with what it logs then." in text
+    assert "can change any more" not in text
     assert "`exp ticket start T-0017`" in text
     assert "The same again would end no better" in text
     assert "--decide failed" in text

@@ -11,7 +11,7 @@ from orchestrator.redact import is_secret_name, redact, redacted
 from orchestrator.report import as_html, render_index, render_report
 from orchestrator.report.index import Indexed
 
-HOSTS = ("gpu07.cluster.example.org", "localhost", "trainbox")
+HOSTS = ("gpu07.cluster.example.org", "localhost", "trainbox", "vm")
 
 
 def built(*parts):
@@ -126,7 +126,9 @@ def test_home_folders(path, shown):
         ("on gpu07.cluster.example.org now", "on <host> now"),
         ("GPU07: out of memory", "<host>: out of memory"),
         ("attempt-1/events-gpu07-0-811.jsonl", "attempt-1/events-<host>-0-811.jsonl"),
-        ("trainbox said no", "<host> said no"),
+        ("attempt-1/events-trainbox-0-811.jsonl:3", "attempt-1/events-<host>-0-811.jsonl:3"),
+        ("attempt-1/events-vm-0-811.jsonl:3", "attempt-1/events-<host>-0-811.jsonl:3"),
+        ("trainbox said no, as the vm did", "<host> said no, as the vm did"),
         ("localhost:29500", "localhost:29500"),
     ],
 )
