@@ -1,6 +1,7 @@
-"""Plain data ↔ the frozen dataclasses of the domain, checked by pydantic.
+"""Plain data ↔ the frozen dataclasses of the domain, checked.
 
-pydantic is loaded on first use: commands that read no record do not pay for it.
+pydantic is asked only about data that does not plainly fit: it converts what may be converted and
+explains the rest. Who reads only what we wrote ourselves does not pay for loading it.
 """
 
 from dataclasses import asdict
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from orchestrator.errors import InvalidFileError
+from orchestrator.fitting import MisfitError, fit
 from orchestrator.fsio import read_json, to_json
 
 if TYPE_CHECKING:
@@ -62,7 +64,15 @@ def decode(kind: type[T], data: Any, *, source: str) -> T:
     Raises:
         InvalidFileError: names source, key, value and what was expected.
     """
-    from pydantic import ValidationError  # noqa: PLC0415 - 50 ms, only where records are read
+    try:
+        fitted: T = fit(kind, data)
+    except MisfitError:
+        return _validated(kind, data, source)
+    return fitted
+
+
+def _validated(kind: type[T], data: Any, source: str) -> T:
+    from pydantic import ValidationError  # noqa: PLC0415 - 100 ms, for what does not plainly fit
 
     try:
         checked: T = _adapter(cast("Hashable", kind)).validate_python(data)
@@ -73,7 +83,7 @@ def decode(kind: type[T], data: Any, *, source: str) -> T:
 
 @cache
 def _adapter(kind: Any) -> "TypeAdapter[Any]":
-    from pydantic import TypeAdapter  # noqa: PLC0415 - see decode
+    from pydantic import TypeAdapter  # noqa: PLC0415 - see above
 
     return TypeAdapter(kind)
 

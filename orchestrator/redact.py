@@ -70,17 +70,16 @@ def redact(
         text = re.sub(rf"(?<![\w.~-]){re.escape(home.rstrip('/'))}(?![\w.-])", "~", text)
     text = _HOME.sub("~", text)
     hosts = tuple(hosts)
-    text = _of_events(text, hosts)
+    for host in filter(None, hosts):
+        text = _of_events(host).sub(HOST, text)
     for host in sorted(_host_names(hosts), key=lambda name: (-len(name), name)):
         text = _host_pattern(host).sub(HOST, text)
     return text
 
 
-def _of_events(text: str, hosts: Iterable[str]) -> str:
-    """Names of event files tell the host between dashes, be it a word or two letters."""
-    for host in filter(None, hosts):
-        text = re.sub(rf"(?<=\bevents-){re.escape(host)}(?=-\d+-\d+\.jsonl)", HOST, text)
-    return text
+def _of_events(host: str) -> re.Pattern[str]:
+    """A host in the name of a file of events, where it is one whatever it looks like."""
+    return re.compile(rf"(?<=\bevents-){re.escape(host)}(?=-(?:\d+|shim)-\d)", re.IGNORECASE)
 
 
 def _host_pattern(host: str) -> re.Pattern[str]:

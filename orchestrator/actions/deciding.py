@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from orchestrator.actions.reading import CriterionRow
+from orchestrator.actions.rows import CriterionRow
 from orchestrator.domain.criterion import State
 
 

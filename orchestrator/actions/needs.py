@@ -15,7 +15,7 @@ from orchestrator.workspace import RunFolder, Workspace
 
 if TYPE_CHECKING:
     from orchestrator.actions.overview import RunOverview
-    from orchestrator.actions.reading import CriterionRow, TicketRow
+    from orchestrator.actions.rows import CriterionRow, TicketRow
 
 
 def needs_of(

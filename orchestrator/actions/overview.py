@@ -10,7 +10,7 @@ from orchestrator.actions.hardware import GpuOverview
 from orchestrator.actions.needs import needs_of
 from orchestrator.actions.pulse import Pulse, Pulses
 from orchestrator.actions.queue import WaitingRun, queue_of
-from orchestrator.actions.reading import CriterionRow, TicketRow, judged_rows, ticket_row
+from orchestrator.actions.rows import CriterionRow, TicketRow, judged_rows, ticket_row
 from orchestrator.actions.run_list import Runs, RunSummary, current_runs
 from orchestrator.actions.surroundings import QuickReading, last_commits
 from orchestrator.actions.ticket_shelf import TicketShelf

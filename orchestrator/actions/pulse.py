@@ -6,7 +6,7 @@ from math import isfinite
 
 from orchestrator.diagnose.series import main_loss, newest_evaluation
 from orchestrator.domain.hardware import is_sampled
-from orchestrator.report.series import pace
+from orchestrator.domain.progress import pace
 from orchestrator.store import Reader
 from orchestrator.store.rows import LatestValue
 

@@ -7,9 +7,8 @@ from orchestrator.config import load_config
 from orchestrator.domain.attempt import AttemptRequest
 from orchestrator.domain.run import RunRecord, RunState, RunStatus
 from orchestrator.watch.daemon import ensure_watcher
-from orchestrator.watch.dispatch import cpu_slots, gpus_wanted
 from orchestrator.watch.live import LiveRun, live_runs
-from orchestrator.watch.queue import turn
+from orchestrator.watch.queue import cpu_slots, gpus_wanted, turn
 from orchestrator.workspace import Workspace
 
 

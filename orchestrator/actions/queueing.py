@@ -7,9 +7,10 @@ from orchestrator.domain.ticket import TicketPhase, TicketStatus
 from orchestrator.errors import EnvironmentFailure, NotFoundError, RefusedError
 from orchestrator.ids import ticket_id, ticket_number
 from orchestrator.store import Reader
-from orchestrator.watch.dispatch import Dispatcher, cpu_slots, gpus_wanted
+from orchestrator.watch.dispatch import Dispatcher
 from orchestrator.watch.gpu_pool import GpuPool, seen_by, units
 from orchestrator.watch.live import is_finished, live_runs
+from orchestrator.watch.queue import cpu_slots, gpus_wanted
 from orchestrator.workspace import RunFolder, Workspace
 
 

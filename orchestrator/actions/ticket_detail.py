@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 
 from orchestrator import tickets
-from orchestrator.actions.reading import CriterionRow, criterion_rows, load_tickets
+from orchestrator.actions.reading import criterion_rows, load_tickets
+from orchestrator.actions.rows import CriterionRow
 from orchestrator.actions.run_list import current_runs, list_runs
 from orchestrator.actions.specs import said_of
 from orchestrator.domain.ticket import Ticket

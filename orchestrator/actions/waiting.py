@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from orchestrator import tickets
-from orchestrator.actions.reading import CriterionRow, TicketRow
+from orchestrator.actions.rows import CriterionRow, TicketRow
 from orchestrator.actions.ticket_detail import show_ticket
 from orchestrator.domain.review import undone, waits
 from orchestrator.domain.run import Outcome

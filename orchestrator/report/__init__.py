@@ -11,7 +11,6 @@ from orchestrator.report.facts import (
     MetricFacts,
     Milestone,
     Moment,
-    Progress,
     ReportFacts,
     RunInfo,
     Sample,
@@ -20,7 +19,7 @@ from orchestrator.report.facts import (
 )
 from orchestrator.report.markdown import code, literal
 from orchestrator.report.notes import notes_of
-from orchestrator.report.series import higher_is_better, metric_facts, pace, targets_of
+from orchestrator.report.series import higher_is_better, metric_facts, targets_of
 
 if TYPE_CHECKING:
     from orchestrator.report.html import as_html
@@ -35,7 +34,6 @@ __all__ = [
     "MetricFacts",
     "Milestone",
     "Moment",
-    "Progress",
     "ReportFacts",
     "RunInfo",
     "Sample",
@@ -47,7 +45,6 @@ __all__ = [
     "literal",
     "metric_facts",
     "notes_of",
-    "pace",
     "render_index",
     "render_report",
     "targets_of",

@@ -8,9 +8,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.domain.figures import number
 from orchestrator.report.drawing import GOAL, INK, SERIES, canvas, clean, look, saved
 from orchestrator.report.facts import ReportFacts
-from orchestrator.report.words import number, share
+from orchestrator.report.words import share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,10 +12,11 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.domain.figures import number
 from orchestrator.report.drawing import ALARM, GOAL, INK, SERIES, canvas, clean, look, saved
 from orchestrator.report.facts import AttemptFacts, MetricFacts, Target
 from orchestrator.report.series import thin_out, with_gaps
-from orchestrator.report.words import is_percent, measure, number, on_axis
+from orchestrator.report.words import is_percent, measure, on_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -140,6 +141,7 @@ def _draw_evaluations(axes: "Axes", steps: Sequence[int]) -> None:
 def _draw_axes(axes: "Axes", chart: Chart) -> None:
     from matplotlib.ticker import (  # noqa: PLC0415 - as in draw
         FuncFormatter,
+        LogLocator,
         MaxNLocator,
         NullFormatter,
     )
@@ -152,6 +154,8 @@ def _draw_axes(axes: "Axes", chart: Chart) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{int(step):,}"))
     if _logarithmic(chart):
         axes.set_yscale("log")
+        # Two marks between powers of ten tell the scale; each takes a millisecond to draw.
+        axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
     else:
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=round_steps))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))

@@ -11,6 +11,7 @@ from typing import Any
 from orchestrator.domain.criterion import Criterion, Verdict
 from orchestrator.domain.facts import Checkpoint
 from orchestrator.domain.finding import KnownFinding
+from orchestrator.domain.progress import Progress
 from orchestrator.domain.remark import Remark
 from orchestrator.domain.run import Command, MetricSpec, Outcome, RunStatus
 from orchestrator.report.changes import Changes
@@ -46,7 +47,7 @@ class TicketFacts:
 class RunInfo:
     """The run that the report is about; `folder` and `log` are where to look further.
 
-    `doing` is the phase that the program is in, since when and at which step, beside training.
+    `doing` is the phase that the program is in beside training, and since when.
     `alive` attempts have a process; `why` says in words how the status is known. `saved` says what
     an early end spared.
     """
@@ -78,24 +79,6 @@ class GitFacts:
     branch: str | None
     patch: bool = False
     untracked: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far training is. `speed` is steps per second, `eta` the seconds left, low and high.
-
-    `method` says how speed and eta were measured. `epoch_steps` are the steps of an epoch. None
-    means unknown, never zero.
-    """
-
-    step: int | None = None
-    planned: int | None = None
-    elapsed: float | None = None
-    speed: float | None = None
-    eta: tuple[float, float] | None = None
-    method: str | None = None
-    eval_share: float | None = None
-    epoch_steps: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

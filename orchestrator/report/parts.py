@@ -17,8 +17,8 @@ class ClassTable:
     """A family of series that differ in the class alone, at their newest common step.
 
     `overall` is the metric over all classes; `constant` what answering with the most frequent class
-    would score, where counts are known. Shares where `percent`, from 0 to 1. `run` is the run
-    before if it is of that one.
+    would score, where counts are known. Shares where `percent`, from 0 to 1. `run` is that before
+    if the table is of it.
     """
 
     family: str

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.clock import format_brief, format_duration, format_utc
+from orchestrator.domain.figures import NONE, UNKNOWN
 from orchestrator.domain.finding import Finding, Quote, Severity
 from orchestrator.domain.rehearsal import (
     Forecast,
@@ -15,7 +16,7 @@ from orchestrator.domain.rehearsal import (
 )
 from orchestrator.redact import redacted
 from orchestrator.report.page import fill
-from orchestrator.report.words import NONE, UNKNOWN, duration_range, size
+from orchestrator.report.words import duration_range, size
 
 PAGE = "rehearsal.md"
 _TEMPLATE = "report/rehearsal.md.j2"

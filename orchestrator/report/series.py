@@ -2,13 +2,11 @@
 
 import math
 import re
-import statistics
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 
 from orchestrator.domain.criterion import Clause, Criterion, Subject
 from orchestrator.domain.run import MetricSpec
-from orchestrator.report.facts import History, MetricFacts, Progress, Sample, Target
+from orchestrator.report.facts import History, MetricFacts, Sample, Target
 
 _LOWER_IS_BETTER = re.compile(
     r"(?:^|[/_.\-])(?:loss|perplexity|ppl|nll|error|err|fid|wer|cer|mae|mse|rmse|latency|bpb)$",
@@ -20,8 +18,6 @@ _HIGHER_IS_BETTER = re.compile(
     re.IGNORECASE,
 )
 _BETWEEN_WORDS = re.compile(r"[\s_-]+")
-_WINDOWS = 12
-_FEWEST_WINDOWS = 3
 _EVALUATION_SHARE = 0.2
 
 
@@ -134,52 +130,6 @@ def _bounds(clause: Clause) -> list[float]:
 
 def _plain(value: float) -> str:
     return f"{value:.6g}"
-
-
-def pace(times: Sequence[tuple[int, float]], planned: int | None) -> Progress:
-    """Speed and time left from (step, time) pairs, pauses such as evaluations included.
-
-    The recent half of the time is cut into windows; the middle half of their speeds makes the
-    range. Too few points, or no progress, leave both unknown.
-    """
-    highest = max((step for step, _ in times), default=None)
-    forward = _forward(times)
-    speeds = _window_speeds(forward)
-    if highest is None or len(speeds) < _FEWEST_WINDOWS:
-        return Progress(step=highest, planned=planned)
-    low, middle, high = statistics.quantiles(speeds, n=4, method="inclusive")
-    left = None if planned is None else max(0, planned - highest)
-    return Progress(
-        step=highest,
-        planned=planned,
-        speed=middle or None,
-        eta=(left / high, left / low) if left and low > 0 else None,
-        method=f"median and middle half of {len(speeds)} windows of wall time",
-    )
-
-
-def _forward(times: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
-    """The last stretch in which steps and times both grow: the present attempt."""
-    stretch: list[tuple[int, float]] = []
-    for step, when in times:
-        if stretch and (step < stretch[-1][0] or when < stretch[-1][1]):
-            stretch = []
-        stretch.append((step, when))
-    return stretch
-
-
-def _window_speeds(forward: Sequence[tuple[int, float]]) -> list[float]:
-    if len(forward) < 2:
-        return []
-    begin, end = forward[len(forward) // 4][1], forward[-1][1]
-    width = (end - begin) / _WINDOWS
-    if width <= 0:
-        return []
-    edges: list[tuple[int, float]] = []
-    for step, when in forward:
-        if when >= (edges[-1][1] + width if edges else begin):
-            edges.append((step, when))
-    return [(b[0] - a[0]) / (b[1] - a[1]) for a, b in pairwise(edges)]
 
 
 def thin_out(history: Sequence[tuple[int, float]], limit: int = 400) -> History:

@@ -68,8 +68,8 @@ VARIABLES = (
     Variable(
         "classes",
         "a metric by class: whether examples are counted, what a constant answer "
-        "scores, whether the overall value is no better",
-        "family step counted rows left_out overall constant flattering",
+        "scores, whether the overall value is no better; `run` is the run before, if it is of that",
+        "family step run counted rows left_out overall constant flattering",
     ),
     Variable("classes.rows", "a class", "name value count"),
     Variable(
@@ -92,6 +92,12 @@ VARIABLES = (
     Variable(
         "mended",
         "what no longer holds, as `findings`",
+        "severity id title evidence arithmetic meaning action retry opened closed",
+    ),
+    Variable("incident", "whether the run before failed and this one has not: `gone` was why"),
+    Variable(
+        "gone",
+        "what was found of the run before and is not found of this one, as `findings`",
         "severity id title evidence arithmetic meaning action retry opened closed",
     ),
     Variable(

@@ -7,13 +7,11 @@ from statistics import median
 from typing import Any
 
 from orchestrator.clock import format_duration
-from orchestrator.domain.criterion import State, Verdict
+from orchestrator.domain.criterion import State
+from orchestrator.domain.figures import NONE, UNKNOWN, number
 from orchestrator.domain.run import Outcome, RunStatus
 from orchestrator.domain.sizes import format_size
 from orchestrator.report.facts import CriterionFacts, MetricFacts, RunInfo, Sample
-
-UNKNOWN = "unknown"
-NONE = "—"
 
 STATE_WORDS = {
     State.MET: "✅ met",
@@ -50,22 +48,6 @@ _OUTCOME_WORDS = {
 }
 _FEWEST_FOR_TREND = 8
 _FLAT = 0.05
-
-
-def number(value: float | None) -> str:
-    """A bare number with four significant digits: 41,960 · 0.5118 · 1.2e-4 · NaN."""
-    if value is None:
-        return UNKNOWN
-    if not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "∞" if value > 0 else "-∞"
-    if value == int(value) and abs(value) < 1e15:
-        return f"{int(value):,}"
-    if abs(value) >= 1e9 or abs(value) < 1e-3:
-        mantissa, exponent = f"{value:.3e}".split("e")
-        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
-    if abs(value) >= 1000:
-        return f"{value:,.1f}"
-    return f"{value:.4g}"
 
 
 def is_percent(metric: MetricFacts) -> bool:
@@ -124,17 +106,6 @@ def hours(count: float) -> str:
 def as_percent(metric: MetricFacts) -> MetricFacts:
     """The metric as one that is read in percent."""
     return replace(metric, spec=replace(metric.spec, unit="%"))
-
-
-def margin(verdict: Verdict) -> str:
-    """Signed distance to the threshold; percentages are fractions, their distance is points."""
-    if verdict.margin is None:
-        return NONE
-    if verdict.unit == "%":
-        return f"{verdict.margin * 100:+.2f} pp"
-    sign = "+" if verdict.margin >= 0 else ""
-    unit = f" {verdict.unit}" if verdict.unit else ""
-    return f"{sign}{number(verdict.margin)}{unit}"
 
 
 def trend(metric: MetricFacts) -> str:

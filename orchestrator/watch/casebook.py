@@ -83,17 +83,22 @@ def _curves(reader: Reader, run: str) -> dict[str, Curve]:
     for name in reader.series(run):
         sampled = is_sampled(name)
         newest, older = (_SAMPLES, _SAMPLES) if sampled else (_NEWEST, _OLDER)
-        part = reader.curve(run, name, newest=newest, older=older)
-        found[name] = Curve(
-            name=name,
-            steps=part.steps,
-            values=part.values,
-            times=part.times,
-            sources=part.sources,
-            lines=part.lines,
-            total=part.total,
-        )
+        found[name] = curve_of(reader, run, name, newest=newest, older=older)
     return found
+
+
+def curve_of(reader: Reader, run: str, name: str, *, newest: int, older: int) -> Curve:
+    """So much of one series as rules look at: the `newest` points, and of the `older` a share."""
+    part = reader.curve(run, name, newest=newest, older=older)
+    return Curve(
+        name=name,
+        steps=part.steps,
+        values=part.values,
+        times=part.times,
+        sources=part.sources,
+        lines=part.lines,
+        total=part.total,
+    )
 
 
 def _elapsed(state: RunState, now: float) -> float:

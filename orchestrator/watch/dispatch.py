@@ -25,7 +25,7 @@ from orchestrator.store import Reader
 from orchestrator.watch.attempts import end_unstarted, reopen
 from orchestrator.watch.gpu_pool import GpuPool, Offer, seen_by
 from orchestrator.watch.live import LiveRun, is_finished
-from orchestrator.watch.queue import Candidate, Place, Pool, plan
+from orchestrator.watch.queue import Candidate, Place, Pool, cpu_slots, gpus_wanted, plan
 from orchestrator.workspace import AttemptFolder, RunFolder, Workspace
 
 log = logging.getLogger(__name__)
@@ -270,16 +270,6 @@ class Dispatcher:
     def _forget(self, present: set[AttemptFolder]) -> None:
         self._seen_at = {a: seen for a, seen in self._seen_at.items() if a in present}
         self._troubles = {a: trouble for a, trouble in self._troubles.items() if a in present}
-
-
-def cpu_slots(record: RunRecord) -> int:
-    """CPU slots that a run takes: what its spec asks for, at least one."""
-    return max(1, int(record.resources.get("cpus") or 1))
-
-
-def gpus_wanted(record: RunRecord) -> int:
-    """GPUs that a run's spec asks for."""
-    return int(record.resources.get("gpus") or 0)
 
 
 def _is_coming_up(queued: Queued) -> bool:

@@ -8,6 +8,8 @@ it cannot starve it; who needs nothing of what is kept back goes on.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from orchestrator.domain.run import RunRecord
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
@@ -113,3 +115,13 @@ def _cpus_missing(candidate: Candidate, pool: Pool) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 GPU`, `4 GPUs`."""
     return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def cpu_slots(record: RunRecord) -> int:
+    """CPU slots that a run takes: what its spec asks for, at least one."""
+    return max(1, int(record.resources.get("cpus") or 1))
+
+
+def gpus_wanted(record: RunRecord) -> int:
+    """GPUs that a run's spec asks for."""
+    return int(record.resources.get("gpus") or 0)

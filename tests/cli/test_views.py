@@ -8,7 +8,7 @@ from rich.console import Console
 
 from orchestrator.actions.needs import needs_of
 from orchestrator.actions.overview import Overview, RunOverview
-from orchestrator.actions.reading import CriterionRow, TicketRow
+from orchestrator.actions.rows import CriterionRow, TicketRow
 from orchestrator.actions.run_list import RunSummary
 from orchestrator.cli import views
 from orchestrator.domain.criterion import State, Verdict

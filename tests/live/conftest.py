@@ -6,7 +6,7 @@ from orchestrator.actions.hardware import GpuOverview, GpuRow, Holder
 from orchestrator.actions.overview import Overview, RunOverview
 from orchestrator.actions.pulse import Measured, Pulse
 from orchestrator.actions.queue import WaitingRun
-from orchestrator.actions.reading import CriterionRow, TicketRow
+from orchestrator.actions.rows import CriterionRow, TicketRow
 from orchestrator.actions.run_list import RunSummary
 from orchestrator.domain.criterion import Projection, State, Verdict
 from orchestrator.domain.finding import Finding, Quote, Severity

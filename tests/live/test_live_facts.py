@@ -9,7 +9,7 @@ from orchestrator.actions.closeup import Closeup
 from orchestrator.actions.deciding import next_deciding
 from orchestrator.actions.overview import Board, overview
 from orchestrator.actions.pulse import Pulses
-from orchestrator.actions.reading import CriterionRow
+from orchestrator.actions.rows import CriterionRow
 from orchestrator.cli.views.pulse import brief
 from orchestrator.diagnose.series import main_loss, newest_evaluation
 from orchestrator.domain.criterion import Projection, State, Verdict

@@ -1,5 +1,6 @@
 """News that no real run can be made to give here: built by hand."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from orchestrator.codec import encode
 from orchestrator.domain.attempt import AttemptRequest, Failure
 from orchestrator.domain.facts import RunFacts
+from orchestrator.domain.notice import Notice, NoticeKind, NoticeLevel
 from orchestrator.domain.retry import Cause
 from orchestrator.domain.run import (
     AttemptState,
@@ -19,6 +21,7 @@ from orchestrator.domain.run import (
     RunState,
     RunStatus,
 )
+from orchestrator.notify import outbox
 from orchestrator.watch.news import news_of_disk, news_of_end, news_of_life
 from orchestrator.watch.observer import Observation
 from orchestrator.watch.spending import Spent
@@ -130,3 +133,22 @@ def test_little_space_is_told_by_the_size_of_the_disk(tmp_path, free, total, tol
     news = list(news_of_disk(observation(tmp_path), free=free * gib, total=total * gib))
     assert [each.kind for each in news] == ["disk"] * told
     assert all(f"{free}.0 GiB of {total} GiB left" in each.title for each in news)
+
+
+@pytest.mark.parametrize("kind", NoticeKind)
+def test_many_of_any_kind_are_one_notice(kind):
+    """Whatever is told often at once has a title for all of it, with their number and names."""
+    one = Notice(
+        key="a",
+        kind=kind,
+        level=NoticeLevel.WARN,
+        workspace="w",
+        run="R-000007",
+        ticket="T-0001",
+        title="said",
+        text="",
+        time=1.0,
+    )
+    summed = outbox._sum([replace(one, key=key) for key in "abcd"])
+    assert (summed.kind, summed.text) == (kind, "said\nsaid\nsaid\nsaid")
+    assert re.fullmatch(r"4 .*: T-0001", summed.title)

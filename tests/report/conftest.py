@@ -20,6 +20,7 @@ from orchestrator.domain.criterion import (
 )
 from orchestrator.domain.facts import Checkpoint
 from orchestrator.domain.finding import Finding, KnownFinding, Quote, Severity
+from orchestrator.domain.progress import Progress
 from orchestrator.domain.remark import Remark
 from orchestrator.domain.run import Command, MetricSpec, Outcome, Phase, RunStatus
 from orchestrator.report import (
@@ -28,7 +29,6 @@ from orchestrator.report import (
     Dependent,
     GitFacts,
     Moment,
-    Progress,
     ReportFacts,
     RunInfo,
     Sample,
@@ -47,6 +47,16 @@ EVALUATIONS = (10_361, 20_722, 31_083, 41_444)
 PASS_1 = (0.0088, 0.0550, 0.0862, 0.1125)
 PASS_2 = (0.0163, 0.0750, 0.1388, 0.1750)
 PERCENT = MetricSpec(unit="%", goal="max")
+
+_OUT_OF_MEMORY = Finding(
+    id="cuda-oom-eval",
+    severity=Severity.ERROR,
+    title="CUDA out of memory in evaluation",
+    evidence=(Quote(source="attempt-1/out.log", line=3, text="CUDA out of memory"),),
+    arithmetic="tried 6.36 > 6.14 free GiB",
+    meaning="The scores of a whole batch are stored.",
+    action="halve the evaluation batch",
+)
 
 
 def threshold(metric, op, value, unit=None, aggregate=None):
@@ -173,6 +183,9 @@ def _context():
             settings=(
                 SettingChange(name="eval.batch_size", before="8", after="4"),
                 SettingChange(name="warmup", before=None, after="467"),
+            ),
+            findings=(
+                KnownFinding(finding=_OUT_OF_MEMORY, opened=BEGIN - 3601, seen=BEGIN - 3601),
             ),
         ),
         "reported": (("Parameters", "44,100,000"), ("Training examples", "1,546")),

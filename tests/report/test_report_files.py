@@ -132,11 +132,10 @@ def test_notes_without_an_end_stop_that_page_only(workspace):
     [
         ({}, "one ticket, or all"),
         ({"ticket": "T-0001", "everything": True}, "one ticket, or all"),
-        ({"ticket": "T-0001", "kind": "novel"}, "no such kind"),
     ],
 )
 def test_options_that_contradict_each_other(options, complaint):
-    """A kind that there is not, no ticket, and a ticket with --all are errors of usage."""
+    """No ticket, and a ticket with --all, are errors of usage."""
     with pytest.raises(UsageError, match=complaint):
         report(**{**OPTIONS, **options})
 

@@ -6,8 +6,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.domain.criterion import Clause, Criterion, Kind, Reading, Subject
+from orchestrator.domain.progress import pace
 from orchestrator.domain.run import MetricSpec
-from orchestrator.report import Sample, metric_facts, pace
+from orchestrator.report import Sample, metric_facts
 from orchestrator.report.series import higher_is_better, targets_of, thin_out, with_gaps
 
 VALUES = st.one_of(

@@ -9,11 +9,11 @@ import pytest
 
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.finding import Finding, KnownFinding, Quote, Severity
+from orchestrator.domain.progress import Progress
 from orchestrator.domain.run import RunStatus
 from orchestrator.report import (
     MetricFacts,
     Moment,
-    Progress,
     Sample,
     metric_facts,
     notes_of,

@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.domain.criterion import State, Verdict
+from orchestrator.domain.figures import margin, number
 from orchestrator.domain.run import MetricSpec
 from orchestrator.errors import InvalidFileError
 from orchestrator.report import metric_facts, notes_of
 from orchestrator.report.markdown import code, fenced, inline, link, literal
-from orchestrator.report.words import flat, margin, measure, number, size, trend
+from orchestrator.report.words import flat, measure, size, trend
 
 TEXT = st.text(st.sampled_from("a|`<>\\*_[]()#-! \n\t\x1b&1."), max_size=40)
 

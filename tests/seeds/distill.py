@@ -83,7 +83,7 @@ def scores(*values):
 
 
 def before(shop):
-    """ "Before Fix": the loss is flat, all evaluations are alike."""
+    """The document: "Before Fix": the loss is flat, all evaluations are alike."""
     shop.write("tickets/T-0041.md", TICKET)
     shop.write("tickets/T-0042.md", LATER)
     describe(shop, "steps = batches")
@@ -103,7 +103,7 @@ def before(shop):
 
 
 def after(shop):
-    """ "After Fix", at step 2065 of the first epoch."""
+    """The document: "After Fix", at step 2065 of the first epoch."""
     describe(shop, "steps = batches // accumulation")
     shop.commit("Scheduler sized in optimizer steps", AFTER - 30)
     run = shop.launch("T-0041", AFTER - 1)

@@ -119,7 +119,7 @@ def original(shop):
 
 
 def fresh(shop):
-    """ "Fresh start attempt", stopped at step 400 for it was slow."""
+    """The document: "Fresh start attempt", stopped at step 400 for it was slow."""
     describe(shop, OPTIMIZED, eval_frequency=50, text="resume()\ntrain()\n")
     began = at("2025-09-01 01:54")
     shop.commit("Resume from checkpoints, batch of 20", began - 20)
@@ -136,7 +136,7 @@ def fresh(shop):
 
 
 def optimized(shop):
-    """ "Resumed optimized | eval_freq=1000", in its validation at step 2000."""
+    """The document: "Resumed optimized | eval_freq=1000", in its validation at step 2000."""
     describe(
         shop,
         OPTIMIZED,

@@ -62,6 +62,10 @@ WEIGHTED = """# T-0022: Weighted cross-entropy and focal loss for SAGE
 - [ ] Per-color F1 > 70%
 """
 METRICS = """
+[metrics."train/accuracy"]
+unit = "%"
+goal = "maximize"
+
 [metrics."Grid accuracy"]
 key = "val/grid_accuracy"
 unit = "%"
@@ -100,6 +104,7 @@ SETUP = {
     "min_lr": 1e-6,  # "CosineAnnealingLR (decay to 1e-6)"
     "max_norm": 1.0,  # "Gradient clipping: max_norm=1.0"
     "dtype": "bfloat16",
+    "steps_per_epoch": 194,
 }
 CARD = gpus(1, SAGE_GPU["name"], SAGE_GPU["memory_total"])
 
@@ -215,6 +220,7 @@ def third(shop):
     # "10.29% → 88.08%", "decreasing from 4728 → 3276", "batch 127/194"
     ends = {"train/loss": (4728, 3276.6), "train/accuracy": (0.1029, 0.8808)}
     run.curve((SAGE_AGAIN + 17, 1), (SAGE_NOW - 5, 127), 127, **ends)
+    run.say("epoch 1 of 100")
     # "GPU: 100% utilization, 13.2GB VRAM in use, stable"
     ends = (SAGE_AGAIN + 60, 3), (SAGE_NOW - 5, 127)
     run.samples(*ends, 36, memory_used=13.2e9, utilization=1.0)

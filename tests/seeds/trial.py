@@ -98,7 +98,7 @@ class Trial:
         self._samples.write(sample, trees, step=step)
 
     def samples(self, first, last, count, *, memory_used, **told):
-        """`count` samples between `(time, step)` of both ends; the memory wavers by a thousandth."""
+        """`count` samples between `(time, step)` of both ends; memory is off by a thousandth."""
         for n in range(count):
             share = n / (count - 1)
             at = first[0] + share * (last[0] - first[0])

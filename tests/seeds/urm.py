@@ -27,7 +27,8 @@ TICKET = """# T-0017: Run 5% validation training with wandb online, delete pod w
 
 ## Context
 
-Run a 5% validation training run (~52,000 steps with 100 augmentations) to verify the URM approach works before investing in full training.
+Run a 5% validation training run (~52,000 steps with 100 augmentations) to verify the URM approach
+works before investing in full training.
 
 Goal: If pass@1 > 5% on evaluation, the approach is validated.
 
@@ -83,7 +84,7 @@ def start(shop, at_, pid):
 
 
 def first(shop):
-    """ "FAILED at step 10361/51905 (20% complete)"."""
+    """The document: "FAILED at step 10361/51905 (20% complete)"."""
     shop.write("tickets/T-0017.md", TICKET)
     describe(shop, "dist.gather_object(preds)\n")
     shop.commit("URM", URM_BEGAN - 900)

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "orchestrator"
 
 BASE = {"errors", "clock", "fsio", "ids", "codec", "config", "workspace", "templates", "trust"}
-BASE |= {"redact", "listing", "spark"}
+BASE |= {"redact", "listing", "spark", "fitting"}
 PEERS = {"criteria", "diagnose", "report", "tickets", "store", "gpus", "git", "rehearsal"}
 PEERS |= {"spec", "procs", "host", "leases", "notify"}
 STANDALONE = {"track", "shim"}

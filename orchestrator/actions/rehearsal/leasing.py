@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from orchestrator.domain.run import RunRecord
 from orchestrator.errors import ConflictError
-from orchestrator.watch.dispatch import gpus_wanted
 from orchestrator.watch.gpu_pool import GpuPool, Offer, seen_by
+from orchestrator.watch.queue import gpus_wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from textual.events import Resize
 from textual.widgets import DataTable
 
 from orchestrator.actions.overview import RunOverview
-from orchestrator.actions.reading import TicketRow
+from orchestrator.actions.rows import TicketRow
 from orchestrator.cli.views import pulse
 from orchestrator.cli.views.states import by_state, states
 from orchestrator.cli.views.words import number, plain, word

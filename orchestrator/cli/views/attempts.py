@@ -1,6 +1,7 @@
 """The attempts of a run on the terminal."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import RenderableType
@@ -8,10 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.cli.views.words import plain, took
-from orchestrator.watch.stories import AttemptStory
+
+if TYPE_CHECKING:
+    from orchestrator.watch.stories import AttemptStory
 
 
-def attempts_table(attempts: Sequence[AttemptStory]) -> RenderableType:
+def attempts_table(attempts: Sequence["AttemptStory"]) -> RenderableType:
     """An attempt a row: steps, and below its end the cause and what followed.
 
     These two are sentences: in columns of their own none could be read at 80 columns.
@@ -27,7 +30,7 @@ def attempts_table(attempts: Sequence[AttemptStory]) -> RenderableType:
     return table
 
 
-def _ending(told: AttemptStory) -> Text:
+def _ending(told: "AttemptStory") -> Text:
     lines = [plain(told.ending)]
     if told.cause:
         lines.append(plain(f"{told.cause}: {told.evidence}"))
@@ -36,7 +39,7 @@ def _ending(told: AttemptStory) -> Text:
     return Text("\n").join(lines)
 
 
-def steps_of(told: AttemptStory) -> str:
+def steps_of(told: "AttemptStory") -> str:
     """`1 to 1,200`, or a dash."""
     if told.first_step is None or told.last_step is None:
         return "—"

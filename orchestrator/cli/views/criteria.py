@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.actions.reading import CriterionRow
+from orchestrator.actions.rows import CriterionRow
 from orchestrator.cli.views.words import box_of, plain, review_lines, verdict_mark
 from orchestrator.domain.criterion import State
 from orchestrator.tickets import without_predicate

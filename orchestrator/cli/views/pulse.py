@@ -6,11 +6,11 @@ from rich.text import Text
 
 from orchestrator.actions.overview import RunOverview
 from orchestrator.actions.pulse import Measured, Pulse
-from orchestrator.actions.reading import CriterionRow
+from orchestrator.actions.rows import CriterionRow
 from orchestrator.cli.views.words import number, plain, verdict_mark
 from orchestrator.domain.criterion import Projection, State
+from orchestrator.domain.figures import margin
 from orchestrator.domain.finding import Severity
-from orchestrator.report.words import margin
 from orchestrator.spark import sparkline
 from orchestrator.tickets import without_predicate
 

@@ -1,13 +1,13 @@
 """Runs on the terminal."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.actions.reading import RunDetail
 from orchestrator.actions.run_list import RunSummary
 from orchestrator.cli.views.attempts import attempts_table
 from orchestrator.cli.views.criteria import criteria_table
@@ -15,6 +15,9 @@ from orchestrator.cli.views.findings import finding_lines
 from orchestrator.cli.views.words import ago, number, plain, progress, took, word
 from orchestrator.domain.hardware import is_sampled
 from orchestrator.domain.run import RunStatus
+
+if TYPE_CHECKING:
+    from orchestrator.actions.reading import RunDetail
 
 
 def run_table(rows: Sequence[RunSummary]) -> RenderableType:
@@ -39,7 +42,7 @@ def run_table(rows: Sequence[RunSummary]) -> RenderableType:
     return Group(table, *waiting)
 
 
-def run_end(detail: RunDetail) -> RenderableType:
+def run_end(detail: "RunDetail") -> RenderableType:
     """The end of `--follow`: outcome, verdicts, where they were written."""
     state = detail.outcome or detail.status
     head = Text.assemble("\n", (detail.id, "bold"), " ", word(state))
@@ -55,7 +58,7 @@ def run_end(detail: RunDetail) -> RenderableType:
     return Group(*lines)
 
 
-def run_detail(detail: RunDetail) -> RenderableType:
+def run_detail(detail: "RunDetail") -> RenderableType:
     """`exp run show`."""
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
@@ -93,7 +96,7 @@ def run_detail(detail: RunDetail) -> RenderableType:
     return Group(*parts)
 
 
-def _metrics(detail: RunDetail) -> Table:
+def _metrics(detail: "RunDetail") -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("metric")
     table.add_column("latest", justify="right")

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from orchestrator.actions.reading import TicketRow
+from orchestrator.actions.rows import TicketRow
 from orchestrator.cli.console import clean
 
 _ORDER = {"ONGOING": 0, "READY": 1, "BLOCKED": 2, "FAILED": 3, "IDEA": 4, "DONE": 5}

@@ -9,11 +9,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.actions.reading import ReadyTicket, TicketRow
+from orchestrator.actions.rows import TicketRow
 from orchestrator.cli.views.criteria import criteria_table
 from orchestrator.cli.views.words import plain, word
 
 if TYPE_CHECKING:
+    from orchestrator.actions.reading import ReadyTicket
     from orchestrator.actions.ticket_detail import TicketDetail
     from orchestrator.tickets import LintFinding
 
@@ -76,7 +77,7 @@ def _body(text: str) -> str:
     return text[found.start() :] if found else text
 
 
-def ready_table(rows: Sequence[ReadyTicket]) -> RenderableType:
+def ready_table(rows: Sequence["ReadyTicket"]) -> RenderableType:
     """`exp ticket next`."""
     if not rows:
         return Text("nothing is ready: see exp ticket graph", style="dim")

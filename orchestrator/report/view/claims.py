@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from orchestrator.domain import figures
 from orchestrator.domain.criterion import Evidence, Projection, State
 from orchestrator.domain.run import Outcome
 from orchestrator.report import words
@@ -43,13 +44,13 @@ def _criterion(facts: CriterionFacts) -> Row:
         "reviews": facts.reviews,
         "evidence": literal(verdict.why or (verdict.evidence.text if verdict.evidence else "")),
         "source": _source(verdict.evidence),
-        "margin": words.margin(verdict),
+        "margin": figures.margin(verdict),
     }
 
 
 def name_of(each: CriterionFacts) -> str:
     """`C3`, as `exp ticket review` calls it."""
-    return words.NONE if each.number is None else f"C{each.number}"
+    return figures.NONE if each.number is None else f"C{each.number}"
 
 
 def _source(evidence: Evidence | None) -> str | None:
@@ -79,14 +80,14 @@ def _projection(facts: ReportFacts, each: CriterionFacts, seen: Projection) -> R
 
 def _interval(seen: Projection) -> str:
     if seen.low is None and seen.high is None:
-        return words.NONE
-    low = words.UNKNOWN if seen.low is None else f"{seen.low:,}"
+        return figures.NONE
+    low = figures.UNKNOWN if seen.low is None else f"{seen.low:,}"
     return f"{low} or later" if seen.high is None else f"{low} to {seen.high:,}"
 
 
 def _against_plan(seen: Projection, planned: int | None) -> str:
     if planned is None:
-        return words.UNKNOWN
+        return figures.UNKNOWN
     if seen.step is None:
         return "no"
     if seen.high is not None and seen.high <= planned:
@@ -132,8 +133,8 @@ def _what_broke(facts: ReportFacts, run: RunInfo, *, broken: bool) -> list[str]:
 def _what_failed(failed: Sequence[CriterionFacts]) -> list[str]:
     told = []
     for each in failed[:_NAMED]:
-        margin = words.margin(each.verdict)
-        short = "" if margin == words.NONE else f", {margin} from its bound"
+        margin = figures.margin(each.verdict)
+        short = "" if margin == figures.NONE else f", {margin} from its bound"
         final = "" if each.verdict.final else ", so far"
         told.append(f"{_called(each)} failed{final}: “{inline(each.criterion.text)}”{short}")
     if len(failed) > _NAMED:

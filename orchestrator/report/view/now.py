@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from orchestrator.clock import format_utc
+from orchestrator.domain import figures
+from orchestrator.domain.progress import Progress
 from orchestrator.report import words
-from orchestrator.report.facts import MetricFacts, Moment, Progress, ReportFacts
+from orchestrator.report.facts import MetricFacts, Moment, ReportFacts
 from orchestrator.report.markdown import code, literal
 from orchestrator.report.view.numbers import in_order
 from orchestrator.report.view.setup import gpu_line
@@ -29,7 +31,7 @@ def now(facts: ReportFacts, *, live: bool) -> list[Row]:
     if run.saved is not None:
         lines.append({"name": "Ended early", "text": literal(run.saved)})
     if progress.speed is not None:
-        speed = f"{words.number(progress.speed)} steps/s"
+        speed = f"{figures.number(progress.speed)} steps/s"
         how = f" ({progress.method})" if progress.method else ""
         lines.append({"name": "Speed", "text": literal(speed + how)})
     if progress.eval_share is not None:
@@ -107,7 +109,7 @@ def _headline_metrics(metrics: Iterable[MetricFacts]) -> list[MetricFacts]:
 
 def _metric_now(metric: MetricFacts) -> str:
     if metric.latest is None:
-        return words.UNKNOWN
+        return figures.UNKNOWN
     value = words.measure(metric, metric.latest.value)
     target = f", target {metric.targets[0].label}" if metric.targets else ""
     return literal(f"{value} at step {metric.latest.step:,}, {words.trend(metric)}{target}")

@@ -4,6 +4,7 @@ import operator
 from collections.abc import Iterable
 from typing import Any
 
+from orchestrator.domain import figures
 from orchestrator.report import words
 from orchestrator.report.facts import MetricFacts, ReportFacts, Sample, Target
 from orchestrator.report.parts import ClassRow, ClassTable, ComponentRow, Components, Gap
@@ -51,8 +52,8 @@ def _metric(metric: MetricFacts) -> Row:
         "before": words.at_step(metric, metric.before),
         "change": words.change(metric, metric.before, metric.latest),
         "best": words.at_step(metric, metric.best),
-        "target": ", ".join(_target(metric, t) for t in metric.targets) or words.NONE,
-        "course": sparkline([value for _, value in metric.history], _COURSE) or words.NONE,
+        "target": ", ".join(_target(metric, t) for t in metric.targets) or figures.NONE,
+        "course": sparkline([value for _, value in metric.history], _COURSE) or figures.NONE,
     }
 
 
@@ -61,13 +62,12 @@ def _target(metric: MetricFacts, target: Target) -> str:
 
     Told only where the history is whole: of a thinned one nobody knows.
     """
-    meets = _TESTS.get(target.op)
-    if meets is None:
+    test, since = _TESTS.get(target.op), None
+    if test is None or len(metric.history) != metric.points:
         return target.label
-    since = None
     for step, value in metric.history:
-        since = (step if since is None else since) if meets(value, target.value) else None
-    if since is None or len(metric.history) != metric.points:
+        since = (step if since is None else since) if test(value, target.value) else None
+    if since is None:
         return target.label
     return f"{target.label}, met from step {since:,} on"
 
@@ -114,7 +114,7 @@ def _class(metric: MetricFacts, row: ClassRow) -> Row:
     return {
         "name": row.name,
         "value": words.measure(metric, row.value),
-        "count": words.NONE if row.count is None else words.number(row.count),
+        "count": figures.NONE if row.count is None else figures.number(row.count),
     }
 
 
@@ -127,11 +127,11 @@ def _components(table: Components) -> Row:
     return {
         "loss": table.loss,
         "step": f"{table.step:,}",
-        "total": words.number(table.total),
+        "total": figures.number(table.total),
         "declared": any(row.declared is not None for row in table.rows),
         "compared": any(row.before is not None for row in table.rows),
         "rows": [_component(row) for row in table.rows],
-        "unnamed": None if table.unnamed is None else words.number(table.unnamed),
+        "unnamed": None if table.unnamed is None else figures.number(table.unnamed),
         "unnamed_share": None
         if table.unnamed is None or not table.total
         else words.share(table.unnamed / table.total),
@@ -142,11 +142,11 @@ def _component(row: ComponentRow) -> Row:
     ratio = row.share / row.declared if row.declared else None
     return {
         "name": row.name,
-        "value": words.number(row.value),
-        "before": words.NONE if row.before is None else words.number(row.before),
+        "value": figures.number(row.value),
+        "before": figures.NONE if row.before is None else figures.number(row.before),
         "share": words.share(row.share),
-        "declared": words.NONE if row.declared is None else words.share(row.declared),
-        "ratio": words.NONE if ratio is None else f"{words.number(round(ratio, 2))}×",
+        "declared": figures.NONE if row.declared is None else words.share(row.declared),
+        "ratio": figures.NONE if ratio is None else f"{figures.number(round(ratio, 2))}×",
     }
 
 
@@ -167,5 +167,5 @@ def _gap(gap: Gap, metric: MetricFacts) -> Row:
         "metric": gap.metric,
         "train": words.at_step(metric, Sample(step=gap.train_step, value=gap.train)),
         "evaluation": words.at_step(metric, Sample(step=gap.step, value=gap.evaluation)),
-        "times": words.NONE if times is None else f"{words.number(round(times, 2))}×",
+        "times": figures.NONE if times is None else f"{figures.number(round(times, 2))}×",
     }

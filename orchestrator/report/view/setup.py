@@ -3,6 +3,7 @@
 import shlex
 from typing import Any
 
+from orchestrator.domain import figures
 from orchestrator.report import words
 from orchestrator.report.cost import Cost
 from orchestrator.report.facts import ReportFacts, RunInfo
@@ -68,20 +69,20 @@ def _host(machine: Machine) -> list[Row]:
 
 def _memory(usage: Usage | None, total: float | None) -> str:
     if usage is None:
-        return words.UNKNOWN if total is None else f"unknown of {words.size(int(total))}"
+        return figures.UNKNOWN if total is None else f"unknown of {words.size(int(total))}"
     of = "" if total is None else f" of {words.size(int(total))}"
     return f"{words.size(int(usage.latest))}{of}, peak {words.size(int(usage.peak))}"
 
 
 def _shares(usage: Usage | None) -> str:
     if usage is None:
-        return words.UNKNOWN
+        return figures.UNKNOWN
     return f"{words.share(usage.latest)}, median {words.share(usage.median)}"
 
 
 def _measured(usage: Usage | None, unit: str) -> str:
     if usage is None:
-        return words.UNKNOWN
+        return figures.UNKNOWN
     return f"{usage.latest:,.0f} {unit}, peak {usage.peak:,.0f}"
 
 
@@ -121,7 +122,7 @@ def cost(facts: ReportFacts) -> list[Row]:
     lines = [{"name": "Spent", "text": spent(facts)}]
     if known.budget_gpu_hours and known.gpu_hours is not None:
         share = words.share(known.gpu_hours / known.budget_gpu_hours)
-        budget = f"{share} of {words.number(known.budget_gpu_hours)} GPU-hours"
+        budget = f"{share} of {figures.number(known.budget_gpu_hours)} GPU-hours"
         lines.append({"name": "Budget", "text": budget})
     if known.price is not None:
         per = "an hour of one GPU" if known.gpus else "an hour"

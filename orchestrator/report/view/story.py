@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.clock import format_utc
+from orchestrator.domain import figures
 from orchestrator.domain.finding import KnownFinding, Quote
 from orchestrator.domain.report import ReportKind
 from orchestrator.report import words
@@ -27,7 +28,7 @@ _HOW = {"A": "added", "M": "changed", "D": "deleted", "R": "renamed"}
 
 def clock(seconds: float | None) -> str:
     """`2026-01-31 09:05:07`, in UTC."""
-    return words.UNKNOWN if seconds is None else format_utc(seconds).removesuffix(" UTC")
+    return figures.UNKNOWN if seconds is None else format_utc(seconds).removesuffix(" UTC")
 
 
 def timeline(facts: ReportFacts, kind: ReportKind) -> list[Row]:
@@ -54,10 +55,10 @@ def log(facts: ReportFacts) -> list[Row]:
             remark.time,
             {
                 "time": clock(remark.time),
-                "step": words.NONE,
+                "step": figures.NONE,
                 "text": f"{literal(remark.kind)} by {literal(_name(remark.by))}",
                 "note": f"“{inline(remark.text)}”",
-                "run": remark.run or words.NONE,
+                "run": remark.run or figures.NONE,
             },
         )
         for remark in facts.remarks
@@ -80,7 +81,7 @@ def _said_of(facts: ReportFacts, moment: Moment) -> Moment:
 def _moment(moment: Moment) -> Row:
     return {
         "time": clock(moment.time),
-        "step": words.NONE if moment.step is None else f"{moment.step:,}",
+        "step": figures.NONE if moment.step is None else f"{moment.step:,}",
         "text": literal(moment.text),
     }
 
@@ -91,8 +92,8 @@ def _logged(moment: Moment) -> Row:
     return {
         **_moment(moment),
         "text": literal(event),
-        "note": literal(note) or words.NONE,
-        "run": moment.run or words.NONE,
+        "note": literal(note) or figures.NONE,
+        "run": moment.run or figures.NONE,
     }
 
 
@@ -105,7 +106,7 @@ def _without_middle(rows: list[Row], most: int) -> list[Row]:
 
 def _gap(count: int, what: str) -> Row:
     text = f"… {count:,} {what} …"
-    return {"time": "…", "step": "…", "text": text, "note": words.NONE, "run": words.NONE}
+    return {"time": "…", "step": "…", "text": text, "note": figures.NONE, "run": figures.NONE}
 
 
 def attempts(facts: ReportFacts) -> list[Row]:
@@ -124,10 +125,10 @@ def _attempt(facts: ReportFacts, at: int) -> Row:
         "number": attempt.number,
         "started": clock(attempt.started),
         "ran": words.duration(ran),
-        "steps": f"{first:,} to {last:,}" if known else words.UNKNOWN,
+        "steps": f"{first:,} to {last:,}" if known else figures.UNKNOWN,
         "ending": literal(attempt.ending),
-        "cause": code(attempt.cause or "") or words.NONE,
-        "decision": literal(attempt.decision or words.NONE),
+        "cause": code(attempt.cause or "") or figures.NONE,
+        "decision": literal(attempt.decision or figures.NONE),
     }
 
 
@@ -186,10 +187,10 @@ def since(facts: ReportFacts) -> Row | None:
     }
 
 
-def incident(facts: ReportFacts) -> list[Row]:
-    """What was found of the run before and is gone, where that failed and this one has not."""
+def incident(facts: ReportFacts) -> bool:
+    """Whether it is the run before that failed, and this one has not: what is gone was why."""
     failed_again = any(attempt.cause for attempt in facts.attempts)
-    return [] if failed_again or not facts.changes.failed else gone(facts)
+    return facts.changes.failed and not failed_again and bool(gone(facts))
 
 
 def gone(facts: ReportFacts) -> list[Row]:
@@ -206,8 +207,8 @@ def changed(facts: ReportFacts) -> Row:
         "settings": [
             {
                 "name": each.name,
-                "before": code(each.before or "") or words.NONE,
-                "after": code(each.after or "") or words.NONE,
+                "before": code(each.before or "") or figures.NONE,
+                "after": code(each.after or "") or figures.NONE,
             }
             for each in settings[:_MOST_SETTINGS]
         ],
@@ -223,7 +224,7 @@ def _file(change: FileChange) -> Row:
     return {
         "path": change.path,
         "how": _HOW.get(change.how[:1], "changed"),
-        "lines": lines or words.NONE,
+        "lines": lines or figures.NONE,
     }
 
 

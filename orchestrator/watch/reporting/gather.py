@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator import report, tickets
+from orchestrator.domain.retry import Cause
 from orchestrator.domain.review import Review, Standing
 from orchestrator.domain.run import Command, Outcome, RunRecord, RunState, RunStatus
 from orchestrator.domain.ticket import Ticket
@@ -220,13 +221,14 @@ def _edited(change: tickets.Change | None) -> str | None:
 
 
 def _attempt(told: AttemptStory) -> report.AttemptFacts:
+    stopped = told.cause is Cause.STOPPED  # somebody's wish, and no failure
     return report.AttemptFacts(
         number=told.number,
         started=told.started,
         ended=told.ended,
-        ending=told.ending,
+        ending=f"{told.ending}, {told.evidence}" if stopped else told.ending,
         first_step=told.first_step,
         last_step=told.last_step,
-        cause=f"{told.cause}: {told.evidence}" if told.cause else None,
-        decision=told.decision,
+        cause=f"{told.cause}: {told.evidence}" if told.cause and not stopped else None,
+        decision=None if stopped else told.decision,
     )

@@ -6,6 +6,7 @@ from dataclasses import replace
 from orchestrator import report
 from orchestrator.diagnose.series import Measure, Side, parse
 from orchestrator.domain.hardware import is_sampled
+from orchestrator.domain.progress import Progress, pace
 from orchestrator.domain.run import MetricSpec
 from orchestrator.domain.series import PRINTED, furthest, origin_of, plain_name, surest
 from orchestrator.report.changes import Since
@@ -61,16 +62,16 @@ def _awaited(
     return sorted(found, key=_rank)[:_DRAWN]
 
 
-def progress_of(subject: Subject) -> report.Progress:
+def progress_of(subject: Subject) -> Progress:
     """How far training is; its pace from the densest series, as it logs more than evaluation."""
     planned = subject.record.planned_steps
     dense = densest(subject)
     elapsed = subject.moment - subject.record.created
     if dense is None:
-        return report.Progress(planned=planned)
+        return Progress(planned=planned)
     steps = {name: row.max_step for name, row in _logged(subject).items()}
     return replace(
-        report.pace(pace_points(subject, dense), planned),
+        pace(pace_points(subject, dense), planned),
         step=furthest(steps),
         elapsed=elapsed,
         epoch_steps=steps_per(subject.settings).get("epoch"),

@@ -9,6 +9,7 @@ from orchestrator import report
 from orchestrator.diagnose.series import Side, parse
 from orchestrator.domain.facts import Checkpoint
 from orchestrator.domain.hardware import is_sampled
+from orchestrator.domain.progress import pace
 from orchestrator.domain.run import RunStatus
 from orchestrator.domain.series import surest
 from orchestrator.domain.settings import count_of
@@ -33,7 +34,7 @@ def milestone_of(
         return None
     step, what = min(ahead, key=lambda each: each[0])  # the first of equals
     dense = densest(subject)
-    eta = report.pace(pace_points(subject, dense), step).eta if dense is not None else None
+    eta = pace(pace_points(subject, dense), step).eta if dense is not None else None
     return report.Milestone(what=what, step=step, eta=eta)
 
 

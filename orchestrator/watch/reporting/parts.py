@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.diagnose.case import Case, Curve
+from orchestrator.diagnose.case import Case
 from orchestrator.diagnose.parts import losses, parts_of, shares
 from orchestrator.diagnose.series import (
     EVAL_WORDS,
@@ -25,6 +25,7 @@ from orchestrator.domain.series import origin_of, surest
 from orchestrator.report.changes import Since
 from orchestrator.report.parts import ClassRow, ClassTable, ComponentRow, Components, Gap
 from orchestrator.store import Reader
+from orchestrator.watch.casebook import curve_of
 from orchestrator.watch.reporting.subject import Subject
 
 _NEWEST = 500  # points of a series that are looked at
@@ -80,20 +81,10 @@ def _case(reader: Reader, record: RunRecord, now: float) -> Case:
         or (read.measure is Measure.OTHER and (named or _class_of(read)))
     ]
     names.sort(key=lambda name: parse(name).measure is Measure.OTHER)  # these are left out first
-    return replace(bare, curves={name: _curve(reader, record.id, name) for name in names[:_MOST]})
-
-
-def _curve(reader: Reader, run: str, name: str) -> Curve:
-    part = reader.curve(run, name, newest=_NEWEST, older=0)
-    return Curve(
-        name=name,
-        steps=part.steps,
-        values=part.values,
-        times=part.times,
-        sources=part.sources,
-        lines=part.lines,
-        total=part.total,
-    )
+    curves = {
+        name: curve_of(reader, record.id, name, newest=_NEWEST, older=0) for name in names[:_MOST]
+    }
+    return replace(bare, curves=curves)
 
 
 # Classes

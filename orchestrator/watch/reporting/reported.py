@@ -11,7 +11,7 @@ from orchestrator.watch.reporting.subject import Subject
 _MOST = 40
 _NUMBERS = re.compile(
     r"(?:^|_)(?:n_|num_)?(?:params?|parameters?|trainable|frozen|layers|flops|vocab(?:_size)?|classes"
-    r"|examples|samples|tokens|rows|images|puzzles|dataset|dataset_size|train_size|val_size"
+    r"|examples|samples|batches|tokens|rows|images|puzzles|dataset|dataset_size|train_size|val_size"
     r"|test_size)(?:_|$)",
     re.IGNORECASE,
 )
@@ -32,7 +32,7 @@ def reported_by(subject: Subject) -> tuple[tuple[str, str], ...]:
     events = subject.reader.events(subject.record.id)
     set_already = dict(flat(dict(subject.settings)))
     found = {
-        name: value
+        name: f"{int(value):,}" if value.isdecimal() else value
         for event in events
         if event.name in {"config", "summary"}
         for name, value in flat(dict(event.data))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 from orchestrator import report
 from orchestrator.codec import read_record_if_present
@@ -42,7 +43,7 @@ def timeline_of(subject: Subject, since: Since | None) -> tuple[report.Moment, .
     for before in subject.others:
         if since is not None and before.id == since.run and before.ended < math.inf:
             found += _moments(reader, before.folder, before.record, before.ended)
-    return _sorted(found)
+    return _sorted([*found, *_under_way(subject)])
 
 
 def log_of(subject: Subject) -> tuple[report.Moment, ...]:
@@ -54,7 +55,14 @@ def log_of(subject: Subject) -> tuple[report.Moment, ...]:
         ended = subject.ended if ran is newest else None if ran.ended == math.inf else ran.ended
         found += _moments(reader, ran.folder, ran.record, ended)
         found += _evaluations(reader, ran.record)
-    return _sorted(found)
+    return _sorted([*found, *_under_way(subject)])
+
+
+def _under_way(subject: Subject) -> Iterator[report.Moment]:
+    """The phase that has begun and not ended."""
+    doing = phase_now(subject)
+    if doing is not None:
+        yield replace(doing, text=f"{doing.text} began", run=subject.record.id)
 
 
 def phase_now(subject: Subject) -> report.Moment | None:
@@ -162,8 +170,10 @@ def _told(event: Event) -> str | None:
         how = f"signal {data['signal']}" if data.get("signal") else f"exit code {data.get('code')}"
         return f"{data.get('phase')} ended with {how}"
     if event.name == "checkpoint":
-        what = data.get("path"), size(data.get("bytes"))
-        return f"checkpoint saved: {', '.join(str(each) for each in what if each)}"
+        known = data.get("bytes")
+        what = data.get("path"), size(known) if isinstance(known, int) else None
+        told = ", ".join(str(each) for each in what if each)
+        return f"checkpoint saved{f': {told}' if told else ''}"
     if event.name == "alert":
         return f"alert: {data.get('title')}"
     return None
