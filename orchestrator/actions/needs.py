@@ -93,7 +93,8 @@ def _ticket_needs(
                 f" (exp ticket show {ticket.id})"
             )
         elif ticket.status == "ONGOING" and ticket.phase == "VERIFYING":
-            what = _waiting(rows) or "criteria wait for a person"
+            unsaid = "the ticket is not decided" if rows else "criteria wait for a person"
+            what = _waiting(rows) or unsaid
             yield f"{ticket.id}: {what} (exp ticket review {ticket.id})"
         elif ticket.status == "DONE" and (against := _against(rows)):
             yield f"{ticket.id}: {against} (exp ticket review {ticket.id})"

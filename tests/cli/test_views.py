@@ -9,8 +9,9 @@ from rich.console import Console
 from orchestrator.actions.needs import needs_of
 from orchestrator.actions.overview import Overview, RunOverview
 from orchestrator.actions.rows import CriterionRow, TicketRow
-from orchestrator.actions.run_list import RunSummary
+from orchestrator.actions.run_list import RunSummary, live_and_recent
 from orchestrator.cli import views
+from orchestrator.cli.review import next_command
 from orchestrator.domain.criterion import State, Verdict
 from orchestrator.domain.review import Decision, Review, Seen, Standing
 from orchestrator.workspace import Workspace
@@ -140,3 +141,28 @@ def test_a_ticket_that_is_done_asks_for_nothing_it_did_not_need(tmp_path):
     assert needs(Standing(review=review, expired=None)) == ()
     (need,) = needs(Standing(review=review, expired="the line was edited"))
     assert need.startswith("T-0004: looked at: review expired: the line was edited")
+
+
+def test_a_long_run_stays_in_sight_when_it_ends():
+    """Of ended runs those that ended last are shown, not those with the largest numbers."""
+    over = {"status": "ended", "outcome": "completed", "started": 1.0}
+    runs = [run(9, status="running"), run(3, **over, ended=5.0), run(2, **over, ended=6.0)]
+    runs.append(run(1, **over, ended=90.0))
+    assert [each.id[-1] for each in live_and_recent(runs, 3)] == ["9", "1", "2"]
+    assert [each.id[-1] for each in live_and_recent(runs, 1)] == ["9"]
+
+
+@pytest.mark.parametrize(
+    ("obstacles", "command"),
+    [
+        ((), "exp ticket review T-0001 --non-interactive --decide done"),
+        (("C2 (open)", "C6 (open)"), "exp ticket review T-0001"),
+        (
+            ("C2 (open)", "C6 (not met)"),
+            "exp ticket review T-0001 --non-interactive --decide failed",
+        ),
+    ],
+)
+def test_the_next_command_after_a_review_is_no_failure_of_what_is_open(obstacles, command):
+    """What nobody has judged yet is to be judged; only what is not met suggests FAILED."""
+    assert next_command("T-0001", obstacles) == command

@@ -137,6 +137,18 @@ def test_a_stop_is_asked_about_and_no_is_the_answer_of_enter(facts, keys):
     assert drive(facts, refuse) == 0
 
 
+def test_what_has_ended_is_not_asked_to_stop(facts):
+    """s on a run that has ended says so; nobody is asked."""
+
+    async def ask(app, pilot, _):
+        app.ask_to_stop("R-000003")
+        await until(pilot, lambda: len(app._notifications) == 1)
+        assert not isinstance(app.screen, ConfirmScreen)
+        return [said.message for said in app._notifications]
+
+    assert drive(facts, ask) == ["R-000003 has ended"]
+
+
 def test_help_says_every_key(facts):
     """Each key that the footer shows is explained."""
 

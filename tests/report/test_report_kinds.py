@@ -10,6 +10,7 @@ from orchestrator.domain.run import Outcome, RunStatus
 from orchestrator.report import MetricFacts, Moment, Sample, render_index, render_report
 from orchestrator.report.changes import Changes
 from orchestrator.report.index import Indexed
+from orchestrator.report.parts import Gap
 
 SECTIONS = {
     ReportKind.STATUS: (
@@ -251,3 +252,11 @@ def test_note_of_an_unknown_kind_is_kept(bare):
     """A kind of note that we do not know is shown among the notes."""
     remark = Remark(kind="omen", by="Ada", time=0.0, text="a raven")
     assert "“a raven”" in page_of(replace(bare, remarks=(remark,)))
+
+
+def test_a_gap_to_a_number_that_is_none_has_no_ratio(rich):
+    """Of NaN nothing is a multiple: the cell is a dash, not `NaN×`."""
+    gap = Gap(metric="loss", train=float("nan"), evaluation=2.0, train_step=9, step=9)
+    text = section(page_of(replace(rich, gaps=(gap,)), ReportKind.ANALYSIS), "Training beside")
+    assert "NaN×" not in text
+    assert "| — |" in text

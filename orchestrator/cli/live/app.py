@@ -91,7 +91,11 @@ class StatusApp(App[None]):
         self.push_screen(HelpScreen())
 
     def ask_to_stop(self, run: str) -> None:
-        """Stop a run, if the person really means it."""
+        """Stop a run that has not ended, if the person really means it."""
+        shown = self.facts.runs if self.facts is not None else ()
+        if any(seen.run.id == run and seen.run.status == "ended" for seen in shown):
+            self.notify(f"{run} has ended")
+            return
 
         def answered(yes: bool | None) -> None:
             if yes:

@@ -111,6 +111,7 @@ def _run_head(seen: RunOverview) -> RenderableType:
     again = f" attempt {run.attempt}" if run.attempt > 1 else ""
     name = Text.assemble((run.id, "bold"), again, " ", word(run.outcome or run.status), "  ")
     name.append_text(plain(title))
+    name.no_wrap, name.overflow = True, "ellipsis"
     if run.started is None:
         return _indented(Group(name, Text(plain(run.why).plain, style="dim")))
     time = spent(run.started, run.ended)
