@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Self
 
 from orchestrator.actions.curve import Curve, read_curve
 from orchestrator.actions.follow import require_record
@@ -31,7 +32,10 @@ class CloseupFacts:
 
 
 class Closeup:
-    """Looks at one run, again and again; a curve is read anew when the index has changed."""
+    """Looks at one run, again and again; a curve is read anew when the index has changed.
+
+    One thread uses it.
+    """
 
     def __init__(self, workspace: Workspace, run: str) -> None:
         self._workspace = workspace
@@ -41,6 +45,12 @@ class Closeup:
         self._known: tuple[object, str | None] | None = None
         self._series: tuple[SeriesRow, ...] = ()
         self._curve: Curve | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._reader.close()
 
     def look(self) -> CloseupFacts:
         """The present facts.

@@ -62,6 +62,7 @@ def ticket_row(
     total = len(claims)
     if tally is not None:
         met, total = tally
+    is_open = ticket.status == "ONGOING" and run is not None and run.status == "ended"
     return TicketRow(
         id=ticket.id,
         title=ticket.title,
@@ -72,7 +73,7 @@ def ticket_row(
         criteria=total,
         run=run.id if run else None,
         run_status=(run.outcome or run.status) if run else None,
-        run_problem=_problem(workspace, run) if run and ticket.status == "ONGOING" else None,
+        run_problem=_problem(workspace, run) if run and is_open else None,
     )
 
 

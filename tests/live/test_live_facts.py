@@ -159,8 +159,8 @@ def test_looking_again_sees_what_has_changed(lab):
         seen = wait_for(lambda: has_loss(board.look()), what="a point of the run")
         assert seen.run.status == "running"
         assert board.look().tickets[0].status == "ONGOING"
-        closeup = Closeup(workspace, "R-000001")
-        near = wait_for(lambda: (f := closeup.look()).curve and f.log and f, what="the log")
+        with Closeup(workspace, "R-000001") as closeup:
+            near = wait_for(lambda: (f := closeup.look()).curve and f.log and f, what="the log")
         assert near.metric == "train/loss"
         assert near.series[0].name == "train/loss"
         assert "step 1\n" in near.log

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import shlex
 import shutil
 import signal
@@ -54,14 +55,14 @@ class Tmux:
 class Bare:
     """A pseudo-terminal: all that was ever written to it is what is seen."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, *options, columns=80, rows=24):
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             os.chdir(lab.root)
-            os.execve(EXP, [str(EXP), "status", "--watch"], {**os.environ, "TERM": "xterm"})
+            os.execve(EXP, [str(EXP), "status", *options], {**os.environ, "TERM": "xterm-256color"})
         os.set_blocking(self.master, False)
         self.text = b""
-        self.resize(80, 24)
+        self.resize(columns, rows)
 
     def seen(self):
         with suppress(OSError):
@@ -97,7 +98,7 @@ def terminal(lab, request, monkeypatch):
     lab.experiment(PATIENT)
     lab.commit()
     assert lab.exp("ticket", "start", "1").returncode == 0
-    opened = {"tmux": Tmux, "bare": Bare}[request.param](lab)
+    opened = Tmux(lab) if request.param == "tmux" else Bare(lab, "--watch")
     yield opened
     opened.close()
 
@@ -138,3 +139,24 @@ def test_without_a_terminal_it_is_refused(lab):
     assert done.returncode != 0
     assert done.stdout == ""
     assert "exp status" in done.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--watch",)], ids=["once", "watch"])
+def test_who_wants_no_colours_gets_none(lab, monkeypatch, options):
+    """With NO_COLOR neither the page nor the screen has a hue, also in 60 by 15 characters.
+
+    The screen may have shades of grey: those are the numbers from 232 on.
+    """
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.delenv("COLUMNS")
+    lab.ticket(status="READY")
+    lab.commit()
+    terminal = Bare(lab, *options, columns=60, rows=15)
+    wait_for(lambda: "T-0001" in terminal.seen(), what="the ticket")
+    text = terminal.seen()
+    terminal.close()
+    codes = re.findall(r"\x1b\[([0-9;]*)m", text)
+    assert codes
+    for code in codes:
+        plain = re.sub(r"[34]8;5;(?:23[2-9]|24\d|25[0-5])", "", code)
+        assert set(plain.split(";")) <= {"", "0", "1", "2", "3", "4", "7", "22"}, code

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from threading import Event, Thread
 from typing import Any, Protocol, TypeAlias
@@ -80,7 +80,9 @@ class Watching:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._surroundings = Surroundings(workspace)
-        self._closeup: Closeup | None = None
+        self._near: str | None = None
+        self._metric: str | None = None
+        self._closeup: Closeup | None = None  # of the thread that looks
         self._left, self._wanted = Event(), Event()
 
     def open(self, tell: Tell) -> None:
@@ -100,23 +102,23 @@ class Watching:
 
     def near(self, run: str | None) -> None:
         """Look at this run from near, or at none."""
-        self._closeup = None if run is None else Closeup(self._workspace, run)
+        self._near, self._metric = run, None
         self._wanted.set()
 
     def choose(self, metric: str) -> None:
         """Read the curve of another metric."""
-        closeup = self._closeup
-        if closeup is not None and closeup.metric != metric:
-            closeup.metric = metric
+        if self._near is not None and self._metric != metric:
+            self._metric = metric
             self._wanted.set()
 
     def _look_on(self, tell: Tell) -> None:
         bell = Bell(lambda title: tell(Noticed(title)))
-        with Board(self._workspace) as board:
+        with Board(self._workspace) as board, ExitStack() as opened:
             while not self._left.is_set():
                 begun = time.thread_time()
                 try:
                     self._look(board, bell, tell)
+                    self._look_closely(opened, tell)
                 except ExpError as error:
                     tell(Trouble(str(error)))
                 pause = (time.thread_time() - begun) / _SHARE
@@ -124,11 +126,22 @@ class Watching:
                 self._wanted.clear()
 
     def _look(self, board: Board, bell: Bell, tell: Tell) -> None:
-        around, closeup = self._surroundings, self._closeup
+        around = self._surroundings
         seen = board.look()
         around.leases = board.leases()
         tell(Seen(replace(seen, gpus=around.gpus, commits=around.commits)))
         bell.look(RunFolder(self._workspace.runs / each.run.id) for each in seen.runs)
-        if closeup is not None:
-            with suppress(FileNotFoundError):
-                tell(SeenClosely(closeup.look()))
+
+    def _look_closely(self, opened: ExitStack, tell: Tell) -> None:
+        """Look at the run that is near; `opened` holds what was opened for it until another is."""
+        run, metric, closeup = self._near, self._metric, self._closeup
+        if closeup is not None and closeup.run != run:
+            opened.close()
+            closeup = self._closeup = None
+        if run is None:
+            return
+        if closeup is None:
+            closeup = self._closeup = opened.enter_context(Closeup(self._workspace, run))
+        closeup.metric = metric or closeup.metric
+        with suppress(FileNotFoundError):
+            tell(SeenClosely(closeup.look()))

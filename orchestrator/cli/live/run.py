@@ -1,7 +1,6 @@
 """A run from near: chart, metrics, criteria, findings, attempts, log."""
 
 from collections.abc import Callable
-from functools import partial
 from io import StringIO
 from typing import TYPE_CHECKING, ClassVar
 
@@ -99,7 +98,7 @@ class RunScreen(Screen[None]):
         if facts.detail.id != self._run:
             return
         if self._facts is None and self._at is None:  # rows that appear pull the focus into sight
-            self.set_timer(0.1, partial(self.query_one("#near").scroll_home, animate=False))
+            self.call_after_refresh(self.query_one("#near").scroll_home, animate=False)
         self._facts = facts
         self._fill("head", _head(facts, self._pulse()))
         self._draw_chart()
