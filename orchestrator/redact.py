@@ -69,20 +69,23 @@ def redact(
     if home and len(home.rstrip("/")) > 1:
         text = re.sub(rf"(?<![\w.~-]){re.escape(home.rstrip('/'))}(?![\w.-])", "~", text)
     text = _HOME.sub("~", text)
+    hosts = tuple(hosts)
+    for host in filter(None, hosts):
+        text = _of_events(host).sub(HOST, text)
     for host in sorted(_host_names(hosts), key=lambda name: (-len(name), name)):
         text = _host_pattern(host).sub(HOST, text)
     return text
 
 
-def _host_pattern(host: str) -> re.Pattern[str]:
-    """A host name as a word of its own; one that no sentence holds also between dashes.
+def _of_events(host: str) -> re.Pattern[str]:
+    """A host in the name of a file of events, where it is one whatever it looks like."""
+    return re.compile(rf"(?<=\bevents-){re.escape(host)}(?=-(?:\d+|shim)-\d)", re.IGNORECASE)
 
-    In the name of a file of events it is one whatever it looks like.
-    """
+
+def _host_pattern(host: str) -> re.Pattern[str]:
+    """A host name as a word of its own; one that no sentence holds also between dashes."""
     edge = r"\w" if re.search(r"[\d.-]", host) else r"\w./-"
-    name = re.escape(host)
-    ours = rf"(?<=\bevents-){name}(?=-(?:\d+|shim)-\d)"
-    return re.compile(rf"(?<![{edge}]){name}(?![{edge}])|{ours}", re.IGNORECASE)
+    return re.compile(rf"(?<![{edge}]){re.escape(host)}(?![{edge}])", re.IGNORECASE)
 
 
 def is_secret_name(name: str) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from orchestrator.actions.rows import CriterionRow
-from orchestrator.domain.criterion import State, Verdict
+from orchestrator.domain.criterion import State
 
 
 def next_deciding(rows: Sequence[CriterionRow]) -> CriterionRow | None:
@@ -14,15 +14,16 @@ def next_deciding(rows: Sequence[CriterionRow]) -> CriterionRow | None:
     (first the ones that are not met so far), those that wait for their first value, those that can
     only be told at the end, and last what only a person can say.
     """
-    open_ones = [
-        row for row in rows if row.required and row.polarity == "positive" and _is_open(row.verdict)
-    ]
+    open_ones = [row for row in rows if row.required and is_open(row)]
     return min(open_ones, key=_urgency, default=None)
 
 
-def _is_open(verdict: Verdict | None) -> bool:
-    return verdict is None or not (
-        verdict.state is State.WAIVED or (verdict.state is State.MET and verdict.final)
+def is_open(row: CriterionRow) -> bool:
+    """Whether a goal can still miss, or has missed."""
+    verdict = row.verdict
+    return row.polarity == "positive" and (
+        verdict is None
+        or not (verdict.state is State.WAIVED or (verdict.state is State.MET and verdict.final))
     )
 
 

@@ -7,8 +7,8 @@ from orchestrator.codec import read_record_if_present
 from orchestrator.domain.attempt import NEEDS
 from orchestrator.domain.criterion import State
 from orchestrator.domain.finding import Severity
-from orchestrator.domain.review import waits
-from orchestrator.domain.run import ExitRecord, Outcome
+from orchestrator.domain.review import undone, waits
+from orchestrator.domain.run import ExitRecord
 from orchestrator.procs import pids_of_run
 from orchestrator.tickets import without_predicate
 from orchestrator.workspace import RunFolder, Workspace
@@ -16,8 +16,6 @@ from orchestrator.workspace import RunFolder, Workspace
 if TYPE_CHECKING:
     from orchestrator.actions.overview import RunOverview
     from orchestrator.actions.rows import CriterionRow, TicketRow
-
-_ENDS = {Outcome.COMPLETED, Outcome.STOPPED}  # after which a person judges
 
 
 def needs_of(
@@ -84,7 +82,7 @@ def _ticket_needs(
     tickets: "Iterable[TicketRow]", criteria: "Mapping[str, Sequence[CriterionRow]]"
 ) -> Iterator[str]:
     for ticket in tickets:
-        waiting = _waiting(criteria.get(ticket.run or "", ()))
+        rows = criteria.get(ticket.run or "", ())
         if ticket.status == "ONGOING" and ticket.run_status in {"failed", "lost", "incomplete"}:
             yield f"{ticket.id}: {ticket.run} {ticket.run_status} (exp run logs {ticket.run})"
         elif ticket.status == "ONGOING" and ticket.run_problem:
@@ -95,21 +93,30 @@ def _ticket_needs(
                 f" (exp ticket show {ticket.id})"
             )
         elif ticket.status == "ONGOING" and ticket.phase == "VERIFYING":
-            what = waiting or "criteria wait for a person"
+            unsaid = "the ticket is not decided" if rows else "criteria wait for a person"
+            what = _waiting(rows) or unsaid
             yield f"{ticket.id}: {what} (exp ticket review {ticket.id})"
-        elif ticket.status == "DONE" and waiting and ticket.run_status in _ENDS:
-            yield f"{ticket.id}: DONE, but {waiting} (exp ticket review {ticket.id})"
+        elif ticket.status == "DONE" and (against := _against(rows)):
+            yield f"{ticket.id}: {against} (exp ticket review {ticket.id})"
         elif ticket.status == "ONGOING" and ticket.run is None:
             yield f"{ticket.id}: ONGOING, but never started (exp ticket start {ticket.id})"
 
 
 def _waiting(criteria: "Sequence[CriterionRow]") -> str:
     """What a person is asked of a run that is shown: the first criterion, and how many more."""
-    found = [
-        f"{without_predicate(row.text)}: {why}"
+    return _first_of(
+        (row, waits(row.verdict, row.reviews, polarity=row.polarity, checked=row.checked))
         for row in criteria
-        if (row.must or row.reviews)
-        and (why := waits(row.verdict, row.reviews, polarity=row.polarity, checked=row.checked))
-    ]
+        if row.must or row.reviews
+    )
+
+
+def _against(criteria: "Sequence[CriterionRow]") -> str:
+    """What speaks against a ticket that is DONE; what it did not need to be DONE does not."""
+    return _first_of((row, undone(row.reviews)) for row in criteria)
+
+
+def _first_of(told: "Iterable[tuple[CriterionRow, str | None]]") -> str:
+    found = [f"{without_predicate(row.text)}: {why}" for row, why in told if why]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return f"{found[0]}{more}" if found else ""

@@ -11,7 +11,7 @@ from orchestrator.actions.needs import needs_of
 from orchestrator.actions.pulse import Pulse, Pulses
 from orchestrator.actions.queue import WaitingRun, queue_of
 from orchestrator.actions.rows import CriterionRow, TicketRow, judged_rows, ticket_row
-from orchestrator.actions.run_list import Runs, RunSummary, current_runs
+from orchestrator.actions.run_list import Runs, RunSummary, current_runs, live_and_recent
 from orchestrator.actions.surroundings import QuickReading, last_commits
 from orchestrator.actions.ticket_shelf import TicketShelf
 from orchestrator.config import load_config
@@ -101,13 +101,11 @@ class Board:
     def look(self) -> Overview:
         """The present facts, without hardware and commits."""
         everything = self._runs.look()
-        live = [run for run in everything if run.status != "ended"]
         if self._workspace.state.is_dir() and (
             self._runs.are_unfinished or self._workspace.unsent_file.exists()
         ):
             self._keep_watcher()
-        recent = [run for run in everything if run.status == "ended"][: max(0, _RECENT - len(live))]
-        shown = live + recent
+        shown = live_and_recent(everything, _RECENT)
         known = {ticket.id: ticket for ticket in self._tickets.look()}
         self._ask_index(shown)
         rows = self._ticket_rows(known.values(), everything)

@@ -1,8 +1,9 @@
 """Runs in short: what lists of them show."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 
 from orchestrator.domain.run import AttemptState, RunRecord, RunState, RunStatus
 from orchestrator.errors import InvalidFileError
@@ -129,6 +130,16 @@ def current_runs(runs: Iterable[RunSummary]) -> dict[str, RunSummary]:
             before = found.get(run.ticket)
             found[run.ticket] = run if before is None else max(before, run, key=_recency)
     return found
+
+
+def live_and_recent(runs: Sequence[RunSummary], count: int) -> list[RunSummary]:
+    """All that live, and up to `count` runs with those that ended last.
+
+    Whenever these began: a long run does not leave the screen by ending.
+    """
+    live = [run for run in runs if run.status != "ended"]
+    ended = (run for run in runs if run.status == "ended")
+    return live + nlargest(max(0, count - len(live)), ended, key=_recency)
 
 
 def _recency(run: RunSummary) -> tuple[float, int, str]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from orchestrator import tickets
 from orchestrator.actions.rows import CriterionRow, TicketRow
 from orchestrator.actions.ticket_detail import show_ticket
-from orchestrator.domain.review import Decision, decision_of, waits
+from orchestrator.domain.review import undone, waits
 from orchestrator.domain.run import Outcome
 from orchestrator.domain.ticket import TicketPhase, TicketStatus
 from orchestrator.workspace import Workspace
@@ -61,8 +61,5 @@ def _done(workspace: Workspace, row: TicketRow) -> Iterator[str]:
     for key in dict.fromkeys(review.key for review in reviews if review.key not in there):
         yield f"a reviewed line stands there no more: {key}"
     for each in detail.criteria:
-        decision = decision_of(each.reviews)
-        if decision is not None and decision.expired:
-            yield f"C{each.number}: review expired: {decision.expired}"
-        elif decision is not None and decision.review.decision is Decision.REJECT:
-            yield f"C{each.number}: rejected, but the ticket is DONE"
+        if why := undone(each.reviews):
+            yield f"C{each.number}: {why}"

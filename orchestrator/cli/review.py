@@ -23,7 +23,7 @@ from orchestrator.actions.reviewing import (
 )
 from orchestrator.cli.console import err, hint, note, show_error, warn
 from orchestrator.cli.views.review import review_head, review_screen, review_summary
-from orchestrator.domain.review import Decision
+from orchestrator.domain.review import Decision, Gate
 from orchestrator.domain.ticket import TicketStatus
 from orchestrator.errors import ExpError, RefusedError, UsageError
 from orchestrator.workspace import Workspace
@@ -255,8 +255,12 @@ def _say_what_is_left(session: _Session) -> None:
         what = "it is DONE, but for" if at_odds else "what keeps it from DONE:"
         note(f"{what} {', '.join(obstacles)}")
     if not session.check.live and (at_odds or not decided):
-        hint(f"exp ticket review {ticket} --non-interactive --decide {_likely(obstacles)}")
+        hint(next_command(ticket, obstacles))
 
 
-def _likely(obstacles: Sequence[str]) -> str:
-    return "failed" if obstacles else "done"
+def next_command(ticket: str, obstacles: Sequence[str]) -> str:
+    """To judge what is open, else the end that the criteria leave."""
+    if obstacles and all(each.endswith(f"({Gate.OPEN})") for each in obstacles):
+        return f"exp ticket review {ticket}"
+    end = "failed" if obstacles else "done"
+    return f"exp ticket review {ticket} --non-interactive --decide {end}"

@@ -121,6 +121,17 @@ def decision_of(said: Iterable[Standing]) -> Standing | None:
     return next((one for one in said if one.review.decision is not Decision.NOTE), None)
 
 
+def undone(said: Iterable[Standing]) -> str | None:
+    """What speaks against a ticket that is DONE: its review has expired, or says no."""
+    decision = decision_of(said)
+    if decision is None:
+        return None
+    if decision.expired:
+        return f"review expired: {decision.expired}"
+    rejected = decision.review.decision is Decision.REJECT
+    return "rejected, but the ticket is DONE" if rejected else None
+
+
 def gate(state: State | None, decision: Standing | None, *, checked: bool, tickable: bool) -> Gate:
     """Where a required criterion stands.
 

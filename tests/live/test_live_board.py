@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from live_screens import SCREENS, Given, text_of, until
+from textual import events
 from textual.widgets import Input
 
 from orchestrator.cli.live.app import StatusApp
@@ -77,6 +78,19 @@ def test_keys_move_and_open(facts):
     drive(facts, move)
 
 
+def test_what_is_typed_after_q_opens_nothing(facts):
+    """Keys that arrive while the screen ends are left alone: no traceback, nothing opened."""
+
+    async def leave(app, pilot, eyes):
+        for key in ("q", "l", "question_mark"):
+            app.post_message(events.Key(key, None))
+        await until(pilot, lambda: app.return_code is not None)
+        await pilot.pause(0.1)
+        return eyes.asked
+
+    assert drive(facts, leave) == []
+
+
 def test_a_click_opens_too(facts):
     """The mouse does what enter does: a click on the row under the cursor opens it."""
 
@@ -121,6 +135,18 @@ def test_a_stop_is_asked_about_and_no_is_the_answer_of_enter(facts, keys):
         return len(app._notifications)
 
     assert drive(facts, refuse) == 0
+
+
+def test_what_has_ended_is_not_asked_to_stop(facts):
+    """s on a run that has ended says so; nobody is asked."""
+
+    async def ask(app, pilot, _):
+        app.ask_to_stop("R-000003")
+        await until(pilot, lambda: len(app._notifications) == 1)
+        assert not isinstance(app.screen, ConfirmScreen)
+        return [said.message for said in app._notifications]
+
+    assert drive(facts, ask) == ["R-000003 has ended"]
 
 
 def test_help_says_every_key(facts):

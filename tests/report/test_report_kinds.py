@@ -10,6 +10,7 @@ from orchestrator.domain.run import Outcome, RunStatus
 from orchestrator.report import MetricFacts, Moment, Sample, render_index, render_report
 from orchestrator.report.changes import Changes
 from orchestrator.report.index import Indexed
+from orchestrator.report.parts import Gap
 
 SECTIONS = {
     ReportKind.STATUS: (
@@ -143,7 +144,9 @@ def test_decision_at_the_end(rich):
     text = section(page_of(ended(rich)), "Decision point")
     assert "`R-000042` failed: exit code 1 in train" in text
     assert "| `exp run resume R-000042` | Goes on from the checkpoint of step 41,444" in text
-    assert "516 steps are done again" in text
+    assert "516 steps are done again." in text
+    assert "If it is resumed, its criteria are judged again with what it logs then." in text
+    assert "can change any more" not in text
     assert "`exp ticket start T-0017`" in text
     assert "The same again would end no better" in text
     assert "--decide failed" in text
@@ -249,3 +252,11 @@ def test_note_of_an_unknown_kind_is_kept(bare):
     """A kind of note that we do not know is shown among the notes."""
     remark = Remark(kind="omen", by="Ada", time=0.0, text="a raven")
     assert "“a raven”" in page_of(replace(bare, remarks=(remark,)))
+
+
+def test_a_gap_to_a_number_that_is_none_has_no_ratio(rich):
+    """Of NaN nothing is a multiple: the cell is a dash, not `NaN×`."""
+    gap = Gap(metric="loss", train=float("nan"), evaluation=2.0, train_step=9, step=9)
+    text = section(page_of(replace(rich, gaps=(gap,)), ReportKind.ANALYSIS), "Training beside")
+    assert "NaN×" not in text
+    assert "| — |" in text

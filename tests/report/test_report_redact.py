@@ -11,7 +11,7 @@ from orchestrator.redact import is_secret_name, redact, redacted
 from orchestrator.report import as_html, render_index, render_report
 from orchestrator.report.index import Indexed
 
-HOSTS = ("gpu07.cluster.example.org", "localhost", "trainbox")
+HOSTS = ("gpu07.cluster.example.org", "localhost", "trainbox", "vm")
 
 
 def built(*parts):
@@ -130,6 +130,7 @@ def test_home_folders(path, shown):
         ("attempt-1/events-trainbox-0-811.jsonl", "attempt-1/events-<host>-0-811.jsonl"),
         ("attempt-1/events-trainbox-shim-8.jsonl", "attempt-1/events-<host>-shim-8.jsonl"),
         ("a trainbox-ready program", "a trainbox-ready program"),
+        ("attempt-1/events-vm-0-8.jsonl on vm", "attempt-1/events-<host>-0-8.jsonl on vm"),
         ("localhost:29500", "localhost:29500"),
     ],
 )

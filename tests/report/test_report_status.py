@@ -152,8 +152,10 @@ def test_run_without_any_point(bare):
 
 def test_ticket_that_was_never_started(bare):
     """A ticket without a run says so and names the command that starts it."""
-    page = page_of(replace(bare, run=None))
+    page = page_of(replace(bare, run=None, git=None, criteria=()))
     assert "**Not started.**" in page
+    assert "no criterion" not in page  # it has some, and no run has judged them
+    assert "no repository" not in page
     assert "exp ticket start T-0001" in page
     assert "## Current status" not in page
     _assert_whole(page)

@@ -1,10 +1,13 @@
 """The application: screens that show what the eyes have seen."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar
 
+from textual.actions import ActionParseResult
 from textual.app import App, SuspendNotSupported
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 
 from orchestrator.actions.overview import Overview
 from orchestrator.actions.stop import stop_run
@@ -38,6 +41,7 @@ class StatusApp(App[None]):
         self.workspace = workspace
         self.facts: Overview | None = None
         self.eyes = eyes
+        self._leaving = False
 
     def on_mount(self) -> None:
         """Show the board, and begin to look."""
@@ -62,12 +66,36 @@ class StatusApp(App[None]):
             self.notify(f"exp ticket review {ticket}", title="not in this terminal", markup=False)
         self.eyes.look_now()
 
+    async def action_quit(self) -> None:
+        """Leave."""
+        self._leaving = True
+        self.exit()
+
+    async def run_action(
+        self,
+        action: "str | ActionParseResult",
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Do what a key asks for; those that were typed after `q` are none of this screen's.
+
+        A screen that opens while the application ends stays empty, and would fail to find its
+        parts.
+        """
+        if self._leaving:
+            return False
+        return await super().run_action(action, default_namespace, namespaces)
+
     def action_help(self) -> None:
         """Say what the keys and the marks mean."""
         self.push_screen(HelpScreen())
 
     def ask_to_stop(self, run: str) -> None:
-        """Stop a run, if the person really means it."""
+        """Stop a run that has not ended, if the person really means it."""
+        shown = self.facts.runs if self.facts is not None else ()
+        if any(seen.run.id == run and seen.run.status == "ended" for seen in shown):
+            self.notify(f"{run} has ended")
+            return
 
         def answered(yes: bool | None) -> None:
             if yes:

@@ -1,5 +1,6 @@
 """A run from near: chart, metrics, criteria, findings, attempts, log."""
 
+from collections.abc import Callable
 from io import StringIO
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,16 +18,28 @@ from orchestrator.actions.closeup import CloseupFacts
 from orchestrator.actions.pulse import Pulse
 from orchestrator.cli.console import clean
 from orchestrator.cli.views import criteria_table
-from orchestrator.cli.views.attempts import attempt_lines
+from orchestrator.cli.views.attempts import attempts_table
 from orchestrator.cli.views.chart import chart
 from orchestrator.cli.views.findings import finding_lines
 from orchestrator.cli.views.pulse import pace, state_mark, time_left
-from orchestrator.cli.views.words import ago, number, plain, progress, took, word
+from orchestrator.cli.views.words import number, plain, progress, spent, word
 
 if TYPE_CHECKING:
     from orchestrator.cli.live.app import StatusApp
 
 _PANELS = ("criteria", "findings", "log", "attempts")
+
+
+class ChartPanel(VerticalScroll):
+    """Has its chart drawn whenever its own size is another, so also when it first has one."""
+
+    def __init__(self, draw: Callable[[], None]) -> None:
+        super().__init__(id="chart", classes="panel", can_focus=False)
+        self._redraw = draw
+
+    @on(Resize)
+    def _resized(self) -> None:
+        self._redraw()
 
 
 class RunScreen(Screen[None]):
@@ -55,7 +68,7 @@ class RunScreen(Screen[None]):
         yield Header(icon="")
         yield Static(id="head", markup=False)
         with Container(id="near"):
-            with VerticalScroll(id="chart", classes="panel", can_focus=False):
+            with ChartPanel(self._draw_chart):
                 yield Static(markup=False)
             yield DataTable[Text](id="metrics", classes="panel", cursor_type="row")
             for name in _PANELS:
@@ -94,13 +107,8 @@ class RunScreen(Screen[None]):
         self._fill("criteria", criteria_table(detail.criteria))
         none = Text("nothing was found to be wrong", style="dim")
         self._fill("findings", Group(*finding_lines(detail.findings)) if detail.findings else none)
-        self._fill("attempts", attempt_lines(detail.story))
+        self._fill("attempts", attempts_table(detail.story))
         self._fill("log", Text(clean(facts.log.replace("\r", "\n")).rstrip()))
-
-    @on(Resize)
-    def _resized(self) -> None:
-        """A chart is as large as its panel."""
-        self.call_after_refresh(self._draw_chart)
 
     def _pulse(self) -> Pulse:
         """What the board knows of it, if it is among the runs there."""
@@ -186,10 +194,10 @@ def _head(facts: CloseupFacts, pulse: Pulse) -> Text:
     first = Text.assemble(state_mark(state), " ", (detail.id, "bold"), " ", word(state), "  ")
     first.append_text(plain(what))
     done = progress(detail.step, detail.planned_steps)
-    spent = f"{took(detail.started, detail.ended)}, started {ago(detail.started)}"
     going = (pace(pulse), time_left(pulse)) if detail.outcome is None else ()
-    second = Text("  ").join(Text(part) for part in (done, *going, plain(detail.why).plain) if part)
-    second.append(f"  {spent}", style="dim")
+    why = plain(detail.why).plain if detail.why != state else ""  # "running": said above
+    second = Text("  ").join(Text(part) for part in (done, *going, why) if part)
+    second.append(f"  {spent(detail.started, detail.ended)}", style="dim")
     for line in (first, second):
         line.no_wrap, line.overflow = True, "ellipsis"
     return Text("\n").join([first, second])

@@ -15,36 +15,28 @@ if TYPE_CHECKING:
 
 
 def attempts_table(attempts: Sequence["AttemptStory"]) -> RenderableType:
-    """One line an attempt: steps, end, cause, and what followed."""
+    """An attempt a row: steps, and below its end the cause and what followed.
+
+    These two are sentences: in columns of their own none could be read at 80 columns.
+    """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("attempt", justify="right")
-    for name in ("took", "steps", "ended", "cause"):
-        table.add_column(name, no_wrap=name in {"took", "steps"})
-    table.add_column("what followed", ratio=1)
+    table.add_column("attempt", justify="right", no_wrap=True)
+    for name in ("took", "steps"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("ended", ratio=1)
     for told in attempts:
-        table.add_row(
-            str(told.number),
-            took(told.started, told.ended),
-            steps_of(told),
-            plain(told.ending),
-            plain(f"{told.cause}: {told.evidence}" if told.cause else "—"),
-            plain(told.decision or "—"),
-        )
+        took_so_far = took(told.started, told.ended)
+        table.add_row(str(told.number), took_so_far, steps_of(told), _ending(told))
     return table
 
 
-def attempt_lines(attempts: Sequence["AttemptStory"]) -> RenderableType:
-    """The same for a narrow place: a line an attempt, why it ended and what followed below."""
-    text = Text()
-    for told in attempts:
-        text.append(f"{told.number}", "bold")
-        text.append(f"  {took(told.started, told.ended)}, steps {steps_of(told)}, ")
-        text.append_text(plain(told.ending)).append("\n")
-        cause = f"{told.cause}: {told.evidence}" if told.cause else None
-        for line in filter(None, (cause, told.decision)):
-            text.append("   ").append_text(plain(line)).append("\n")
-    text.rstrip()
-    return text
+def _ending(told: "AttemptStory") -> Text:
+    lines = [plain(told.ending)]
+    if told.cause:
+        lines.append(plain(f"{told.cause}: {told.evidence}"))
+    if told.decision:
+        lines.append(Text.assemble(("→ ", "dim"), plain(told.decision)))
+    return Text("\n").join(lines)
 
 
 def steps_of(told: "AttemptStory") -> str:

@@ -135,3 +135,12 @@ def took(started: float | None, ended: float | None) -> str:
     if started is None:
         return "—"
     return format_duration((time.time() if ended is None else ended) - started)
+
+
+def spent(started: float | None, ended: float | None) -> str:
+    """`3 s, started 12 s ago`; `for 3 s` of what goes on, where both are the same."""
+    if started is None:
+        return "—"
+    if ended is None:
+        return f"for {took(started, ended)}"
+    return f"{took(started, ended)}, started {ago(started)}"

@@ -153,13 +153,15 @@ def _can_change(facts: ReportFacts, *, live: bool) -> str:
         for each in facts.criteria
         if each.criterion.required and each.criterion.reading.is_goal
     ]
+    if not live and _saved(facts) is not None:
+        # The end made every verdict final, and tells nothing of what further steps would do.
+        return "If it is resumed, its criteria are judged again with what it logs then."
     movable = [each for each in required if not each.verdict.final]
     if not movable:
         return "No required criterion can change any more in this run."
     named = ", ".join(name_of(each) for each in movable if each.number is not None)
-    how = "as it goes on" if live else "if it is resumed"
     return (
-        f"{len(movable)} of {len(required)} required criteria can still change {how}"
+        f"{len(movable)} of {len(required)} required criteria can still change as it goes on"
         f"{f': {named}' if named else ''}."
     )
 
@@ -188,8 +190,7 @@ def _while_it_lives(facts: ReportFacts, run: RunInfo) -> list[Row]:
 def _at_its_end(facts: ReportFacts, run: RunInfo) -> list[Row]:
     ticket = facts.ticket.id
     options = []
-    saved = max((c.step for c in facts.checkpoints if c.valid), default=None)
-    if saved is not None and run.outcome is not Outcome.COMPLETED:
+    if (saved := _saved(facts)) is not None:
         options.append(
             _option("Resume", f"exp run resume {run.id}", _resumed(facts, saved)),
         )
@@ -202,12 +203,19 @@ def _at_its_end(facts: ReportFacts, run: RunInfo) -> list[Row]:
     return options
 
 
+def _saved(facts: ReportFacts) -> int | None:
+    """The step from which a run that has ended short can go on."""
+    if facts.run is None or facts.run.outcome is Outcome.COMPLETED:
+        return None
+    return max((c.step for c in facts.checkpoints if c.valid), default=None)
+
+
 def _resumed(facts: ReportFacts, saved: int) -> str:
     lost = None if facts.progress.step is None else facts.progress.step - saved
     told = f"Goes on from the checkpoint of step {saved:,}"
     if lost:
         told += f"; {lost:,} steps are done again" if lost > 0 else ""
-    return f"{told}. {_can_change(facts, live=False)}"
+    return f"{told}."
 
 
 def _by_a_person(facts: ReportFacts, failed: Sequence[CriterionFacts], *, live: bool) -> list[Row]:

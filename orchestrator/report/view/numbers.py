@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Iterable
+from math import isfinite
 from typing import Any
 
 from orchestrator.domain import figures
@@ -162,7 +163,9 @@ def _known(facts: ReportFacts, name: str) -> MetricFacts:
 
 
 def _gap(gap: Gap, metric: MetricFacts) -> Row:
-    times = gap.evaluation / gap.train if gap.train and gap.evaluation else None
+    # Of a value that is no finite number nothing is a multiple.
+    comparable = gap.train and gap.evaluation and isfinite(gap.train + gap.evaluation)
+    times = gap.evaluation / gap.train if comparable else None
     return {
         "metric": gap.metric,
         "train": words.at_step(metric, Sample(step=gap.train_step, value=gap.train)),

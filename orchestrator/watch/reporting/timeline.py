@@ -27,7 +27,13 @@ from orchestrator.workspace import RunFolder
 _EVALUATIONS, _SERIES = 200, 4  # of a run that are told, and the values of each
 _UNTOLD = frozenset({Measure.CHANCE, Measure.COUNT, Measure.RECALL, Measure.TERM})
 _LEARNED = frozenset({Measure.LOSS, Measure.ACCURACY, Measure.EXACT})
-_OUTCOMES = {State.MET: "met", State.FAILED: "failed"}
+# An alarm that was never true is nothing that happened; that one failed would say the opposite.
+_OUTCOMES = {
+    ("positive", State.MET): "met",
+    ("positive", State.FAILED): "failed",
+    ("inverted", State.MET): "alarm",
+    ("conditional", State.MET): "rule applies",
+}
 
 
 def timeline_of(subject: Subject, since: Since | None) -> tuple[report.Moment, ...]:
@@ -96,8 +102,9 @@ def _moments(
         yield from _attempt(folder, story)
     for row in reader.verdicts(run):
         verdict, evidence = row.verdict, row.verdict.evidence
-        if verdict.final and verdict.state in _OUTCOMES and evidence and evidence.time:
-            text = f"{_OUTCOMES[verdict.state]}: “{' '.join(row.text.split())}”"
+        outcome = _OUTCOMES.get((row.polarity, verdict.state))
+        if verdict.final and outcome and evidence and evidence.time:
+            text = f"{outcome}: “{' '.join(row.text.split())}”"
             yield report.Moment(time=evidence.time, text=text, step=evidence.step, run=run)
     for known in known_findings(folder):
         text = f"found: {known.finding.title}"

@@ -4,10 +4,20 @@ import pytest
 
 from orchestrator.codec import encode
 from orchestrator.domain.attempt import Lease
-from orchestrator.domain.criterion import Clause, Criterion, Kind, Reading, Subject
+from orchestrator.domain.criterion import (
+    Clause,
+    Criterion,
+    Evidence,
+    Kind,
+    Reading,
+    State,
+    Subject,
+    Verdict,
+)
 from orchestrator.domain.run import Budget, MetricSpec, StopRequest
 from orchestrator.report.cost import Cost
 from orchestrator.report.machine import GpuUsage, Usage
+from orchestrator.store.index import Index
 
 PRICES = '[cost]\nprice_per_gpu_hour = 2.5\nprice_per_hour = 0.5\ncurrency = "EUR"\n'
 
@@ -186,6 +196,35 @@ def test_the_log_is_of_all_runs_and_their_evaluations(world):
         ("R-000002", None, "R-000002 ended"),
     ]
     assert facts.timeline == (facts.log[0], *facts.log[2:])
+
+
+@pytest.mark.parametrize(
+    ("polarity", "state", "told"),
+    [
+        ("positive", State.MET, ["met: “loss < 5”"]),
+        ("positive", State.FAILED, ["failed: “loss < 5”"]),
+        ("inverted", State.MET, ["alarm: “loss < 5”"]),
+        ("inverted", State.FAILED, []),
+        ("conditional", State.MET, ["rule applies: “loss < 5”"]),
+    ],
+)
+def test_the_timeline_tells_what_was_decided(world, polarity, state, told):
+    """An alarm that never came true is nothing that happened, and above all no failure."""
+    folder = world.run(world.points(3, loss=1.0))
+    verdict = Verdict(
+        state=state,
+        final=True,
+        why="",
+        evidence=Evidence(kind="point", text="", time=1003.0, step=3),
+    )
+    reading = Reading(kind=Kind.THRESHOLD, polarity=polarity)
+    criterion = Criterion(
+        key="loss < 5", text="loss < 5", section="", required=True, reading=reading
+    )
+    with Index(world.workspace.database) as index:
+        index.put_verdicts(folder.id, [criterion], [verdict])
+    moments = [m.text for m in world.facts().timeline if "“" in m.text]
+    assert moments == told
 
 
 def test_what_is_asked_for_comes_first_and_curves_are_bounded(world):
