@@ -18,7 +18,7 @@ from orchestrator.actions.closeup import CloseupFacts
 from orchestrator.actions.pulse import Pulse
 from orchestrator.cli.console import clean
 from orchestrator.cli.views import criteria_table
-from orchestrator.cli.views.attempts import attempts_table
+from orchestrator.cli.views.attempts import attempt_lines
 from orchestrator.cli.views.chart import chart
 from orchestrator.cli.views.findings import finding_lines
 from orchestrator.cli.views.pulse import pace, state_mark, time_left
@@ -107,7 +107,7 @@ class RunScreen(Screen[None]):
         self._fill("criteria", criteria_table(detail.criteria))
         none = Text("nothing was found to be wrong", style="dim")
         self._fill("findings", Group(*finding_lines(detail.findings)) if detail.findings else none)
-        self._fill("attempts", attempts_table(detail.story))
+        self._fill("attempts", attempt_lines(detail.story))
         self._fill("log", Text(clean(facts.log.replace("\r", "\n")).rstrip()))
 
     def _pulse(self) -> Pulse:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -28,6 +29,16 @@ def attempts_table(attempts: Sequence["AttemptStory"]) -> RenderableType:
         took_so_far = took(told.started, told.ended)
         table.add_row(str(told.number), took_so_far, steps_of(told), _ending(told))
     return table
+
+
+def attempt_lines(attempts: Sequence["AttemptStory"]) -> RenderableType:
+    """The same where there is no room for a table: what an attempt did, and below how it ended."""
+    parts: list[RenderableType] = []
+    for told in attempts:
+        done = f"  {took(told.started, told.ended)}, steps {steps_of(told)}"
+        parts.append(Text.assemble((f"attempt {told.number}", "bold"), done))
+        parts.append(Padding(_ending(told), (0, 0, 0, 2)))
+    return Group(*parts)
 
 
 def _ending(told: "AttemptStory") -> Text:
