@@ -17,6 +17,8 @@ from hypothesis import HealthCheck, settings
 # tests that compute up to ten times as long. Read by torch when it is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Thousands of processes are started here; each would compile what it imports anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # How long an example takes says how busy the machine is, and nothing of the property.
 settings.register_profile("exp", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("exp")
