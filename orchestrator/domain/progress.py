@@ -7,6 +7,7 @@ from itertools import pairwise
 
 _WINDOWS = 12
 _FEWEST_WINDOWS = 3
+_SKEW = 60.0  # seconds by which ranks, or their clocks, may be apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +51,18 @@ def pace(times: Sequence[tuple[int, float]], planned: int | None) -> Progress:
 
 
 def _forward(times: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
-    """The last stretch in which steps and times both grow: the present attempt."""
+    """The last stretch in which steps and times both grow: the present attempt.
+
+    Of several ranks that log one step, a little apart, the first counts.
+    """
     stretch: list[tuple[int, float]] = []
     for step, when in times:
-        if stretch and (step < stretch[-1][0] or when < stretch[-1][1]):
-            stretch = []
+        if stretch:
+            before, then = stretch[-1]
+            if step == before or (step > before and then - _SKEW < when < then):
+                continue
+            if step < before or when < then:
+                stretch = []
         stretch.append((step, when))
     return stretch
 

@@ -183,3 +183,14 @@ def test_pace_of_a_stalled_run():
 def test_pace_of_a_finished_run():
     """A run that has reached its plan has no time left to tell."""
     assert pace([(step, float(step)) for step in range(101)], 100).eta is None
+
+
+def test_ranks_that_log_the_same_steps_apart_have_one_pace():
+    """Four processes, each a little behind the other, are as fast as one."""
+    ranks = [0.0, 0.3, 2.7, 1.1]
+    points = sorted((step, 2.0 * step + late) for step in range(1, 400) for late in ranks)
+    measured = pace(points, 800)
+    assert measured.speed == pytest.approx(0.5, rel=0.01)
+    assert measured.eta == pytest.approx((802, 802), rel=0.02)
+    sampled = pace(points[::3], 800)
+    assert sampled.speed == pytest.approx(0.5, rel=0.05)
