@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from orchestrator.diagnose.series import newest_evaluation
 from orchestrator.domain.criterion import Criterion
-from orchestrator.domain.run import MetricSpec, RunRecord
-from orchestrator.domain.series import plain_name
+from orchestrator.domain.run import RunRecord
 from orchestrator.report.series import targets_of
 from orchestrator.store import Reader
 
@@ -34,9 +33,7 @@ class Curve:
 
 def bounds_of(name: str, record: RunRecord, criteria: Iterable[Criterion]) -> tuple[float, ...]:
     """The values that these criteria of a run ask of a series, each once."""
-    specs = {spec.key or key: spec for key, spec in record.metrics.items()}
-    spec = specs.get(name) or specs.get(plain_name(name)) or MetricSpec()
-    targets = targets_of(name, spec, criteria)
+    targets = targets_of(name, record.metrics, criteria)
     bounds = (each for target in targets for each in (target.value, target.value2))
     return tuple(dict.fromkeys(each for each in bounds if each is not None))
 

@@ -19,7 +19,7 @@ from orchestrator.report.facts import (
 )
 from orchestrator.report.markdown import code, literal
 from orchestrator.report.notes import notes_of
-from orchestrator.report.series import higher_is_better, metric_facts, targets_of
+from orchestrator.report.series import higher_is_better, metric_facts, spec_of, targets_of
 
 if TYPE_CHECKING:
     from orchestrator.report.html import as_html
@@ -47,6 +47,7 @@ __all__ = [
     "notes_of",
     "render_index",
     "render_report",
+    "spec_of",
     "targets_of",
 ]
 

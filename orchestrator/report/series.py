@@ -2,10 +2,11 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from orchestrator.domain.criterion import Clause, Criterion, Subject
 from orchestrator.domain.run import MetricSpec
+from orchestrator.domain.series import plain_name
 from orchestrator.report.facts import History, MetricFacts, Sample, Target
 
 _LOWER_IS_BETTER = re.compile(
@@ -41,7 +42,7 @@ def metric_facts(
         first=_sample(history[0]) if history else None,
         latest=_sample(history[-1]) if history else None,
         best=_best(finite, higher_is_better(name, known)),
-        targets=targets_of(name, known, criteria),
+        targets=targets_of(name, {name: known}, criteria),
         points=len(history),
         non_finite=len(history) - len(finite),
         evaluation=_looks_like_evaluation(name) if evaluation is None else evaluation,
@@ -76,8 +77,14 @@ def _looks_like_evaluation(name: str) -> bool:
     return head.startswith(("eval", "val", "test", "valid"))
 
 
-def targets_of(name: str, spec: MetricSpec, criteria: Iterable[Criterion]) -> tuple[Target, ...]:
-    """What the criteria ask of this metric, each demand once, in their order."""
+def targets_of(
+    name: str, metrics: Mapping[str, MetricSpec], criteria: Iterable[Criterion]
+) -> tuple[Target, ...]:
+    """What the criteria ask of this series, each demand once, in their order.
+
+    A word that the spec declares in `metrics` means its series and no other that ends like it.
+    """
+    spec = spec_of(metrics, name) or MetricSpec()
     found = (
         _target(clause, spec)
         for criterion in criteria
@@ -85,17 +92,25 @@ def targets_of(name: str, spec: MetricSpec, criteria: Iterable[Criterion]) -> tu
         for clause in criterion.reading.clauses
         if clause.baseline is None
         and clause.subject is Subject.METRIC
-        and _names(clause.metric, name, spec)
+        and clause.metric is not None
+        and _means(_spoken(clause.metric), name, metrics)
     )
     return tuple(dict.fromkeys(target for target in found if target is not None))
 
 
-def _names(written: str | None, name: str, spec: MetricSpec) -> bool:
-    if written is None:
-        return False
-    said, series = _spoken(written), _spoken(name)
-    known = {_spoken(other) for other in (spec.key, *spec.aliases) if other is not None}
-    return said in {series, *known} or series.endswith(f"/{said}")
+def spec_of(metrics: Mapping[str, MetricSpec], series: str) -> MetricSpec | None:
+    """What the spec declares of a series: by its name, its key or an alias."""
+    names = {series, plain_name(series)}
+    known = ((spec.key or name, spec) for name, spec in metrics.items())
+    return next((spec for name, spec in known if names & {name, *spec.aliases}), None)
+
+
+def _means(said: str, series: str, metrics: Mapping[str, MetricSpec]) -> bool:
+    for word, spec in metrics.items():
+        if said in {_spoken(known) for known in (word, *spec.aliases)}:
+            return bool({series, plain_name(series)} & {spec.key or word, *spec.aliases})
+    spoken = _spoken(series)
+    return said == spoken or spoken.endswith(f"/{said}")
 
 
 def _spoken(name: str) -> str:

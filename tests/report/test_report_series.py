@@ -98,7 +98,7 @@ def test_no_best_without_a_direction():
 def test_percent_targets_in_the_scale_of_the_log(spec, value):
     """A target in percent is moved to the scale in which the metric is logged."""
     criterion = asked(subject=Subject.METRIC, metric="pass@1", op=">", value=0.05, unit="%")
-    (target,) = targets_of("eval/pass@1", spec, [criterion, criterion])
+    (target,) = targets_of("eval/pass@1", {"eval/pass@1": spec}, [criterion, criterion])
     assert (target.value, target.label, target.percent) == (value, "> 5%", True)
 
 
@@ -106,8 +106,20 @@ def test_targets_are_found_by_the_words_of_the_ticket():
     """A series is asked for as people write it: in words, capitals, with its last part alone."""
     criterion = asked(subject=Subject.METRIC, metric="Test accuracy", op=">", value=0.9)
     names = ["log/test_accuracy", "test-accuracy", "accuracy", "log/test_accuracy_top5"]
-    found = [name for name in names if targets_of(name, MetricSpec(), [criterion])]
+    found = [name for name in names if targets_of(name, {}, [criterion])]
     assert found == ["log/test_accuracy", "test-accuracy"]
+
+
+def test_a_declared_word_asks_for_its_series_alone():
+    """Baselines that end like a declared metric have no target; a word of its own finds its key."""
+    metrics = {
+        "pass@1": MetricSpec(key="eval/pass@1"),
+        "lead": MetricSpec(key="a/above_b", aliases=("head start",)),
+    }
+    names = ["eval/pass@1", "eval/baseline/constant/pass@1", "a/above_b", "b/lead"]
+    for said, meant in (("pass@1", "eval/pass@1"), ("Head start", "a/above_b")):
+        criterion = asked(subject=Subject.METRIC, metric=said, op=">", value=0.05)
+        assert [name for name in names if targets_of(name, metrics, [criterion])] == [meant]
 
 
 def test_targets_name_range_unit_and_aggregate():
@@ -117,7 +129,7 @@ def test_targets_name_range_unit_and_aggregate():
     )
     best = asked(subject=Subject.METRIC, metric="t", op="<", value=9.0, aggregate="best")
     latest = asked(subject=Subject.METRIC, metric="t", op="<", value=8.0, aggregate="latest")
-    labels = [target.label for target in targets_of("t", MetricSpec(), [between, best, latest])]
+    labels = [target.label for target in targets_of("t", {}, [between, best, latest])]
     assert labels == ["1-2.5 s", "< 9 (best)", "< 8"]
 
 
@@ -132,7 +144,7 @@ def test_targets_name_range_unit_and_aggregate():
 )
 def test_other_claims_are_no_targets(clause):
     """Claims on other metrics, other subjects, or on mere existence are no target."""
-    assert targets_of("train/loss", MetricSpec(), [asked(**clause)]) == ()
+    assert targets_of("train/loss", {}, [asked(**clause)]) == ()
 
 
 def test_pace_of_a_steady_run():

@@ -49,12 +49,12 @@ def _awaited(
         read = parse(name)
         if name in rows or read.side is not Side.EVAL or read.measure in _OF_PARTS:
             continue
-        spec = spec_of(metrics, name)
+        spec = report.spec_of(metrics, name)
         fact = report.MetricFacts(
             name=name,
             spec=spec or MetricSpec(),
             before=_sample(value),
-            targets=report.targets_of(name, spec or MetricSpec(), criteria),
+            targets=report.targets_of(name, metrics, criteria),
             evaluation=True,
             declared=spec is not None,
         )
@@ -123,7 +123,7 @@ def _earlier(subject: Subject, since: Since | None) -> Mapping[str, LatestValue]
 
 def _metric(subject: Subject, row: SeriesRow, marks: Landmarks) -> report.MetricFacts:
     record = subject.record
-    spec = spec_of(record.metrics, row.name)
+    spec = report.spec_of(record.metrics, row.name)
     known = spec or MetricSpec()
     higher = report.higher_is_better(row.name, known)
     best = None if higher is None else marks.high if higher else marks.low
@@ -133,19 +133,12 @@ def _metric(subject: Subject, row: SeriesRow, marks: Landmarks) -> report.Metric
         first=_sample(marks.first),
         latest=_sample(row.latest),
         best=_sample(best),
-        targets=report.targets_of(row.name, known, record.criteria),
+        targets=report.targets_of(row.name, record.metrics, record.criteria),
         points=row.count,
         non_finite=row.nonfinite,
         evaluation=parse(row.name).side is Side.EVAL,
         declared=spec is not None,
     )
-
-
-def spec_of(metrics: Mapping[str, MetricSpec], series: str) -> MetricSpec | None:
-    """What the spec declares of a series: by its name, its key or an alias."""
-    names = {series, plain_name(series)}
-    known = ((spec.key or name, spec) for name, spec in metrics.items())
-    return next((spec for name, spec in known if names & {name, *spec.aliases}), None)
 
 
 def _sample(value: LatestValue | None) -> report.Sample | None:

@@ -19,7 +19,6 @@ from orchestrator.report.changes import Since
 from orchestrator.report.words import measure, size
 from orchestrator.store import Reader
 from orchestrator.watch.findings import known_findings
-from orchestrator.watch.reporting.metrics import spec_of
 from orchestrator.watch.reporting.subject import Ran, Subject
 from orchestrator.watch.stories import AttemptStory, stories
 from orchestrator.workspace import RunFolder
@@ -127,7 +126,9 @@ def _course(reader: Reader, record: RunRecord) -> str:
         if read.side is not Side.TRAIN or read.measure not in _LEARNED:
             continue
         if first is not None and last is not None and first.step < last.step:
-            fact = report.MetricFacts(name=name, spec=spec_of(record.metrics, name) or MetricSpec())
+            fact = report.MetricFacts(
+                name=name, spec=report.spec_of(record.metrics, name) or MetricSpec()
+            )
             began, came = measure(fact, first.value), measure(fact, last.value)
             told.append(f"{name} {began} at step {first.step:,} → {came} at step {last.step:,}")
     return f": {', '.join(told[:_SERIES])}" if told else ""
@@ -189,7 +190,7 @@ def _evaluations(reader: Reader, record: RunRecord) -> Iterator[report.Moment]:
     ]
     told: dict[int, tuple[float, list[str]]] = {}
     for name in sorted(evaluated, key=lambda name: (parse(name).measure is Measure.OTHER, name)):
-        spec = spec_of(record.metrics, name) or MetricSpec()
+        spec = report.spec_of(record.metrics, name) or MetricSpec()
         fact = report.MetricFacts(name=name, spec=spec)
         history = reader.sketch(record.id, name, _EVALUATIONS)
         for step, value, time in zip(history.steps, history.values, history.times, strict=True):
