@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 # The libraries that parts of the suite are tested against; those tests are skipped without them.
 PEERS := $(VENV)/.peers
 # Tests wait for real processes most of the time: more at once than there are cores.
-WORKERS ?= 3
+WORKERS ?= 4
 ROUNDS ?= 200
 # Empty: a new one, which is printed.
 SEED ?=
