@@ -90,15 +90,14 @@ class Laboratory:
             **{"cwd": self.root, "capture_output": True, "text": True, "timeout": 120, **options},
         )
 
-    def popen(self, *words):
-        """Start `exp` and do not wait."""
+    def popen(self, *words, **options):
+        """Start `exp` and do not wait; its output is to be read unless it goes elsewhere."""
         return subprocess.Popen(
             [EXP, *words],
             cwd=self.root,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
             # A shell that starts the tests in the background has them ignore Ctrl-C.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from orchestrator import tickets
 from orchestrator.domain.report import ReportKind
 from orchestrator.errors import ExpError, RefusedError
-from orchestrator.report.index import Indexed
+from orchestrator.report.facts import Indexed
 from orchestrator.watch.committing import repository_for_commits
 from orchestrator.watch.daemon import ensure_watcher
 from orchestrator.watch.live import has_pending

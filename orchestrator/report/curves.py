@@ -12,6 +12,8 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
 from orchestrator.domain.figures import number
 from orchestrator.report.drawing import ALARM, GOAL, INK, SERIES, canvas, clean, look, saved
 from orchestrator.report.facts import AttemptFacts, MetricFacts, Target
@@ -139,13 +141,6 @@ def _draw_evaluations(axes: "Axes", steps: Sequence[int]) -> None:
 
 
 def _draw_axes(axes: "Axes", chart: Chart) -> None:
-    from matplotlib.ticker import (  # noqa: PLC0415 - as in draw
-        FuncFormatter,
-        LogLocator,
-        MaxNLocator,
-        NullFormatter,
-    )
-
     axes.set_xlabel("step (optimizer updates)")
     axes.set_ylabel(clean(chart.label), parse_math=False)
     axes.yaxis.set_label_coords(-0.095, 0.5)

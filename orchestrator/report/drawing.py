@@ -1,4 +1,7 @@
-"""How all pictures of a report look, and how they become small files of SVG."""
+"""How all pictures of a report look, and how they become small files of SVG.
+
+matplotlib takes half a second to load: only what renders a report imports this module.
+"""
 
 import re
 import warnings
@@ -6,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.sax.saxutils import escape
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from matplotlib import rc_context, rcParams, style
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
 
 # Each has a contrast of at least 3:1 on #ffffff and on #0d1117 (a test computes it).
 SERIES = ("#2f81f7", "#d9730d", "#a162e8", "#c4568f")
@@ -40,8 +44,6 @@ _STYLE = {
 @contextmanager
 def look() -> Iterator[None]:
     """Our colours and sizes, for all that is drawn and saved within."""
-    from matplotlib import rc_context, rcParams  # noqa: PLC0415 - half a second, for a report only
-
     with rc_context(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a glyph that our font lacks, the reader's may have
         dict.update(rcParams, _settings())  # past the checks: they are made already
@@ -54,24 +56,19 @@ def _settings() -> dict[Any, Any]:
 
     To check all of them takes 20 ms, which is a tenth of a picture.
     """
-    from matplotlib import rcParams, style  # noqa: PLC0415 - as above
-
     with style.context(["default", _STYLE]):
         # Who asks for the backend loads pyplot, which looks for a screen.
         return {name: rcParams[name] for name in rcParams if name != "backend"}
 
 
-def canvas(width: float, height: float) -> "Figure":
+def canvas(width: float, height: float) -> Figure:
     """An empty figure of so many inches that saves as SVG."""
-    from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415 - as above
-    from matplotlib.figure import Figure  # noqa: PLC0415 - as above
-
     figure = Figure(figsize=(width, height))
     FigureCanvasSVG(figure)
     return figure
 
 
-def saved(figure: "Figure", title: str) -> bytes:
+def saved(figure: Figure, title: str) -> bytes:
     """The figure as SVG: transparent, undated, with a title for who cannot see it."""
     buffer = BytesIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))

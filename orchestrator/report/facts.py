@@ -19,6 +19,7 @@ from orchestrator.report.cost import Cost
 from orchestrator.report.machine import Machine
 from orchestrator.report.parts import ClassTable, Components, Gap
 
+INDEX = "reports/README.md"  # below the root of the workspace
 History = tuple[tuple[int, float], ...]
 
 
@@ -219,3 +220,11 @@ class ReportFacts:
     hosts: tuple[str, ...] = ()
     home: str | None = None
     secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Indexed:
+    """A ticket's facts with the names of the pages that lie in its folder."""
+
+    facts: ReportFacts
+    pages: tuple[str, ...]

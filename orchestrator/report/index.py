@@ -2,32 +2,22 @@
 
 import posixpath
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from orchestrator.clock import format_utc
 from orchestrator.report import words
-from orchestrator.report.facts import ReportFacts
+from orchestrator.report.facts import INDEX, Indexed
 from orchestrator.report.rendering import page_with_notes, safe_facts
 
-INDEX = "reports/README.md"
 _TEMPLATE = "report/index.md.j2"
 _ORDER = ("ONGOING", "BLOCKED", "READY", "FAILED", "DONE")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Indexed:
-    """A ticket's facts with the names of the pages that lie in its folder."""
-
-    facts: ReportFacts
-    pages: tuple[str, ...]
 
 
 def render_index(
     tickets: Sequence[Indexed], notes: str = "", templates: Path | None = None
 ) -> bytes:
-    """The page that lies at `INDEX`; the same facts give the same bytes.
+    """The page that lies at `facts.INDEX`; the same facts give the same bytes.
 
     Raises:
         InvalidFileError: a template of the workspace is wrong, or would lose the person's notes.

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import EXP, PATIENT, QUICK, wait_for
+from conftest import PATIENT, QUICK, wait_for
 
 from orchestrator.cli.review import Said, review_by_options
 from orchestrator.errors import ExpError
@@ -51,15 +51,12 @@ class Terminal:
     def __init__(self, lab, *words):
         self.master, slave = pty.openpty()
         self.seen, self.mark = "", 0
-        self.process = subprocess.Popen(
-            [EXP, *words],
-            cwd=lab.root,
+        self.process = lab.popen(
+            *words,
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            start_new_session=True,
             env=os.environ | {"TERM": "xterm", "COLUMNS": "100"},
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
         )
         os.close(slave)
 

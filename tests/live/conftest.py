@@ -145,7 +145,7 @@ def facts():
         position=1,
     )
     return Overview(
-        root="/somewhere/work",
+        root="/somewhere/labs",
         tickets=(
             ticket(17, title="Run 5% validation training", run="R-000001", run_status="running"),
             ticket(18, title="Full training", run="R-000002", run_status="queued", met=0),

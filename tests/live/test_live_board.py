@@ -15,7 +15,7 @@ from orchestrator.cli.live.tables import RunTable, TicketTable
 from orchestrator.workspace import Workspace
 
 
-def drive(facts, deeds, *, size=(120, 40), root="/somewhere/work"):
+def drive(facts, deeds, *, size=(120, 40), root="/somewhere/labs"):
     """Do something to an application that shows these facts; returns what the deeds return."""
 
     async def go():
@@ -94,13 +94,14 @@ def test_what_is_typed_after_q_opens_nothing(facts):
 def test_a_click_opens_too(facts):
     """The mouse does what enter does: a click on the row under the cursor opens it."""
 
-    async def click(app, pilot, _):
+    async def click(app, pilot, eyes):
         await pilot.click(RunTable, offset=(5, 3))
         await until(pilot, lambda: app.screen.query_one(RunTable).key_of_cursor == "R-000002")
         await pilot.click(RunTable, offset=(5, 3))
         await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        return eyes.asked
 
-    drive(facts, click)
+    assert drive(facts, click)[0] == "R-000002"
 
 
 def test_the_filter_leaves_what_holds_the_words(facts):

@@ -88,7 +88,7 @@ def near(facts, clock):
         commands=("python train.py",),
         criteria=seen.criteria,
         latest={"train/loss": point},
-        folder="/somewhere/work/.exp/runs/R-000001",
+        folder="/somewhere/labs/.exp/runs/R-000001",
         log="train.log",
         commit=None,
         report=None,
@@ -105,7 +105,7 @@ def shown(facts, near, size, *, after=None):
     """The screen of the run, as text."""
 
     async def go():
-        app = StatusApp(Workspace(Path("/somewhere/work")), Given(facts))
+        app = StatusApp(Workspace(Path("/somewhere/labs")), Given(facts))
         async with app.run_test(size=size) as pilot:
             await until(pilot, lambda: app.facts is not None and app.screen.query(RunTable))
             app.push_screen(RunScreen("R-000001"))
@@ -157,7 +157,7 @@ def test_five_thousand_tickets_are_counted_and_found(facts, clock):
     many = tuple(replace(row, id=f"T-{n:04d}", title=f"Title {n}") for n in range(1, 5001))
 
     async def go():
-        app = StatusApp(Workspace(Path("/somewhere/work")), Given(replace(facts, tickets=many)))
+        app = StatusApp(Workspace(Path("/somewhere/labs")), Given(replace(facts, tickets=many)))
         async with app.run_test(size=(120, 40)) as pilot:
             await until(pilot, lambda: app.facts is not None and app.screen.query(TicketTable))
             table = app.screen.query_one(TicketTable)

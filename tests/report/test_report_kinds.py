@@ -9,7 +9,7 @@ from orchestrator.domain.report import ReportKind
 from orchestrator.domain.run import Outcome, RunStatus
 from orchestrator.report import MetricFacts, Moment, Sample, render_index, render_report
 from orchestrator.report.changes import Changes
-from orchestrator.report.index import Indexed
+from orchestrator.report.facts import Indexed
 from orchestrator.report.parts import Gap
 
 SECTIONS = {

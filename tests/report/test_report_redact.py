@@ -9,7 +9,7 @@ from orchestrator.domain.report import ReportKind
 from orchestrator.domain.run import Command, Phase
 from orchestrator.redact import is_secret_name, redact, redacted
 from orchestrator.report import as_html, render_index, render_report
-from orchestrator.report.index import Indexed
+from orchestrator.report.facts import Indexed
 
 HOSTS = ("gpu07.cluster.example.org", "localhost", "trainbox", "vm")
 

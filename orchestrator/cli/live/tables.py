@@ -1,5 +1,6 @@
 """Runs and tickets as tables of two and of one line a row."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import islice
 from typing import ClassVar, Generic, TypeVar
@@ -50,14 +51,17 @@ class _Rows(DataTable[Text], Generic[Row]):
         if event.size.width:
             self._draw(anew=True)
 
+    @abstractmethod
     def _widths(self) -> list[int]:
-        raise NotImplementedError
+        """Of the columns, in characters."""
 
+    @abstractmethod
     def _key(self, row: Row) -> str:
-        raise NotImplementedError
+        """The id by which a row is known."""
 
+    @abstractmethod
     def _cells(self, row: Row, widths: list[int]) -> tuple[Text, ...]:
-        raise NotImplementedError
+        """What stands in each column."""
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Rows that come into sight are brought up to date."""

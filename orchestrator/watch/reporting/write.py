@@ -10,7 +10,7 @@ from orchestrator.errors import EnvironmentFailure, RefusedError
 from orchestrator.fsio import write_atomic
 from orchestrator.report import ReportFacts
 from orchestrator.report.changes import Since
-from orchestrator.report.index import INDEX, Indexed
+from orchestrator.report.facts import INDEX, Indexed
 from orchestrator.watch.reporting.gather import report_facts
 from orchestrator.workspace import Workspace
 
