@@ -41,8 +41,8 @@ def test_same_facts_same_bytes(rich):
 def test_same_bytes_in_another_process(rich, tmp_path):
     """Another process with another hash seed and locale renders the same bytes."""
     script = (
-        "import hashlib, importlib.util, pathlib, sys
-sys.path.append(str(pathlib.Path(sys.argv[1]).parents[1]))\n"
+        "import hashlib, importlib.util, pathlib, sys\n"
+        "sys.path.append(str(pathlib.Path(sys.argv[1]).parents[1]))\n"
         "spec = importlib.util.spec_from_file_location('facts_of_tests', sys.argv[1])\n"
         "module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module)\n"
         "from orchestrator.report import render_report\n"
